@@ -1,0 +1,200 @@
+"""GalaxySample: the one object that every source of galaxies returns and every experiment takes."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import numpy as np
+from astropy.io import fits
+from astropy.table import Table
+from jaxtyping import Bool, Float32, Float64, Int32, Shaped
+
+from galjax.errors import InputError
+
+FORMAT = 1
+"""Version of the FITS layout that `GalaxySample.save` writes, stored in the card GALJAX."""
+
+
+class Exclusion(NamedTuple):
+    """A galaxy that a source was given and left out, and why."""
+
+    id: str
+    file: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class GalaxySample:
+    """Labelled galaxy images on the host, in memory. Immutable: every selection returns a new sample.
+
+    Raises `InputError` from the constructor where the parts do not fit together: lengths that differ, images that are
+    not finite, labels without a class name, ids that repeat.
+    """
+
+    images: Float32[np.ndarray, "galaxy height width *band"]
+    """Pixel values in the source's units (see `provenance`); bands, where there are several, are the last axis."""
+    labels: Int32[np.ndarray, " galaxy"]
+    """Index into `class_names`."""
+    class_names: tuple[str, ...]
+    ids: Shaped[np.ndarray, " galaxy"]
+    """int64 (survey object ids, which do not survive float64) or ASCII strings; unique."""
+    redshift: Float64[np.ndarray, " galaxy"]
+    """NaN where unknown."""
+    pixel_scale: float
+    """Arcsec per pixel; NaN where unknown or different from galaxy to galaxy."""
+    bands: tuple[str, ...]
+    """One name per band; a single-band sample has one name and images without a band axis."""
+    provenance: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Where the galaxies come from and what was done to the pixels, in words."""
+    columns: Mapping[str, Shaped[np.ndarray, " galaxy"]] = dataclasses.field(default_factory=dict)
+    """Further per-galaxy quantities of the source: numbers or ASCII strings."""
+    excluded: tuple[Exclusion, ...] = ()
+    """What the source was given and left out."""
+
+    def __post_init__(self) -> None:
+        count = len(self.images)
+        if self.images.ndim not in (3, 4):
+            raise InputError(
+                f"A sample's images must be (galaxy, height, width) or (galaxy, height, width, band), not "
+                f"{self.images.shape}."
+            )
+        band_count = self.images.shape[3] if self.images.ndim == 4 else 1
+        if len(self.bands) != band_count:
+            raise InputError(f"The images have {band_count} band(s), but {len(self.bands)} band name(s): {self.bands}.")
+        if self.ids.dtype != np.int64 and self.ids.dtype.kind != "U":
+            raise InputError(f"Galaxy ids must be int64 or strings, not {self.ids.dtype}: floats lose digits of ids.")
+        for name, column in {"labels": self.labels, "ids": self.ids, "redshift": self.redshift, **self.columns}.items():
+            if column.shape != (count,):
+                raise InputError(f"{name} has shape {column.shape}; {count} images need shape ({count},).")
+        bad = ~np.isfinite(self.images).all(axis=tuple(range(1, self.images.ndim)))
+        if bad.any():
+            raise InputError(
+                f"{bad.sum()} of {count} images hold NaN or infinite pixels, the first is galaxy "
+                f"{self.ids[bad.argmax()]}. Leave such galaxies out or repair their pixels."
+            )
+        if count and not (0 <= self.labels.min() and self.labels.max() < len(self.class_names)):
+            raise InputError(f"Labels must lie in 0..{len(self.class_names) - 1}, one per name in {self.class_names}.")
+        unique, counts = np.unique(self.ids, return_counts=True)
+        if (counts > 1).any():
+            raise InputError(f"Galaxy id {unique[counts.argmax()]} appears {counts.max()} times; ids must be unique.")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def class_counts(self) -> dict[str, int]:
+        """How many galaxies there are of each class, classes without galaxies included."""
+        counts = np.bincount(self.labels, minlength=len(self.class_names))
+        return {name: int(n) for name, n in zip(self.class_names, counts, strict=True)}
+
+    def take(self, chosen: Shaped[np.ndarray, " any"]) -> Self:
+        """The galaxies at the given positions (integers) or where a mask (bool) is true, in that order."""
+        return dataclasses.replace(
+            self,
+            images=self.images[chosen],
+            labels=self.labels[chosen],
+            ids=self.ids[chosen],
+            redshift=self.redshift[chosen],
+            columns={name: column[chosen] for name, column in self.columns.items()},
+        )
+
+    def with_classes(self, class_names: Sequence[str]) -> Self:
+        """Only the galaxies of the named classes, relabelled in the given order.
+
+        Raises `InputError` for a name that the sample does not have, or one given twice.
+        """
+        unknown = [name for name in class_names if name not in self.class_names]
+        if unknown:
+            raise InputError(f"The sample has no class {unknown[0]!r}; its classes are {', '.join(self.class_names)}.")
+        if len(set(class_names)) != len(class_names):
+            raise InputError(f"Each class may be named once, got {', '.join(class_names)}.")
+        new_label = np.full(len(self.class_names), -1, np.int32)
+        for position, name in enumerate(class_names):
+            new_label[self.class_names.index(name)] = position
+        chosen = self.take(new_label[self.labels] >= 0)
+        return dataclasses.replace(chosen, labels=new_label[chosen.labels], class_names=tuple(class_names))
+
+    def in_redshift_range(self, lower: float, upper: float) -> Bool[np.ndarray, " galaxy"]:
+        """True where lower < redshift < upper; an unknown redshift (NaN) is outside. Use with `take`."""
+        return (self.redshift > lower) & (self.redshift < upper)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the sample as FITS: an image cube, a galaxy table, provenance and exclusions.
+
+        HDU 0 holds the float32 cube with axes (galaxy, [band,] height, width) in numpy order; HDU GALAXIES a binary
+        table with ID, LABEL, CLASS, REDSHIFT and the further columns; HDUs PROVENANCE and EXCLUDED two small tables.
+        `load` gives back every value bit for bit. An existing file is replaced, and only once the new one is whole.
+        """
+        path = Path(path)
+        cube = self.images if self.images.ndim == 3 else np.moveaxis(self.images, 3, 1)
+        primary = fits.PrimaryHDU(np.ascontiguousarray(cube))
+        primary.header["GALJAX"] = (FORMAT, "version of this layout")
+        if np.isfinite(self.pixel_scale):
+            primary.header["PIXSCALE"] = (self.pixel_scale, "arcsec per pixel")
+        names = np.array(self.class_names)
+        galaxies = Table({"ID": self.ids, "LABEL": self.labels, "CLASS": names[self.labels], "REDSHIFT": self.redshift})
+        for name, column in self.columns.items():
+            galaxies[name] = column
+        described = {
+            "class_names": list(self.class_names), "bands": list(self.bands), "provenance": dict(self.provenance),
+        }  # fmt: skip
+        notes = Table({"KEY": list(described), "JSON": [json.dumps(value) for value in described.values()]})
+        excluded = Table(
+            {name.upper(): [json.dumps(getattr(row, name)) for row in self.excluded] for name in Exclusion._fields},
+            dtype=None if self.excluded else ["U1"] * len(Exclusion._fields),
+        )
+        hdus = fits.HDUList([primary])
+        for name, table in {"GALAXIES": galaxies, "PROVENANCE": notes, "EXCLUDED": excluded}.items():
+            hdus.append(fits.table_to_hdu(table, name=name))
+        partial = path.with_name(path.name + ".partial")
+        hdus.writeto(partial, overwrite=True)
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a sample that `save` wrote. Raises `InputError` where the file is absent, damaged or something else."""
+        path = Path(path)
+        if not path.is_file():
+            raise InputError(f"There is no sample file {path}.")
+        try:
+            with fits.open(path, memmap=False, lazy_load_hdus=False) as hdus:
+                version = hdus[0].header.get("GALJAX")
+                if version != FORMAT:
+                    raise InputError(
+                        f"{path} is FITS, but not a sample of layout {FORMAT} (card GALJAX is {version}). "
+                        f"Give a file that GalaxySample.save wrote, or a folder with a catalogue and images."
+                    )
+                cube = hdus[0].data.astype(np.float32)
+                pixel_scale = float(hdus[0].header.get("PIXSCALE", np.nan))
+                galaxies = {column.name: _native(hdus["GALAXIES"].data[column.name]) for column in hdus[1].columns}
+                notes = hdus["PROVENANCE"].data
+                described = {str(row["KEY"]): json.loads(str(row["JSON"])) for row in notes}
+                excluded = tuple(Exclusion(*(json.loads(str(v)) for v in row)) for row in hdus["EXCLUDED"].data)
+        except InputError:
+            raise
+        except (OSError, KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
+            raise InputError(
+                f"{path} cannot be read as a galaxy sample ({error}). The file may be cut off or damaged: "
+                f"make or copy it again."
+            ) from error
+        known = ("ID", "LABEL", "CLASS", "REDSHIFT")
+        return cls(
+            images=cube if cube.ndim == 3 else np.ascontiguousarray(np.moveaxis(cube, 1, 3)),
+            labels=galaxies["LABEL"],
+            class_names=tuple(described["class_names"]),
+            ids=galaxies["ID"],
+            redshift=galaxies["REDSHIFT"],
+            pixel_scale=pixel_scale,
+            bands=tuple(described["bands"]),
+            provenance=described["provenance"],
+            columns={name: column for name, column in galaxies.items() if name not in known},
+            excluded=excluded,
+        )
+
+
+def _native(column: np.ndarray) -> np.ndarray:
+    """A FITS column as an ordinary array: native byte order, strings as unicode."""
+    plain = np.asarray(column)
+    return plain.astype(str) if plain.dtype.kind in "SU" else plain.astype(plain.dtype.newbyteorder("="))
