@@ -1,0 +1,140 @@
+"""The thesis's convolutional network, in Flax, and how pixel values are scaled before they enter it."""
+
+import dataclasses
+from typing import Literal, get_args
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from galjax.errors import InputError
+from galjax.lowering import LOWERINGS, LoweringName, Padding
+
+InputScaling = Literal["none", "minmax", "standard", "asinh"]
+Initialisation = Literal["glorot_uniform", "he_normal", "lecun_normal"]
+
+INITIALISERS = {
+    "glorot_uniform": nn.initializers.glorot_uniform(),
+    "he_normal": nn.initializers.he_normal(),
+    "lecun_normal": nn.initializers.lecun_normal(),
+}
+KERNEL_SIZES = (3, 3, 2)
+"""Of the three convolutions (thesis, section 4.1 and figure 4.5)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkConfig:
+    """What the thesis leaves open about its network. Every field decides shapes or code, so all are static."""
+
+    filters: tuple[int, int, int] = (32, 64, 128)
+    """Filters of the three convolutions. Not stated in the thesis."""
+    padding: Padding = "same"
+    """Edges of the convolutions: "same" (zeros outside) or "valid". Not stated in the thesis."""
+    dense_units: tuple[int, ...] = (1024, 1024)
+    """Widths of the hidden dense layers."""
+    dropout: float = 0.5
+    """Fraction of units dropped after each hidden dense layer while training, 0 to below 1. Rate and place not stated
+    in the thesis."""
+    initialisation: Initialisation = "he_normal"
+    """Of the kernels; biases start at zero. Not stated in the thesis."""
+    input_scaling: InputScaling = "standard"
+    """Of each image and band by itself, after any resampling: minmax to 0..1, standard to mean 0 and standard
+    deviation 1, asinh the arcsinh of standard, or none. Not stated in the thesis."""
+
+    def __post_init__(self) -> None:
+        if len(self.filters) != len(KERNEL_SIZES) or min(self.filters) < 1:
+            raise InputError(f"--filters takes three numbers of at least 1, one per convolution, not {self.filters}.")
+        if not self.dense_units or min(self.dense_units) < 1:
+            raise InputError(f"--dense-units takes one or more numbers of at least 1, not {self.dense_units}.")
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"--dropout must be at least 0 and below 1, not {self.dropout}.")
+
+    def check_image_shape(self, height: int, width: int) -> None:
+        """Raise InputError where images of this size (px) leave no pixel after three convolutions and poolings."""
+        for size in (height, width):
+            for kernel in KERNEL_SIZES:
+                size = (size if self.padding == "same" else size - kernel + 1) // 2
+            if size < 1:
+                raise InputError(
+                    f"Images of {height}x{width} px are too small for three convolutions and poolings with "
+                    f"{self.padding!r} padding: use images of at least {8 if self.padding == 'same' else 20} px."
+                )
+
+
+class ConvolutionBlock(nn.Module):
+    """Convolution, bias, ReLU and 2x2 max-pooling, with the parameters of `flax.linen.Conv`.
+
+    Pooling comes before bias and ReLU: both are monotonic, so the values are the same on a quarter of the pixels.
+    """
+
+    filters: int
+    kernel_size: int
+    padding: Padding
+    initialisation: Initialisation
+    lowering: LoweringName
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "batch height width band"]) -> Float[Array, "batch h w filter"]:
+        shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.filters)
+        kernel = self.param("kernel", INITIALISERS[self.initialisation], shape)
+        bias = self.param("bias", nn.initializers.zeros, (self.filters,))
+        lowering = LOWERINGS[self.lowering]
+        return nn.relu(lowering.max_pool(lowering.convolution(x, kernel, self.padding)) + bias)
+
+
+class DenseLayer(nn.Module):
+    """A dense layer with the parameters of `flax.linen.Dense`, computed by the chosen lowering."""
+
+    units: int
+    initialisation: Initialisation
+    lowering: LoweringName
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "batch inputs"]) -> Float[Array, "batch units"]:
+        kernel = self.param("kernel", INITIALISERS[self.initialisation], (x.shape[-1], self.units))
+        bias = self.param("bias", nn.initializers.zeros, (self.units,))
+        return LOWERINGS[self.lowering].dense(x, kernel) + bias
+
+
+class GalaxyNetwork(nn.Module):
+    """conv 3x3, pool, conv 3x3, pool, conv 2x2, pool, dense 1024, dense 1024, one output per class (figure 4.5)."""
+
+    config: NetworkConfig
+    num_classes: int
+    lowering: LoweringName = "patches"
+
+    @nn.compact
+    def __call__(
+        self, images: Float[Array, "batch height width band"], *, train: bool
+    ) -> Float[Array, "batch class"]:
+        """Logits of scaled images (`scale_images`). With train=True an rng named "dropout" is needed."""
+        x = images
+        for number, (filters, size) in enumerate(zip(self.config.filters, KERNEL_SIZES, strict=True), 1):
+            x = ConvolutionBlock(
+                filters, size, self.config.padding, self.config.initialisation, self.lowering, name=f"conv_{number}"
+            )(x)
+        x = x.reshape(x.shape[0], -1)
+        for number, units in enumerate(self.config.dense_units, 1):
+            x = nn.relu(DenseLayer(units, self.config.initialisation, self.lowering, name=f"dense_{number}")(x))
+            x = nn.Dropout(self.config.dropout, deterministic=not train)(x)
+        kernel_init = INITIALISERS[self.config.initialisation]
+        return nn.Dense(self.num_classes, kernel_init=kernel_init, name="output")(x)
+
+
+def scale_images(
+    images: Float[Array, "*batch height width band"], scaling: InputScaling
+) -> Float[Array, "*batch height width band"]:
+    """Each image and band scaled by its own pixels (see `NetworkConfig.input_scaling`); a constant image gives zeros."""
+    if scaling not in get_args(InputScaling):
+        raise InputError(f"There is no input scaling {scaling!r}; choose from {', '.join(get_args(InputScaling))}.")
+    if scaling == "none":
+        return images
+    pixels = (-3, -2)
+    tiny = jnp.finfo(images.dtype).tiny
+    if scaling == "minmax":
+        lowest = images.min(axis=pixels, keepdims=True)
+        return (images - lowest) / jnp.maximum(images.max(axis=pixels, keepdims=True) - lowest, tiny)
+    centred = images - images.mean(axis=pixels, keepdims=True)
+    standard = centred * jax.lax.rsqrt(jnp.maximum(jnp.square(centred).mean(axis=pixels, keepdims=True), tiny))
+    return standard if scaling == "standard" else jnp.arcsinh(standard)

@@ -1,0 +1,190 @@
+"""Shrink and enlarge images on the accelerator, as products with small weight matrices.
+
+Pixel convention: integer coordinates are pixel centres, so an axis of n pixels spans -0.5 .. n - 0.5. What is preserved
+is surface brightness: the rows of every weight matrix sum to 1, and a constant image stays constant. Every method is
+separable, `out = W_y @ image @ W_x.T`; a chain of resizes is folded into one such pair beforehand, in float64.
+Arithmetic is float32 at the highest matmul precision, also where training runs at a lower one.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Float64
+
+from galjax.errors import InputError
+
+Method = Literal["nearest", "bilinear", "bicubic", "area"]
+Convention = Literal["opencv", "jax"]
+
+_KEYS_A = -0.75
+"""The free parameter of Keys (1981, IEEE Trans. ASSP 29, 1153, eq. 15) that OpenCV uses; jax.image uses -0.5."""
+
+
+def resize(
+    images: Float[Array, "*batch height width"],
+    size: tuple[int, int],
+    method: Method,
+    convention: Convention = "opencv",
+) -> Float[Array, "*batch new_height new_width"]:
+    """Resize the last two axes to `size` = (height, width).
+
+    convention="opencv" equals `cv2.resize(image, (width, height), interpolation=INTER_NEAREST | INTER_LINEAR |
+    INTER_CUBIC | INTER_AREA)` to float32 rounding (nearest: exactly): no antialiasing except in "area", edges
+    replicated, Keys' cubic with a = -0.75; "area" that enlarges either axis is OpenCV's fallback, a linear
+    interpolation with coefficients clipped to whole-pixel overlap.
+
+    convention="jax" is `jax.image.resize` with its default antialiasing; "area", which it lacks, is its nearest
+    relative there: the antialiased "linear" (a triangle of half-width n_in / n_out instead of a box). For images with
+    pixels in [0, 1] the largest possible difference between the two conventions, between 64 px and 64 // 2..8 px, is
+
+    - bilinear enlargement: none (float32 rounding);
+    - nearest enlargement: none from 32, 16 and 8 px; from 21, 12, 10 and 9 px up to 1, because INTER_NEAREST maps pixel
+      corners and jax pixel centres, so that they pick different pixels for 10, 4, 4 and 4 of 64 indices per axis;
+    - bicubic enlargement: 0.17 (another Keys parameter, and taps outside the image dropped instead of replicated);
+    - area shrinking: 0.44 (box against triangle), and through it 0.40 for the whole of `degrade` with bilinear.
+
+    Raises InputError for an unknown method or convention, or a size below one pixel.
+    """
+    rows, columns = resize_matrices(images.shape[-2:], size, method, convention)
+    return apply_matrices(images, jnp.asarray(rows, jnp.float32), jnp.asarray(columns, jnp.float32))
+
+
+def degrade(
+    images: Float[Array, "*batch height width"],
+    factor: int,
+    method: Method,
+    convention: Convention = "opencv",
+) -> Float[Array, "*batch height width"]:
+    """The images as an instrument of `factor` times coarser pixels gives them, enlarged back to their own size.
+
+    Shrunk with "area" to `height // factor` x `width // factor` (the thesis's section 5.2), then enlarged with `method`,
+    in one pair of matrix products. factor=1 returns the images unchanged, whatever the method.
+
+    Raises InputError for a factor below 1 or larger than the image.
+    """
+    rows, columns = degrade_matrices(images.shape[-2:], factor, method, convention)
+    return apply_matrices(images, jnp.asarray(rows, jnp.float32), jnp.asarray(columns, jnp.float32))
+
+
+def apply_matrices(
+    images: Float[Array, "*batch height width"],
+    rows: Float[Array, "new_height height"],
+    columns: Float[Array, "new_width width"],
+) -> Float[Array, "*batch new_height new_width"]:
+    """`rows @ image @ columns.T` for every image, in float32 at the highest matmul precision."""
+    precision = jax.lax.Precision.HIGHEST
+    narrow = jnp.einsum("...hw,Ww->...hW", images.astype(jnp.float32), columns, precision=precision)
+    return jnp.einsum("Hh,...hW->...HW", rows, narrow, precision=precision)
+
+
+def condition_matrices(
+    shape: Sequence[int], conditions: Sequence[tuple[int, str]], convention: Convention = "opencv"
+) -> tuple[Float64[np.ndarray, "condition height height"], Float64[np.ndarray, "condition width width"]]:
+    """The `degrade_matrices` of several (factor, method) conditions, stacked. The method of factor 1 is not used."""
+    pairs = [degrade_matrices(shape, factor, method, convention) for factor, method in conditions]
+    return np.stack([rows for rows, _ in pairs]), np.stack([columns for _, columns in pairs])
+
+
+def degrade_matrices(
+    shape: Sequence[int], factor: int, method: str, convention: Convention = "opencv"
+) -> tuple[Float64[np.ndarray, "height height"], Float64[np.ndarray, "width width"]]:
+    """The matrix pair of `degrade`: for each axis, enlargement @ shrinking, multiplied in float64."""
+    height, width = shape
+    if not 1 <= factor <= min(height, width):
+        raise InputError(
+            f"Images of {height}x{width} px can be shrunk by factors 1 to {min(height, width)}, not by {factor}."
+        )
+    if factor == 1:
+        return np.eye(height), np.eye(width)
+    small = (height // factor, width // factor)
+    down = resize_matrices(shape, small, "area", convention)
+    up = resize_matrices(small, shape, method, convention)
+    return up[0] @ down[0], up[1] @ down[1]
+
+
+def resize_matrices(
+    shape: Sequence[int], size: Sequence[int], method: str, convention: Convention = "opencv"
+) -> tuple[Float64[np.ndarray, "new_height height"], Float64[np.ndarray, "new_width width"]]:
+    """The matrices of `resize` for the rows and the columns of a (height, width) image; each row sums to 1."""
+    if method not in get_args(Method):
+        raise InputError(f"There is no resampling method {method!r}; choose from {', '.join(get_args(Method))}.")
+    if convention not in get_args(Convention):
+        raise InputError(f"There is no resize convention {convention!r}; choose from {', '.join(get_args(Convention))}.")
+    if min(*shape, *size) < 1:
+        raise InputError(f"Cannot resize {tuple(shape)} px to {tuple(size)} px: every side must be at least 1.")
+    if convention == "jax":
+        return _jax_weights(shape[0], size[0], method), _jax_weights(shape[1], size[1], method)
+    if method == "area" and (size[0] > shape[0] or size[1] > shape[1]):
+        # OpenCV takes boxes only where neither axis grows; one growing axis switches both to the fallback.
+        return _clipped_linear_weights(shape[0], size[0]), _clipped_linear_weights(shape[1], size[1])
+    weights = {"nearest": _nearest_weights, "bilinear": _bilinear_weights, "bicubic": _bicubic_weights,
+               "area": _area_weights}[method]  # fmt: skip
+    return weights(shape[0], size[0]), weights(shape[1], size[1])
+
+
+@functools.lru_cache(maxsize=256)
+def _jax_weights(old: int, new: int, method: str) -> Float64[np.ndarray, "new old"]:
+    name = {"nearest": "nearest", "bilinear": "linear", "bicubic": "cubic", "area": "linear"}[method]
+    with jax.ensure_compile_time_eval(), jax.default_matmul_precision("highest"):
+        weights = jax.image.resize(jnp.eye(old, dtype=jnp.float32), (new, old), name)
+    return np.asarray(weights, np.float64)
+
+
+def _opencv_scale(old: int, new: int) -> float:
+    """Old pixels per new pixel as OpenCV rounds it: for some size pairs `x * old / new` has another floor."""
+    return 1.0 / (new / old)
+
+
+def _scatter(sources: np.ndarray, weights: np.ndarray, old: int) -> Float64[np.ndarray, "new old"]:
+    """Sum weight `[new, tap]` into column `sources[new, tap]`; sources beyond the edges count for the edge pixel."""
+    matrix = np.zeros((len(sources), old))
+    rows = np.broadcast_to(np.arange(len(sources))[:, None], sources.shape)
+    np.add.at(matrix, (rows, np.clip(sources, 0, old - 1)), weights)
+    return matrix
+
+
+def _nearest_weights(old: int, new: int) -> Float64[np.ndarray, "new old"]:
+    # Pixel corners, not centres, are mapped, so the result is not mirror-symmetric.
+    sources = np.floor(np.arange(new) * _opencv_scale(old, new)).astype(int)
+    return _scatter(sources[:, None], np.ones((new, 1)), old)
+
+
+def _linear_coordinates(old: int, new: int) -> tuple[np.ndarray, np.ndarray]:
+    """The pixel at or below each new pixel centre and the fraction beyond it."""
+    position = (np.arange(new) + 0.5) * _opencv_scale(old, new) - 0.5
+    below = np.floor(position)
+    return below.astype(int), position - below
+
+
+def _bilinear_weights(old: int, new: int) -> Float64[np.ndarray, "new old"]:
+    below, fraction = _linear_coordinates(old, new)
+    return _scatter(np.stack([below, below + 1], 1), np.stack([1 - fraction, fraction], 1), old)
+
+
+def _bicubic_weights(old: int, new: int) -> Float64[np.ndarray, "new old"]:
+    below, fraction = _linear_coordinates(old, new)
+    a, t = _KEYS_A, fraction
+    first = ((a * (t + 1) - 5 * a) * (t + 1) + 8 * a) * (t + 1) - 4 * a
+    second = ((a + 2) * t - (a + 3)) * t * t + 1
+    third = ((a + 2) * (1 - t) - (a + 3)) * (1 - t) * (1 - t) + 1
+    weights = np.stack([first, second, third, 1 - first - second - third], 1)
+    return _scatter(below[:, None] + np.arange(-1, 3), weights, old)
+
+
+def _area_weights(old: int, new: int) -> Float64[np.ndarray, "new old"]:
+    edges = np.arange(new + 1) * (old / new)
+    pixels = np.arange(old)
+    overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
+    overlap = np.maximum(overlap, 0.0)
+    return overlap / overlap.sum(axis=1, keepdims=True)
+
+
+def _clipped_linear_weights(old: int, new: int) -> Float64[np.ndarray, "new old"]:
+    below = np.floor(np.arange(new) * _opencv_scale(old, new)).astype(int)
+    beyond = ((np.arange(new) + 1) - (below + 1) * (new / old)).astype(np.float32)
+    fraction = np.where(beyond <= 0, 0.0, beyond - np.floor(beyond)).astype(np.float64)
+    return _scatter(np.stack([below, below + 1], 1), np.stack([1 - fraction, fraction], 1), old)
