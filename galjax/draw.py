@@ -106,7 +106,8 @@ def draw_natural(
         within = np.append(np.arange(len(rest)), len(rest)) * (validation_fraction * total / len(rest))
         in_validation[rest[np.diff(np.floor(within + 0.5)) > 0]] = True
     in_train = ~in_test & ~in_validation
-    _check_split(in_train.sum(), in_validation.sum(), in_test.sum(), validation_fraction, f"{total} in all")
+    counted = (int(part.sum()) for part in (in_train, in_validation, in_test))
+    _check_split(*counted, validation_fraction, f"{total} in all")
     device_labels = jnp.asarray(labels)
 
     @jax.vmap

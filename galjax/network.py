@@ -38,7 +38,7 @@ class NetworkConfig:
     in the thesis."""
     initialisation: Initialisation = "he_normal"
     """Of the kernels; biases start at zero. Not stated in the thesis."""
-    input_scaling: InputScaling = "standard"
+    input_scaling: InputScaling = "asinh"
     """Of each image and band by itself, after any resampling: minmax to 0..1, standard to mean 0 and standard
     deviation 1, asinh the arcsinh of standard, or none. Not stated in the thesis."""
 
@@ -58,7 +58,7 @@ class NetworkConfig:
             if size < 1:
                 raise InputError(
                     f"Images of {height}x{width} px are too small for three convolutions and poolings with "
-                    f"{self.padding!r} padding: use images of at least {8 if self.padding == 'same' else 20} px."
+                    f"{self.padding!r} padding: use images of at least {8 if self.padding == 'same' else 18} px."
                 )
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -56,7 +56,7 @@ class History:
     validation_confusion: Int[np.ndarray, "repeat evaluation condition predicted true"] | None = None
     validation_loss: Float[np.ndarray, "repeat evaluation condition"] | None = None
 
-    def extended(self, later: Self) -> Self:
+    def extended(self, later: "History") -> "History":
         """This history followed by a later one of the same repeats."""
         joined: dict[str, Any] = {}
         for field in dataclasses.fields(self):

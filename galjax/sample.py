@@ -1,15 +1,18 @@
 """GalaxySample: the one object that every source of galaxies returns and every experiment takes."""
 
 import dataclasses
+import hashlib
 import json
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 from astropy.io import fits
 from astropy.table import Table
+from astropy.utils.exceptions import AstropyWarning
 from jaxtyping import Bool, Float32, Float64, Int32, Shaped
 
 from galjax.errors import InputError
@@ -84,12 +87,19 @@ class GalaxySample:
     def __len__(self) -> int:
         return len(self.images)
 
+    def digest(self) -> str:
+        """A checksum of images, labels, ids and redshifts: whether two runs saw the same galaxies."""
+        checksum = hashlib.sha256(repr((self.images.shape, self.class_names)).encode())
+        for array in (self.images, self.labels, self.ids, self.redshift):
+            checksum.update(np.ascontiguousarray(array).tobytes())
+        return checksum.hexdigest()
+
     def class_counts(self) -> dict[str, int]:
         """How many galaxies there are of each class, classes without galaxies included."""
         counts = np.bincount(self.labels, minlength=len(self.class_names))
         return {name: int(n) for name, n in zip(self.class_names, counts, strict=True)}
 
-    def take(self, chosen: Shaped[np.ndarray, " any"]) -> Self:
+    def take(self, chosen: Shaped[np.ndarray, " any"]) -> "GalaxySample":
         """The galaxies at the given positions (integers) or where a mask (bool) is true, in that order."""
         return dataclasses.replace(
             self,
@@ -100,7 +110,7 @@ class GalaxySample:
             columns={name: column[chosen] for name, column in self.columns.items()},
         )
 
-    def with_classes(self, class_names: Sequence[str]) -> Self:
+    def with_classes(self, class_names: Sequence[str]) -> "GalaxySample":
         """Only the galaxies of the named classes, relabelled in the given order.
 
         Raises `InputError` for a name that the sample does not have, or one given twice.
@@ -153,13 +163,14 @@ class GalaxySample:
         partial.replace(path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: str | os.PathLike[str]) -> "GalaxySample":
         """Read a sample that `save` wrote. Raises `InputError` where the file is absent, damaged or something else."""
         path = Path(path)
         if not path.is_file():
             raise InputError(f"There is no sample file {path}.")
         try:
-            with fits.open(path, memmap=False, lazy_load_hdus=False) as hdus:
+            with warnings.catch_warnings(), fits.open(path, memmap=False) as hdus:
+                warnings.simplefilter("error", AstropyWarning)  # astropy only warns of a file that is cut off
                 version = hdus[0].header.get("GALJAX")
                 if version != FORMAT:
                     raise InputError(
@@ -174,7 +185,7 @@ class GalaxySample:
                 excluded = tuple(Exclusion(*(json.loads(str(v)) for v in row)) for row in hdus["EXCLUDED"].data)
         except InputError:
             raise
-        except (OSError, KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
+        except (OSError, KeyError, ValueError, TypeError, IndexError, AttributeError, AstropyWarning) as error:
             raise InputError(
                 f"{path} cannot be read as a galaxy sample ({error}). The file may be cut off or damaged: "
                 f"make or copy it again."

@@ -1,1 +1,40 @@
 """Where galaxies come from. Every source ends in a function that returns a `galjax.sample.GalaxySample`."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from galjax.errors import InputError
+from galjax.sample import GalaxySample
+from galjax.sources.folder import FolderOptions, read_folder
+from galjax.sources.simulated import SimulatedSurvey, simulate
+
+__all__ = ["FolderOptions", "SimulatedSurvey", "SourceConfig", "load", "read_folder", "simulate"]
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceConfig:
+    """Which galaxies to use."""
+
+    data: str = "simulated"
+    """`simulated` (galaxies rendered here), a folder with a catalogue and images, or a saved sample (*.fits)."""
+    folder: Annotated[FolderOptions, tyro.conf.arg(name="")] = dataclasses.field(default_factory=FolderOptions)
+    simulated: SimulatedSurvey = dataclasses.field(default_factory=SimulatedSurvey)
+
+
+def load(config: SourceConfig, seed: int, progress: Callable[[int, int], None] | None = None) -> GalaxySample:
+    """The galaxies that `config` names. `progress` is told (images read, images in all) while a folder is read."""
+    if config.data == "simulated":
+        return simulate(config.simulated, seed)
+    path = Path(config.data)
+    if path.is_dir():
+        return read_folder(path, config.folder, progress)
+    if path.is_file():
+        return GalaxySample.load(path)
+    raise InputError(
+        f"--data {config.data} is neither 'simulated' nor an existing folder or file. Give a folder with a catalogue and "
+        f"images/, or a sample saved as FITS."
+    )

@@ -1,0 +1,1 @@
+"""One file, one scientific question, one command: `python -m experiments.NAME`."""

@@ -1,0 +1,134 @@
+"""From a command line to a configuration, and from an error to a sentence and an exit code."""
+
+import dataclasses
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+import tyro
+from rich.console import Console
+
+from galjax.errors import InputError
+from galjax.network import NetworkConfig
+from galjax.resample import Convention
+from galjax.sources import SourceConfig
+from galjax.stages import Interrupted, ScheduleConfig
+from galjax.training import OptimiserConfig
+
+BAD_INPUT = 2
+"""Exit code where the user gave something that cannot be used."""
+
+PresetName = Literal["quick", "thesis"]
+Flat = tyro.conf.arg(name="")
+"""Marks a nested configuration whose fields are flags without a prefix."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ExperimentConfig:
+    """The flags that every experiment has."""
+
+    source: Annotated[SourceConfig, Flat] = dataclasses.field(default_factory=SourceConfig)
+    classes: tuple[str, ...] = ("spiral", "elliptical")
+    """Classes to tell apart; galaxies of other classes are not used."""
+    redshift_range: tuple[float, float] = (0.0, 0.2)
+    """Redshifts to use, lower and upper bound exclusive; without effect where no redshift is known."""
+    repeats: int = 30
+    """Trainings with their own galaxies and starting weights, all in one program."""
+    test_fraction: float = 0.3
+    """Share of the drawn galaxies of each class kept for testing, between 0 and 1."""
+    validation_fraction: float = 0.0
+    """Share kept for choosing the epoch, 0 to below 1 - test fraction; 0 for none."""
+    seed: int = 0
+    """Of every draw, starting weight and shuffle, and of the simulated survey; at least 0."""
+    out: Path | None = None
+    """Run folder; None makes runs/EXPERIMENT/TIME. A folder of the same command is gone on with."""
+    resume: bool = False
+    """Without --out: go on with the newest run of this experiment."""
+    schedule: Annotated[ScheduleConfig, Flat] = dataclasses.field(default_factory=ScheduleConfig)
+    optimiser: Annotated[OptimiserConfig, Flat] = dataclasses.field(default_factory=OptimiserConfig)
+    network: Annotated[NetworkConfig, Flat] = dataclasses.field(default_factory=NetworkConfig)
+    convention: Convention = "opencv"
+    """Resize rule: opencv (the thesis's pixels) or jax (jax.image.resize)."""
+
+    def __post_init__(self) -> None:
+        if self.repeats < 1:
+            raise InputError(f"--repeats must be at least 1, not {self.repeats}.")
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"--seed must lie in 0..{2**32 - 1}, not {self.seed}.")
+        if len(self.classes) < 2:
+            raise InputError(f"--classes takes two or more classes, not {len(self.classes)}.")
+        if not self.redshift_range[0] < self.redshift_range[1]:
+            raise InputError(f"--redshift-range takes a lower and a higher bound, not {self.redshift_range}.")
+        if not 0 < self.test_fraction < 1:
+            raise InputError(f"--test-fraction must lie between 0 and 1, not {self.test_fraction}.")
+        if not 0 <= self.validation_fraction < 1 - self.test_fraction:
+            raise InputError(
+                f"--validation-fraction must be at least 0 and below {1 - self.test_fraction:g} (1 - test fraction), "
+                f"not {self.validation_fraction}."
+            )
+
+
+Config = TypeVar("Config", bound=ExperimentConfig)
+
+
+def run_command(
+    presets: Mapping[PresetName, Config],
+    run: Callable[[Config, Console], None],
+    program: str,
+    description: str,
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """Parse flags over the chosen preset (default quick), run, and give the exit code.
+
+    0 done; 2 with a sentence on standard error for what the user can mend (also argparse's code for unknown flags);
+    130 or 143 where SIGINT or SIGTERM stopped the run.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        run(_parse(presets, program, description, arguments), Console())
+    except InputError as error:
+        _say(f"error: {error}")
+        return BAD_INPUT
+    except Interrupted as stop:
+        _say(f"{stop} Run the same command again with --resume (or the same --out) to go on.")
+        return stop.exit_code
+    except KeyboardInterrupt:
+        _say("Stopped before anything was trained; run the same command again.")
+        return 130
+    return 0
+
+
+def _parse(presets: Mapping[PresetName, Config], program: str, description: str, arguments: list[str]) -> Config:
+    preset, rest = _split_preset(arguments, list(presets))
+    described = (
+        f"{description}\n\n--preset {'|'.join(presets)} (now: {preset}) sets the defaults below; give it with --help to "
+        f"see each."
+    )
+    default = presets[preset]
+    return tyro.cli(
+        type(default), prog=program, description=described, default=default, args=rest,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )  # fmt: skip
+
+
+def _split_preset(arguments: list[str], names: list[PresetName]) -> tuple[PresetName, list[str]]:
+    """The value of --preset, which must be known before the other flags have defaults, and the other arguments."""
+    rest: list[str] = []
+    value: str = names[0]
+    remaining = iter(arguments)
+    for argument in remaining:
+        if argument == "--preset":
+            value = next(remaining, "")
+        elif argument.startswith("--preset="):
+            value = argument.removeprefix("--preset=")
+        else:
+            rest.append(argument)
+    for name in names:
+        if name == value:
+            return name, rest
+    raise InputError(f"--preset is one of {', '.join(names)}, not {value!r}.")
+
+
+def _say(text: str) -> None:
+    Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,83 @@
+"""What a person at the terminal sees while a training runs."""
+
+import time
+from types import TracebackType
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class TrainingProgress(Protocol):
+    """Told by the library how far a training is; what becomes of it is the caller's choice."""
+
+    def note(self, text: str) -> None:
+        """One line that stays."""
+
+    def begin(self, label: str, done: int, total: int) -> None:
+        """A training called `label` stands at epoch `done` of `total`."""
+
+    def advance(self, epoch: int, loss: float, accuracy: float) -> None:
+        """It has got to `epoch`, with this mean training loss and mean accuracy on the test galaxies at Original."""
+
+
+class ConsoleProgress:
+    """A progress bar on a terminal; elsewhere (a log file, a batch job) a line every ten seconds. A context manager."""
+
+    _SECONDS_BETWEEN_LINES = 10.0
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[unit]} {task.completed:.0f}/{task.total:.0f}  {task.fields[measured]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+            speed_estimate_period=600,
+        )
+        self._task: TaskID | None = None
+        self._reading: TaskID | None = None
+        self._label, self._first, self._total = "", 0, 0
+        self._began = self._last_line = time.monotonic()
+
+    def __enter__(self) -> "ConsoleProgress":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def note(self, text: str) -> None:
+        """Print a line above the bar."""
+        self._console.print(text, highlight=False, soft_wrap=True)
+
+    def images_read(self, done: int, total: int) -> None:
+        """Tell how many image files of a folder are read."""
+        if self._reading is None:
+            self._reading = self._bar.add_task("reading images", total=total, unit="image", measured="")
+        self._bar.update(self._reading, completed=done)
+
+    def begin(self, label: str, done: int, total: int) -> None:
+        """Start a new bar."""
+        self._task = self._bar.add_task(label, total=total, completed=done, unit="epoch", measured="")
+        self._label, self._first, self._total = label, done, total
+        self._began = self._last_line = time.monotonic()
+
+    def advance(self, epoch: int, loss: float, accuracy: float) -> None:
+        """Move the bar, or print a line where there is no terminal."""
+        measured = f"loss {loss:.3f}  test accuracy {accuracy:.3f}"
+        if self._task is not None:
+            self._bar.update(self._task, completed=epoch, measured=measured)
+        now = time.monotonic()
+        if not self._console.is_terminal and (
+            now - self._last_line > self._SECONDS_BETWEEN_LINES or epoch == self._total
+        ):
+            left = (now - self._began) / (epoch - self._first) * (self._total - epoch)
+            self.note(f"{self._label}: epoch {epoch}/{self._total}  {measured}  {left:.0f} s left")
+            self._last_line = now

@@ -1,0 +1,128 @@
+"""The embedded default survey: galaxies that look like SDSS r-band cut-outs with Galaxy Zoo 1 labels, rendered here."""
+
+import dataclasses
+import functools
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from galjax.errors import InputError
+from galjax.sample import GalaxySample
+from galjax.sources.population import CLASS_NAMES, Galaxies, assign_classes, draw_galaxies
+from galjax.sources.rendering import Instrument, add_noise, render
+
+CutoutConvention = Literal["int", "round", "cutout2d"]
+
+_RENDERED_AT_ONCE = 50
+_FIRST_ID = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class SimulatedSurvey:
+    """How many galaxies there are and what instrument sees them; the defaults are SDSS in the r band."""
+
+    galaxies: int = 3000
+    """Galaxies to render."""
+    class_fractions: tuple[float, float, float] = (0.42, 0.42, 0.16)
+    """Shares of spiral, elliptical and uncertain galaxies; (0.271, 0.104, 0.625) are the thesis's."""
+    image_size: int = 64
+    """Height and width of the images, px."""
+    pixel_scale: float = 0.396
+    """Arcsec per pixel (SDSS: York et al. 2000, AJ 120, 1579)."""
+    seeing: float = 1.32
+    """Full width at half maximum of the point-spread function, arcsec (the SDSS median in r)."""
+    moffat_beta: float = 3.0
+    """Wing exponent of the Moffat point-spread function, above 1."""
+    zero_point: float = 28.65
+    """Magnitude of one count in the exposure (SDSS r: 53.9 s, typical photometric zero point of DR7 fields)."""
+    gain: float = 4.7
+    """Electrons per count (SDSS r: Gunn et al. 1998, AJ 116, 3040)."""
+    sky_magnitude: float = 20.9
+    """Sky brightness, mag per square arcsec (Apache Point, r, no moon)."""
+    read_noise: float = 5.0
+    """Electrons per pixel (SDSS CCDs: Gunn et al. 1998)."""
+    cutout: CutoutConvention = "int"
+    """Which pixel of a 64 px stamp holds the centre: int, data[int(y)-32:], 32.0..33.0; round 31.5..32.5; cutout2d
+    (astropy) 31..32."""
+
+    def __post_init__(self) -> None:
+        positive = ("galaxies", "pixel_scale", "seeing", "gain")
+        for name in positive:
+            if not 0 < getattr(self, name) < np.inf:
+                raise InputError(f"--simulated.{_flag(name)} must be above 0, not {getattr(self, name)}.")
+        if self.image_size < 8:
+            raise InputError(f"--simulated.image-size must be at least 8 px, not {self.image_size}.")
+        if not self.moffat_beta > 1:
+            raise InputError(f"--simulated.moffat-beta must be above 1, not {self.moffat_beta}.")
+        if not self.read_noise >= 0:
+            raise InputError(f"--simulated.read-noise must be at least 0, not {self.read_noise}.")
+        if min(self.class_fractions) < 0 or abs(sum(self.class_fractions) - 1) > 1e-6:
+            raise InputError(
+                f"--simulated.class-fractions takes three shares of at least 0 that sum to 1, not {self.class_fractions}."
+            )
+
+    def instrument(self) -> Instrument:
+        """The part that turns light into pixel values."""
+        middle = self.image_size // 2
+        low = {"int": middle, "round": middle - 0.5, "cutout2d": middle - 1}[self.cutout]
+        return Instrument(
+            self.image_size, self.pixel_scale, self.seeing, self.moffat_beta, self.zero_point, self.gain,
+            self.sky_magnitude, self.read_noise, (float(low), float(low + 1)),
+        )  # fmt: skip
+
+
+def simulate(survey: SimulatedSurvey | None = None, seed: int = 0) -> GalaxySample:
+    """Render the survey; the same seed gives the same galaxies, whatever instrument sees them and however many there are.
+
+    Images are float32 counts per pixel, sky taken off; `columns` holds the true parameters (angles in degrees).
+    """
+    survey = survey or SimulatedSurvey()
+    population_key, noise_key = jax.random.split(jax.random.key(seed))
+    classes = assign_classes(survey.galaxies, survey.class_fractions)
+    galaxies = draw_galaxies(population_key, jnp.asarray(classes))
+    images = np.asarray(_render_all(galaxies, noise_key, survey.instrument()))
+    return GalaxySample(
+        images=images,
+        labels=classes,
+        class_names=CLASS_NAMES,
+        ids=np.arange(_FIRST_ID, _FIRST_ID + survey.galaxies, dtype=np.int64),
+        redshift=np.asarray(galaxies.redshift, np.float64),
+        pixel_scale=survey.pixel_scale,
+        bands=("r",),
+        provenance={
+            "survey": "simulated by galjax",
+            "seed": str(seed),
+            "units": f"counts per pixel, sky subtracted; zero point {survey.zero_point} mag",
+            "cutout": survey.cutout,
+            "seeing": f"Moffat, FWHM {survey.seeing} arcsec, beta {survey.moffat_beta}",
+        },
+        columns=_columns(galaxies, survey.instrument()),
+    )
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _render_all(galaxies: Galaxies, key: Key[Array, ""], instrument: Instrument) -> Float[Array, "galaxy height width"]:
+    def one(numbered: tuple[Array, Galaxies]) -> Float[Array, "height width"]:
+        index, galaxy = numbered
+        return add_noise(render(galaxy, instrument), jax.random.fold_in(key, index), instrument)
+
+    count = len(galaxies.redshift)
+    return jax.lax.map(one, (jnp.arange(count), galaxies), batch_size=min(_RENDERED_AT_ONCE, count))
+
+
+def _columns(galaxies: Galaxies, instrument: Instrument) -> dict[str, np.ndarray]:
+    low, high = instrument.centre
+    centre = low + (high - low) * np.asarray(galaxies.subpixel)
+    plain = ("magnitude", "half_light_radius", "bulge_fraction", "sersic_index", "spheroid_axis_ratio", "arms",
+             "arm_strength", "winding")  # fmt: skip
+    angles = ("inclination", "position_angle", "pitch_angle")
+    columns = {name: np.asarray(getattr(galaxies, name)) for name in plain}
+    columns |= {name: np.rad2deg(np.asarray(getattr(galaxies, name))) for name in angles}
+    return columns | {"centre_y": centre[:, 0], "centre_x": centre[:, 1]}
+
+
+def _flag(field: str) -> str:
+    return field.replace("_", "-")

@@ -1,0 +1,155 @@
+"""One training of all repeats inside a run folder: starts or goes on, shows progress, and stops safely when asked."""
+
+import dataclasses
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import NamedTuple
+
+import jax.numpy as jnp
+
+from galjax.checkpoints import Checkpoints
+from galjax.draw import Draw
+from galjax.errors import InputError
+from galjax.lowering import LoweringName
+from galjax.metrics import accuracy
+from galjax.network import NetworkConfig
+from galjax.outcome import Condition
+from galjax.progress import TrainingProgress
+from galjax.repeats import History, RepeatKeys, RepeatProgram
+from galjax.resample import Convention, condition_matrices
+from galjax.runs import RunFolder
+from galjax.sample import GalaxySample
+from galjax.training import Conditions, OptimiserConfig, Pool, make_trainer
+
+
+class Interrupted(Exception):
+    """The user or the system asked to stop; the last snapshot is on disk."""
+
+    def __init__(self, signal_number: int) -> None:
+        self.exit_code = 128 + signal_number
+        super().__init__(f"Stopped by {signal.Signals(signal_number).name}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class ScheduleConfig:
+    """How long all repeats train and how often they are evaluated."""
+
+    epochs: int = 900
+    """Passes over the training galaxies."""
+    evaluate_every: int = 10
+    """Epochs from one evaluation of every condition to the next; the last epoch is always evaluated."""
+    lowering: LoweringName = "patches"
+    """How layers are computed: patches is the fast one, xla the compiler's own convolution."""
+    checkpoint_seconds: float = 120.0
+    """Least time (s) between two checkpoints."""
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise InputError(f"--epochs must be at least 1, not {self.epochs}.")
+        if not 1 <= self.evaluate_every <= self.epochs:
+            raise InputError(f"--evaluate-every must lie in 1..{self.epochs} (--epochs), not {self.evaluate_every}.")
+        if not self.checkpoint_seconds >= 0:
+            raise InputError(f"--checkpoint-seconds must be at least 0, not {self.checkpoint_seconds}.")
+
+
+class Stage(NamedTuple):
+    """One training to do: its name in the folder and on the bar, its galaxies, and where it is evaluated."""
+
+    name: str
+    label: str
+    draw: Draw
+    conditions: Sequence[Condition]
+
+
+class StageOutcome(NamedTuple):
+    """What a stage measured and what it cost in this process."""
+
+    history: History
+    compile_seconds: float
+    train_seconds: float
+
+
+def to_device(sample: GalaxySample) -> Pool:
+    """The sample's images, always with a band axis, and labels as device arrays."""
+    images = sample.images if sample.images.ndim == 4 else sample.images[..., None]
+    return Pool(jnp.asarray(images), jnp.asarray(sample.labels))
+
+
+def device_conditions(pool: Pool, conditions: Sequence[Condition], convention: Convention) -> Conditions:
+    """The conditions' resampling matrices for the pool's image size, in float32."""
+    matrices = condition_matrices(
+        (pool.images.shape[1], pool.images.shape[2]),
+        [(c.factor, "nearest" if c.factor == 1 else c.method) for c in conditions],
+        convention,
+    )
+    return Conditions(*(jnp.asarray(matrix, jnp.float32) for matrix in matrices))
+
+
+def run_stage(
+    stage: Stage,
+    pool: Pool,
+    keys: RepeatKeys,
+    num_classes: int,
+    network: NetworkConfig,
+    optimiser: OptimiserConfig,
+    schedule: ScheduleConfig,
+    convention: Convention,
+    folder: RunFolder,
+    progress: TrainingProgress,
+) -> StageOutcome:
+    """Train and evaluate one stage to its end.
+
+    A stage that ended in an earlier process is read back; one that was stopped goes on from its newest checkpoint.
+    Raises `Interrupted`, with a checkpoint written, where SIGINT or SIGTERM came.
+    """
+    done = folder.read_history(f"checkpoints/{stage.name}.npz")
+    if done is not None:
+        progress.note(f"{stage.label}: already trained")
+        return StageOutcome(done, 0.0, 0.0)
+    trainer, hyperparameters = make_trainer(network, optimiser, num_classes, schedule.lowering)
+    conditions = device_conditions(pool, stage.conditions, convention)
+    program = RepeatProgram(trainer, hyperparameters, pool, stage.draw, conditions, keys, schedule.evaluate_every)
+    started = time.perf_counter()
+    checkpoint_folder = folder.subfolder(f"checkpoints/{stage.name}")
+    with _stop_requests() as stop, Checkpoints(checkpoint_folder, schedule.checkpoint_seconds) as checkpoints:
+        snapshot = checkpoints.latest(program) or program.start()
+        if snapshot.epoch:
+            progress.note(f"{stage.label}: goes on after epoch {snapshot.epoch}")
+        progress.begin(stage.label, snapshot.epoch, schedule.epochs)
+        for snapshot in program.continue_from(snapshot, schedule.epochs):
+            history = snapshot.history
+            assert history is not None
+            at_original = accuracy(history.test_confusion[:, -1, 0]).mean()
+            progress.advance(snapshot.epoch, float(history.train_loss[:, -1].mean()), float(at_original))
+            checkpoints.offer(snapshot, force=bool(stop))
+            if stop:
+                raise Interrupted(stop[0])
+    assert snapshot.history is not None
+    folder.write_arrays(f"checkpoints/{stage.name}.npz", snapshot.history.arrays())
+    folder.remove_subfolder(f"checkpoints/{stage.name}")
+    return StageOutcome(snapshot.history, program.compile_seconds, time.perf_counter() - started)
+
+
+@contextmanager
+def _stop_requests() -> Iterator[list[int]]:
+    """Collects SIGINT and SIGTERM, so that a chunk in flight can end; a second SIGINT stops at once."""
+    requests: list[int] = []
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        if requests and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        requests.append(number)
+
+    try:
+        earlier = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # Not in the main thread, where signals cannot be caught: then they keep their meaning.
+        yield requests
+        return
+    try:
+        yield requests
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)

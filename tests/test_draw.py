@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+
+from galjax import GalaxySample, InputError
+from galjax.draw import draw_balanced, draw_natural, make_pool
+from galjax.repeats import repeat_keys
+
+NAMES = ("spiral", "elliptical")
+LABELS = np.random.default_rng(0).permutation(np.repeat(np.array([0, 1], np.int32), [130, 70]))
+
+
+def sets_of(draw):
+    return [np.asarray(part) for part in draw]
+
+
+@pytest.mark.parametrize("validation_fraction", [0.0, 0.1])
+def test_balanced_draw(validation_fraction):
+    keys = repeat_keys(3, range(5)).draw
+    train, validation, test = sets_of(
+        draw_balanced(LABELS, NAMES, 40, keys, validation_fraction=validation_fraction)
+    )
+    held = round(40 * validation_fraction)
+    assert [part.shape for part in (train, validation, test)] == [(5, 2 * (28 - held)), (5, 2 * held), (5, 24)]
+    for repeat in range(5):
+        together = np.concatenate([train[repeat], validation[repeat], test[repeat]])
+        assert len(set(together.tolist())) == 80
+        for part in (train[repeat], validation[repeat], test[repeat]):
+            assert np.bincount(LABELS[part], minlength=2).tolist() == [len(part) // 2] * 2
+    assert (np.sort(train, axis=1)[0] != np.sort(train, axis=1)[1]).any()
+
+
+@pytest.mark.parametrize("validation_fraction", [0.0, 0.15])
+@pytest.mark.parametrize("total", [20, 101, 200])
+def test_natural_draw(total, validation_fraction):
+    keys = repeat_keys(3, range(6)).draw
+    parts = sets_of(draw_natural(LABELS, NAMES, total, keys, validation_fraction=validation_fraction))
+    sizes = [part.shape[1] for part in parts]
+    assert sum(sizes) == total
+    assert abs(sizes[2] - 0.3 * total) <= 1
+    assert abs(sizes[1] - validation_fraction * total) <= 1
+    for repeat in range(6):
+        drawn = np.concatenate([part[repeat] for part in parts])
+        assert len(set(drawn.tolist())) == total
+        spirals = (LABELS[drawn] == 0).sum()
+        in_test = (LABELS[parts[2][repeat]] == 0).sum()
+        assert abs(in_test - 0.3 * spirals) <= 1.5  # stratified: each class is split by the fraction
+    if total == 200:
+        assert (LABELS[drawn] == 0).sum() == 130
+
+
+def test_a_repeat_draws_the_same_galaxies_alone_and_among_others():
+    for draw in (draw_balanced(LABELS, NAMES, 20, repeat_keys(0, range(8)).draw),):
+        alone = draw_balanced(LABELS, NAMES, 20, repeat_keys(0, [7]).draw)
+        for ours, theirs in zip(draw, alone, strict=True):
+            np.testing.assert_array_equal(ours[7], theirs[0])
+    natural = draw_natural(LABELS, NAMES, 50, repeat_keys(0, range(8)).draw)
+    np.testing.assert_array_equal(natural.test[7], draw_natural(LABELS, NAMES, 50, repeat_keys(0, [7]).draw).test[0])
+
+
+def test_every_galaxy_is_drawn_about_equally_often():
+    drawn = draw_balanced(LABELS, NAMES, 35, repeat_keys(1, range(400)).draw)
+    counts = np.bincount(np.concatenate([np.asarray(part).ravel() for part in drawn]), minlength=200)
+    ellipticals = counts[LABELS == 1]  # 35 of 70 in 400 repeats: 200 +- 10
+    assert 150 < ellipticals.min()
+    assert ellipticals.max() < 250
+
+
+def sample(redshift):
+    return GalaxySample(
+        images=np.zeros((4, 2, 2), np.float32),
+        labels=np.array([0, 1, 2, 0], np.int32),
+        class_names=(*NAMES, "uncertain"),
+        ids=np.arange(10, 14),
+        redshift=np.asarray(redshift, float),
+        pixel_scale=0.396,
+        bands=("r",),
+    )
+
+
+def test_pool_is_cut_in_redshift_and_says_what_was_left_out():
+    pool = make_pool(sample([0.1, np.nan, 0.1, 0.2]), NAMES, (0.0, 0.2))
+    assert pool.ids.tolist() == [10]
+    assert [(row.id, row.reason) for row in pool.excluded] == [
+        ("11", "no redshift"),
+        ("13", "redshift 0.2000 is outside 0.0 < z < 0.2"),
+    ]
+
+
+def test_pool_without_redshifts_is_not_cut():
+    assert make_pool(sample([np.nan] * 4), NAMES).ids.tolist() == [10, 11, 13]
+    assert make_pool(sample([5.0] * 4), NAMES, None).ids.tolist() == [10, 11, 13]
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda keys: make_pool(sample([0.3] * 4), NAMES), r"None of the 3 galaxies has a redshift in 0\.0 < z < 0\.2"),
+        (lambda keys: draw_balanced(LABELS, NAMES, 71, keys), "there are 130 spiral, 70 elliptical.*1 to 70"),
+        (lambda keys: draw_balanced(LABELS, NAMES, 0, keys), "draw of 0 galaxies per class is not possible"),
+        (lambda keys: draw_balanced(LABELS, NAMES, 1, keys), "1 to train, 0 to validate and 0 to test"),
+        (lambda keys: draw_balanced(LABELS, NAMES, 4, keys, validation_fraction=0.1), "no set may be empty"),
+        (lambda keys: draw_natural(LABELS, NAMES, 201, keys), r"200 galaxies \(130 spiral, 70 elliptical\).*--total 201"),
+        (lambda keys: draw_natural(LABELS, NAMES, 1, keys), "no set may be empty"),
+    ],
+)
+def test_draws_that_are_not_possible_get_a_sentence(call, sentence):
+    with pytest.raises(InputError, match=sentence):
+        call(repeat_keys(0, [0]).draw)

@@ -1,0 +1,118 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import galjax.training
+from galjax.checkpoints import Checkpoints
+from galjax.draw import draw_balanced
+from galjax.network import NetworkConfig
+from galjax.repeats import RepeatProgram, repeat_keys
+from galjax.resample import condition_matrices
+from galjax.training import Conditions, OptimiserConfig, Pool, make_trainer
+
+SMALL = NetworkConfig(filters=(4, 4, 4), dense_units=(16, 16), dropout=0.25)
+PAIRS = [(1, "nearest"), (2, "bilinear"), (4, "nearest")]
+
+
+def make_program(repeats, evaluate_every=2, learning_rate=0.02, momentum=0.0, validation_fraction=0.0, seed=0):
+    rng = np.random.default_rng(0)
+    labels = (np.arange(60) % 2).astype(np.int32)
+    images = rng.standard_normal((60, 16, 16, 1), dtype=np.float32)
+    images[labels == 1, 4:9, 4:9] += 1.5
+    trainer, hyperparameters = make_trainer(SMALL, OptimiserConfig(learning_rate, momentum), 2, "patches")
+    keys = repeat_keys(seed, repeats)
+    drawn = draw_balanced(labels, ("a", "b"), 20, keys.draw, validation_fraction=validation_fraction)
+    conditions = Conditions(*(jnp.asarray(m, jnp.float32) for m in condition_matrices((16, 16), PAIRS)))
+    pool = Pool(jnp.asarray(images), jnp.asarray(labels))
+    return RepeatProgram(trainer, hyperparameters, pool, drawn, conditions, keys, evaluate_every)
+
+
+def train(program, epochs):
+    return list(program.continue_from(program.start(), epochs))[-1]
+
+
+def assert_equal_histories(ours, theirs):
+    ours, theirs = ours.arrays(), theirs.arrays()
+    assert list(ours) == list(theirs)
+    for name in ours:
+        np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+
+
+def test_a_repeat_alone_equals_the_same_repeat_among_others():
+    together = train(make_program([0, 1, 2, 3]), 4)
+    alone = train(make_program([3]), 4)
+    np.testing.assert_allclose(alone.history.train_loss[0], together.history.train_loss[3], rtol=1e-4)
+    np.testing.assert_array_equal(alone.history.test_confusion[0], together.history.test_confusion[3])
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a[0], b[3], atol=1e-5), alone.state.parameters, together.state.parameters
+    )
+
+
+def test_repeats_differ_and_seeds_differ():
+    history = train(make_program([0, 1]), 2).history
+    assert (history.train_loss[0] != history.train_loss[1]).all()
+    other = train(make_program([0, 1], seed=1), 2).history
+    assert (history.train_loss != other.train_loss).all()
+
+
+def test_the_same_program_twice_is_bit_identical():
+    assert_equal_histories(train(make_program([0, 1]), 3).history, train(make_program([0, 1]), 3).history)
+
+
+def test_shapes_and_evaluated_epochs_with_a_shorter_last_chunk():
+    history = train(make_program([0, 1, 2], evaluate_every=3, validation_fraction=0.2), 7).history
+    assert history.evaluated_epoch.tolist() == [3, 6, 7]
+    assert history.train_loss.shape == history.train_accuracy.shape == (3, 7)
+    assert np.isfinite(history.train_loss).all()
+    assert history.test_confusion.shape == (3, 3, 3, 2, 2)
+    assert (history.test_confusion.sum(axis=(-2, -1)) == 12).all()
+    assert (history.validation_confusion.sum(axis=(-2, -1)) == 8).all()
+    assert history.validation_loss.shape == history.test_loss.shape == (3, 3, 3)
+
+
+def test_when_it_is_evaluated_does_not_change_the_training():
+    often, seldom = train(make_program([0, 1], evaluate_every=1), 6), train(make_program([0, 1], evaluate_every=4), 6)
+    np.testing.assert_allclose(often.history.train_loss, seldom.history.train_loss, rtol=1e-5)
+
+
+def test_one_trace_for_a_whole_run(monkeypatch):
+    traces = []
+    original = galjax.training.train_step
+    monkeypatch.setattr(galjax.training, "train_step", lambda *a: traces.append(1) or original(*a))
+    jax.clear_caches()
+    program = make_program([0, 1], evaluate_every=2)
+    at_compile = len(traces)
+    assert at_compile >= 1
+    train(program, 7)
+    assert len(traces) == at_compile
+    make_program([0, 1], evaluate_every=2, learning_rate=0.5)  # a float of the configuration is traced
+    assert len(traces) == at_compile
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_going_on_from_a_checkpoint_equals_an_uninterrupted_run_bit_for_bit(tmp_path, momentum):
+    program = make_program([0, 1, 2], momentum=momentum)
+    whole = train(program, 7)
+    with Checkpoints(tmp_path, 0.0) as checkpoints:
+        assert checkpoints.latest(program) is None
+        for snapshot in program.continue_from(program.start(), 4):
+            checkpoints.offer(snapshot)
+    with Checkpoints(tmp_path, 0.0) as checkpoints:
+        snapshot = checkpoints.latest(make_program([0, 1, 2], momentum=momentum))
+    assert snapshot.epoch == 4
+    resumed = list(program.continue_from(snapshot, 7))[-1]
+    assert_equal_histories(resumed.history, whole.history)
+    jax.tree.map(np.testing.assert_array_equal, resumed.state, whole.state)
+
+
+def test_checkpoints_keep_the_newest_two_and_wait_between_writes(tmp_path):
+    program = make_program([0])
+    with Checkpoints(tmp_path / "all", 0.0) as checkpoints:
+        for snapshot in program.continue_from(program.start(), 8):
+            checkpoints.offer(snapshot)
+    assert sorted(p.name for p in (tmp_path / "all").iterdir() if p.name.isdigit()) == ["6", "8"]
+    with Checkpoints(tmp_path / "seldom", 1000.0) as checkpoints:
+        for snapshot in program.continue_from(program.start(), 8):
+            checkpoints.offer(snapshot, force=snapshot.epoch == 6)
+    assert [p.name for p in (tmp_path / "seldom").iterdir() if p.name.isdigit()] == ["6"]

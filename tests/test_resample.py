@@ -1,0 +1,156 @@
+import cv2
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from galjax.errors import InputError
+from galjax.resample import degrade, degrade_matrices, resize, resize_matrices
+
+CV2 = {
+    "nearest": cv2.INTER_NEAREST,
+    "bilinear": cv2.INTER_LINEAR,
+    "bicubic": cv2.INTER_CUBIC,
+    "area": cv2.INTER_AREA,
+}
+METHODS = tuple(CV2)
+sides = st.integers(1, 90)
+
+
+def random_images(*shape, seed=0):
+    return np.random.default_rng(seed).random(shape, dtype=np.float32)
+
+
+def cv2_resize(image, size, method):
+    return cv2.resize(image, (size[1], size[0]), interpolation=CV2[method])
+
+
+@pytest.mark.parametrize("method", METHODS)
+@settings(deadline=None, derandomize=True, max_examples=150)
+@given(shape=st.tuples(sides, sides), size=st.tuples(sides, sides), seed=st.integers(0, 1000))
+def test_matrices_equal_opencv_for_any_sizes(method, shape, size, seed):
+    image = random_images(*shape, seed=seed)
+    rows, columns = resize_matrices(shape, size, method)
+    tolerance = 0 if method == "nearest" else 1e-5  # OpenCV rounds coordinates to float32, so its error grows with size
+    np.testing.assert_allclose(
+        (rows @ image @ columns.T).astype(np.float32), cv2_resize(image, size, method), atol=tolerance, rtol=0
+    )
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("shape", [(64, 64), (64, 51), (33, 64)])
+def test_resize_on_the_device_equals_opencv(method, shape):
+    images = random_images(3, 2, *shape)
+    for size in [(8, 8), (10, 9), (64, 64), (21, 40)]:
+        found = resize(jnp.asarray(images), size, method)
+        expected = np.stack([[cv2_resize(image, size, method) for image in row] for row in images])
+        np.testing.assert_allclose(found, expected, atol=5e-7, rtol=0)
+
+
+@pytest.mark.parametrize("method", ["nearest", "bilinear", "bicubic"])
+@pytest.mark.parametrize("factor", range(1, 9))
+def test_degrade_equals_the_two_opencv_calls(factor, method):
+    images = random_images(4, 64, 64)
+    small = (64 // factor, 64 // factor)
+    expected = [cv2_resize(cv2_resize(image, small, "area"), (64, 64), method) for image in images]
+    np.testing.assert_allclose(degrade(jnp.asarray(images), factor, method), np.stack(expected), atol=4e-7, rtol=0)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_jax_convention_is_jax_image_resize(method):
+    images = jnp.asarray(random_images(3, 20, 31))
+    name = {"nearest": "nearest", "bilinear": "linear", "bicubic": "cubic", "area": "linear"}[method]
+    for size in [(9, 12), (40, 64)]:
+        expected = jax.image.resize(images, (3, *size), name)
+        np.testing.assert_allclose(resize(images, size, method, convention="jax"), expected, atol=1e-6)
+
+
+def largest_difference(ours, theirs):
+    """Over all images with pixels in [0, 1]: half the sum of the absolute differences of two pixels' weights."""
+    worst = 0.0
+    for i in range(len(ours[0]) // 2 + 1):  # the other half mirrors this one
+        weights = ours[0][i][:, None] * ours[1][:, None, :] - theirs[0][i][:, None] * theirs[1][:, None, :]
+        worst = max(worst, 0.5 * np.abs(weights).sum(axis=(1, 2)).max())
+    return worst
+
+
+def test_the_conventions_differ_by_what_the_docstring_says():
+    sizes = [64 // factor for factor in range(2, 9)]
+
+    def enlarging(n, method, convention):
+        return resize_matrices((n, n), (64, 64), method, convention)
+
+    worst = {
+        method: {n: largest_difference(enlarging(n, method, "opencv"), enlarging(n, method, "jax")) for n in sizes}
+        for method in ("nearest", "bilinear", "bicubic")
+    }
+    assert max(worst["bilinear"].values()) < 1e-6
+    assert {n for n, value in worst["nearest"].items() if value == 0} == {32, 16, 8}
+    assert max(worst["nearest"].values()) == 1
+    assert max(worst["bicubic"].values()) == pytest.approx(0.17, abs=0.006)
+    other = {
+        n: int((enlarging(n, "nearest", "opencv")[0] != enlarging(n, "nearest", "jax")[0]).any(axis=1).sum())
+        for n in (21, 12, 10, 9)
+    }
+    assert other == {21: 10, 12: 4, 10: 4, 9: 4}
+    area = [
+        largest_difference(*(resize_matrices((64, 64), (n, n), "area", c) for c in ("opencv", "jax"))) for n in sizes
+    ]
+    assert max(area) == pytest.approx(0.44, abs=0.005)
+    whole = [
+        largest_difference(*(degrade_matrices((64, 64), k, "bilinear", c) for c in ("opencv", "jax")))
+        for k in range(2, 9)
+    ]
+    assert max(whole) == pytest.approx(0.40, abs=0.005)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@settings(deadline=None, derandomize=True, max_examples=50)
+@given(shape=st.tuples(sides, sides), size=st.tuples(sides, sides))
+def test_rows_sum_to_one_so_constants_stay_constant(method, shape, size):
+    for matrix in resize_matrices(shape, size, method):
+        np.testing.assert_allclose(matrix.sum(axis=1), 1, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_rows_sum_to_one_in_the_jax_convention(method):
+    for matrix in resize_matrices((64, 21), (9, 64), method, "jax"):
+        np.testing.assert_allclose(matrix.sum(axis=1), 1, atol=1e-6)
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(old=sides, new=sides, method=st.sampled_from(["bilinear", "bicubic", "area"]))
+def test_mirroring_commutes_except_with_nearest(old, new, method):
+    if method == "area" and new > old:
+        return  # OpenCV's fallback for enlarging is not symmetric either.
+    matrix, _ = resize_matrices((old, old), (new, new), method)
+    np.testing.assert_allclose(matrix[::-1, ::-1], matrix, atol=1e-9)
+
+
+def test_nearest_is_not_mirror_symmetric():
+    matrix, _ = degrade_matrices((64, 64), 7, "nearest")
+    assert np.abs(matrix[::-1, ::-1] - matrix).max() > 0.1
+
+
+@pytest.mark.parametrize("factor", [2, 4, 8])
+def test_area_by_a_divisor_is_the_block_mean(factor):
+    image = random_images(64, 64)
+    blocks = image.reshape(64 // factor, factor, 64 // factor, factor).mean(axis=(1, 3))
+    small = (64 // factor, 64 // factor)
+    np.testing.assert_allclose(resize(jnp.asarray(image), small, "area"), blocks, atol=3e-7)
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: resize_matrices((8, 8), (4, 4), "lanczos"), "no resampling method 'lanczos'.*nearest, bilinear"),
+        (lambda: resize_matrices((8, 8), (0, 4), "area"), "every side must be at least 1"),
+        (lambda: degrade_matrices((8, 8), 9, "nearest"), "8x8 px can be shrunk by factors 1 to 8, not by 9"),
+        (lambda: degrade_matrices((8, 8), 0, "nearest"), "factors 1 to 8, not by 0"),
+    ],
+)
+def test_bad_arguments_get_a_sentence(call, sentence):
+    with pytest.raises(InputError, match=sentence):
+        call()
