@@ -13,6 +13,7 @@ import dataclasses
 import sys
 import time
 from collections.abc import Sequence
+from typing import Annotated, Literal
 
 import numpy as np
 from astropy.table import Table
@@ -28,7 +29,6 @@ from galjax.repeats import History, RepeatKeys, repeat_keys
 from galjax.sample import GalaxySample
 from galjax.stages import ScheduleConfig, Stage, StageOutcome
 from galjax.statistics import UsableConfig
-from typing import Annotated, Literal
 
 NAME = "resolution_sweep"
 QUESTION = "How far may the resolution of training images differ from that of the images to classify?"
@@ -59,9 +59,7 @@ class ResolutionSweep(ExperimentConfig):
 
 
 PRESETS: dict[PresetName, ResolutionSweep] = {
-    "quick": ResolutionSweep(
-        repeats=6, per_class=(300,), schedule=ScheduleConfig(epochs=12, evaluate_every=4)
-    ),
+    "quick": ResolutionSweep(repeats=6, per_class=(300,), schedule=ScheduleConfig(epochs=12, evaluate_every=4)),
     "thesis": ResolutionSweep(),
 }
 
@@ -139,9 +137,7 @@ def _write_outcome(
     folder.write_table("results.ecsv", results)
     folder.write_table("summary.ecsv", summary)
     folder.write_arrays("history.npz", _named_history(histories, conditions, config))
-    drawn_figures = figures.sweep_figures(
-        summary, histories, pool, config.factors, config.methods, config.convention
-    )
+    drawn_figures = figures.sweep_figures(summary, histories, pool, config.factors, config.methods, config.convention)
     environment = {
         **runs.describe_environment(),
         "lowering": config.schedule.lowering,

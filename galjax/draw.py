@@ -106,8 +106,8 @@ def draw_natural(
         within = np.append(np.arange(len(rest)), len(rest)) * (validation_fraction * total / len(rest))
         in_validation[rest[np.diff(np.floor(within + 0.5)) > 0]] = True
     in_train = ~in_test & ~in_validation
-    counted = (int(part.sum()) for part in (in_train, in_validation, in_test))
-    _check_split(*counted, validation_fraction, f"{total} in all")
+    train, validation, test = (int(part.sum()) for part in (in_train, in_validation, in_test))
+    _check_split(train, validation, test, validation_fraction, f"{total} in all")
     device_labels = jnp.asarray(labels)
 
     @jax.vmap

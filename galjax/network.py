@@ -105,9 +105,7 @@ class GalaxyNetwork(nn.Module):
     lowering: LoweringName = "patches"
 
     @nn.compact
-    def __call__(
-        self, images: Float[Array, "batch height width band"], *, train: bool
-    ) -> Float[Array, "batch class"]:
+    def __call__(self, images: Float[Array, "batch height width band"], *, train: bool) -> Float[Array, "batch class"]:
         """Logits of scaled images (`scale_images`). With train=True an rng named "dropout" is needed."""
         x = images
         for number, (filters, size) in enumerate(zip(self.config.filters, KERNEL_SIZES, strict=True), 1):

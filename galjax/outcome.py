@@ -36,9 +36,7 @@ def selections(history: History) -> tuple[Selection, ...]:
     return ("test-mean", "last") if history.validation_confusion is None else ("test-mean", "last", "validation")
 
 
-def results_table(
-    histories: Mapping[int, History], conditions: Sequence[Condition], repeats: Sequence[int]
-) -> Table:
+def results_table(histories: Mapping[int, History], conditions: Sequence[Condition], repeats: Sequence[int]) -> Table:
     """One row per repeat, sample size, condition and selection: accuracy on the test galaxies at the chosen epoch."""
     parts = []
     for per_class, history in histories.items():
@@ -77,7 +75,9 @@ def summary_table(results: Table, usable: UsableConfig) -> Table:
         original = np.asarray(results["accuracy"][groups[per_class, *ORIGINAL, selection]])
         mean, std, ste, n = summarise(values)
         epoch = results["epoch"][indices[0]]
-        rows.append((per_class, factor, method, selection, epoch, mean, std, ste, n, is_usable(original, values, usable)))
+        rows.append(
+            (per_class, factor, method, selection, epoch, mean, std, ste, n, is_usable(original, values, usable))
+        )
     names = (*keys, "epoch", "mean", "std", "ste", "n", "usable")
     table = Table(rows=rows, names=names)
     table.meta["usable"] = usable.rule()

@@ -163,9 +163,7 @@ def _chunk(
         ) -> tuple[TrainingState, Float[Array, " epoch"], Float[Array, " epoch"]]:
             state, losses, accuracies = carry
             epoch_key = jax.random.fold_in(key, first_epoch + index)
-            state, loss, accuracy = train_epoch(
-                trainer, hyperparameters, state, epoch_key, scaled_pool, draw.train
-            )
+            state, loss, accuracy = train_epoch(trainer, hyperparameters, state, epoch_key, scaled_pool, draw.train)
             return state, losses.at[index].set(loss), accuracies.at[index].set(accuracy)
 
         unset = jnp.full(capacity, jnp.nan, jnp.float32)
@@ -181,14 +179,15 @@ def _chunk(
 def _to_history(
     epoch: int, losses: Array, accuracies: Array, test: Evaluation, validation: Evaluation | None
 ) -> History:
-    on_host = jax.device_get((losses, accuracies, test, validation))
-    losses, accuracies, test, validation = on_host
+    def host(array: Array) -> np.ndarray:
+        return np.asarray(jax.device_get(array))
+
     return History(
-        train_loss=losses,
-        train_accuracy=accuracies,
+        train_loss=host(losses),
+        train_accuracy=host(accuracies),
         evaluated_epoch=np.array([epoch]),
-        test_confusion=test.confusion[:, None],
-        test_loss=test.loss[:, None],
-        validation_confusion=None if validation is None else validation.confusion[:, None],
-        validation_loss=None if validation is None else validation.loss[:, None],
+        test_confusion=host(test.confusion)[:, None],
+        test_loss=host(test.loss)[:, None],
+        validation_confusion=None if validation is None else host(validation.confusion)[:, None],
+        validation_loss=None if validation is None else host(validation.loss)[:, None],
     )

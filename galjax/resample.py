@@ -113,7 +113,9 @@ def resize_matrices(
     if method not in get_args(Method):
         raise InputError(f"There is no resampling method {method!r}; choose from {', '.join(get_args(Method))}.")
     if convention not in get_args(Convention):
-        raise InputError(f"There is no resize convention {convention!r}; choose from {', '.join(get_args(Convention))}.")
+        raise InputError(
+            f"There is no resize convention {convention!r}; choose from {', '.join(get_args(Convention))}."
+        )
     if min(*shape, *size) < 1:
         raise InputError(f"Cannot resize {tuple(shape)} px to {tuple(size)} px: every side must be at least 1.")
     if convention == "jax":

@@ -77,7 +77,7 @@ class RunFolder:
     def write_arrays(self, name: str, arrays: Mapping[str, np.ndarray]) -> Path:
         """Write arrays as an uncompressed .npz that loads without pickle."""
         buffer = io.BytesIO()
-        np.savez(buffer, **dict(arrays))
+        np.savez(buffer, allow_pickle=False, **arrays)
         return self.write_bytes(name, buffer.getvalue())
 
     def read_history(self, name: str) -> History | None:
@@ -113,7 +113,9 @@ def open_run(experiment: str, config: Any, out: Path | None, *, resume: bool, sa
     if out is None:
         earlier = sorted(Path("runs", experiment).glob("*/config.json")) if resume else []
         if resume and not earlier:
-            raise InputError(f"There is no run in {Path('runs', experiment)} to resume. Leave out --resume to start one.")
+            raise InputError(
+                f"There is no run in {Path('runs', experiment)} to resume. Leave out --resume to start one."
+            )
         now = datetime.datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
         out = earlier[-1].parent if earlier else _unused(Path("runs", experiment, now))
     if out.exists() and not out.is_dir():
@@ -171,7 +173,9 @@ def _check_same(out: Path, wanted: dict[str, Any]) -> None:
             f"give a folder that is new, empty, or holds an earlier run."
         ) from error
     if layout != FORMAT:
-        raise InputError(f"{out} holds a run of layout {layout}; this version reads layout {FORMAT}. Give another --out.")
+        raise InputError(
+            f"{out} holds a run of layout {layout}; this version reads layout {FORMAT}. Give another --out."
+        )
     if experiment != wanted["experiment"]:
         raise InputError(f"{out} holds a run of {experiment}, not of {wanted['experiment']}. Give another --out.")
     if found.get("sample") != wanted["sample"]:

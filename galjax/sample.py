@@ -78,7 +78,7 @@ class GalaxySample:
                 f"{bad.sum()} of {count} images hold NaN or infinite pixels, the first is galaxy "
                 f"{self.ids[bad.argmax()]}. Leave such galaxies out or repair their pixels."
             )
-        if count and not (0 <= self.labels.min() and self.labels.max() < len(self.class_names)):
+        if count and not (self.labels.min() >= 0 and self.labels.max() < len(self.class_names)):
             raise InputError(f"Labels must lie in 0..{len(self.class_names) - 1}, one per name in {self.class_names}.")
         unique, counts = np.unique(self.ids, return_counts=True)
         if (counts > 1).any():

@@ -115,11 +115,12 @@ def run_stage(
     started = time.perf_counter()
     checkpoint_folder = folder.subfolder(f"checkpoints/{stage.name}")
     with _stop_requests() as stop, Checkpoints(checkpoint_folder, schedule.checkpoint_seconds) as checkpoints:
-        snapshot = checkpoints.latest(program) or program.start()
-        if snapshot.epoch:
-            progress.note(f"{stage.label}: goes on after epoch {snapshot.epoch}")
-        progress.begin(stage.label, snapshot.epoch, schedule.epochs)
-        for snapshot in program.continue_from(snapshot, schedule.epochs):
+        first = checkpoints.latest(program) or program.start()
+        history = first.history
+        if first.epoch:
+            progress.note(f"{stage.label}: goes on after epoch {first.epoch}")
+        progress.begin(stage.label, first.epoch, schedule.epochs)
+        for snapshot in program.continue_from(first, schedule.epochs):
             history = snapshot.history
             assert history is not None
             at_original = accuracy(history.test_confusion[:, -1, 0]).mean()
@@ -127,10 +128,10 @@ def run_stage(
             checkpoints.offer(snapshot, force=bool(stop))
             if stop:
                 raise Interrupted(stop[0])
-    assert snapshot.history is not None
-    folder.write_arrays(f"checkpoints/{stage.name}.npz", snapshot.history.arrays())
+    assert history is not None
+    folder.write_arrays(f"checkpoints/{stage.name}.npz", history.arrays())
     folder.remove_subfolder(f"checkpoints/{stage.name}")
-    return StageOutcome(snapshot.history, program.compile_seconds, time.perf_counter() - started)
+    return StageOutcome(history, program.compile_seconds, time.perf_counter() - started)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ Parameters = Any
 class OptimiserConfig:
     """Stochastic gradient descent. The floats are traced: another learning rate costs no retrace."""
 
-    learning_rate: float = 0.01
+    learning_rate: float = 0.005
     """Step size. Not stated in the thesis."""
     momentum: float = 0.0
     """Of the heavy-ball kind, 0 to below 1. Not stated in the thesis; 0 also keeps no second copy of the weights."""
@@ -81,6 +81,15 @@ class Trainer(NamedTuple):
     batch_size: int
     has_momentum: bool
 
+    def logits(
+        self, parameters: Parameters, images: Float[Array, "batch height width band"], dropout: Key[Array, ""] | None
+    ) -> Float[Array, "batch class"]:
+        """Of scaled images; with a key units are dropped, as in training."""
+        rngs = None if dropout is None else {"dropout": dropout}
+        logits = self.network.apply({"params": parameters}, images, train=dropout is not None, rngs=rngs)
+        assert isinstance(logits, jax.Array)
+        return logits
+
     def optimiser(self, hyperparameters: Hyperparameters) -> optax.GradientTransformation:
         """Plain SGD or SGD with momentum, as `torch.optim.SGD` and Keras define it."""
         return optax.sgd(hyperparameters.learning_rate, hyperparameters.momentum if self.has_momentum else None)
@@ -119,7 +128,7 @@ def train_step(
     """One SGD step on scaled images; galaxies of mask 0 do not count. Returns summed loss and number right."""
 
     def mean_loss(parameters: Parameters) -> tuple[Float[Array, ""], tuple[Float[Array, ""], Float[Array, ""]]]:
-        logits = trainer.network.apply({"params": parameters}, images, train=True, rngs={"dropout": key})
+        logits = trainer.logits(parameters, images, key)
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels) * mask
         right = jnp.where(logits.argmax(axis=-1) == labels, mask, 0.0).sum()
         return losses.sum() / mask.sum(), (losses.sum(), right)
@@ -184,7 +193,7 @@ def evaluate(
         bands_first = jnp.moveaxis(pool.images[galaxies], -1, 1)
         degraded = jnp.moveaxis(apply_matrices(bands_first, matrices.rows, matrices.columns), 1, -1)
         images, labels = scale_images(degraded, scaling_of(trainer)), pool.labels[galaxies]
-        logits = trainer.network.apply({"params": parameters}, images, train=False)
+        logits = trainer.logits(parameters, images, None)
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
         flat = jnp.where(mask, logits.argmax(axis=-1).astype(labels.dtype) * num_classes + labels, -1)
         confusion = (flat[:, None] == jnp.arange(num_classes**2)).sum(axis=0, dtype=jnp.int32)

@@ -16,9 +16,7 @@ def sets_of(draw):
 @pytest.mark.parametrize("validation_fraction", [0.0, 0.1])
 def test_balanced_draw(validation_fraction):
     keys = repeat_keys(3, range(5)).draw
-    train, validation, test = sets_of(
-        draw_balanced(LABELS, NAMES, 40, keys, validation_fraction=validation_fraction)
-    )
+    train, validation, test = sets_of(draw_balanced(LABELS, NAMES, 40, keys, validation_fraction=validation_fraction))
     held = round(40 * validation_fraction)
     assert [part.shape for part in (train, validation, test)] == [(5, 2 * (28 - held)), (5, 2 * held), (5, 24)]
     for repeat in range(5):
@@ -61,7 +59,7 @@ def test_every_galaxy_is_drawn_about_equally_often():
     drawn = draw_balanced(LABELS, NAMES, 35, repeat_keys(1, range(400)).draw)
     counts = np.bincount(np.concatenate([np.asarray(part).ravel() for part in drawn]), minlength=200)
     ellipticals = counts[LABELS == 1]  # 35 of 70 in 400 repeats: 200 +- 10
-    assert 150 < ellipticals.min()
+    assert ellipticals.min() > 150
     assert ellipticals.max() < 250
 
 
@@ -99,7 +97,10 @@ def test_pool_without_redshifts_is_not_cut():
         (lambda keys: draw_balanced(LABELS, NAMES, 0, keys), "draw of 0 galaxies per class is not possible"),
         (lambda keys: draw_balanced(LABELS, NAMES, 1, keys), "1 to train, 0 to validate and 0 to test"),
         (lambda keys: draw_balanced(LABELS, NAMES, 4, keys, validation_fraction=0.1), "no set may be empty"),
-        (lambda keys: draw_natural(LABELS, NAMES, 201, keys), r"200 galaxies \(130 spiral, 70 elliptical\).*--total 201"),
+        (
+            lambda keys: draw_natural(LABELS, NAMES, 201, keys),
+            r"200 galaxies \(130 spiral, 70 elliptical\).*--total 201",
+        ),
         (lambda keys: draw_natural(LABELS, NAMES, 1, keys), "no set may be empty"),
     ],
 )

@@ -86,7 +86,9 @@ def test_input_scaling():
     np.testing.assert_array_equal(scale_images(images, "none"), images)
     for name in ("minmax", "standard", "asinh"):
         scaled = scale_images(jnp.concatenate([images * 3 - 20, jnp.full((1, 8, 9, 2), 4.0)]), name)
-        np.testing.assert_allclose(scaled[:3], scale_images(images, name), atol=2e-4)  # zero point and gain do not matter
+        np.testing.assert_allclose(
+            scaled[:3], scale_images(images, name), atol=2e-4
+        )  # zero point and gain do not matter
         np.testing.assert_array_equal(scaled[3], 0)  # a constant image carries nothing, and no NaN
 
 

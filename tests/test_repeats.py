@@ -45,7 +45,9 @@ def test_a_repeat_alone_equals_the_same_repeat_among_others():
     np.testing.assert_allclose(alone.history.train_loss[0], together.history.train_loss[3], rtol=1e-4)
     np.testing.assert_array_equal(alone.history.test_confusion[0], together.history.test_confusion[3])
     jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a[0], b[3], atol=1e-5), alone.state.parameters, together.state.parameters
+        lambda a, b: np.testing.assert_allclose(a[0], b[3], atol=1e-5),
+        alone.state.parameters,
+        together.state.parameters,
     )
 
 

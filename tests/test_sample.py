@@ -89,7 +89,10 @@ not_finite[3, 1, 1] = np.inf
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (with_values(images=not_finite), f"1 of 5 images hold NaN or infinite pixels, the first is galaxy {FIRST_ID + 3}"),
+        (
+            with_values(images=not_finite),
+            f"1 of 5 images hold NaN or infinite pixels, the first is galaxy {FIRST_ID + 3}",
+        ),
         (with_values(labels=np.array([0, 1, 2, 3, 0], np.int32)), r"Labels must lie in 0\.\.2"),
         (with_values(ids=np.full(5, 7)), "Galaxy id 7 appears 5 times"),
         (with_values(ids=np.arange(5.0)), "must be int64 or strings, not float64"),

@@ -136,9 +136,7 @@ def _disc(galaxy: Galaxies, along: Float[Array, "y x"], across: Float[Array, "y 
     return smooth * jnp.exp(strength * (wave - 1)) / jax.scipy.special.i0e(strength)
 
 
-def _stars(
-    galaxy: Galaxies, centre: Float[Array, "2"], instrument: Instrument
-) -> Float[Array, "height width"]:
+def _stars(galaxy: Galaxies, centre: Float[Array, "2"], instrument: Instrument) -> Float[Array, "height width"]:
     """Point sources, seen through the seeing."""
     weights, deviations = moffat_mixture(instrument.seeing / instrument.pixel_scale, instrument.moffat_beta)
     edges = jnp.arange(instrument.image_size + 1, dtype=jnp.float32) - 0.5

@@ -1,0 +1,1 @@
+"""One file, one performance question, one command: `python -m benchmarks.NAME`."""
