@@ -59,7 +59,7 @@ class ResolutionSweep(ExperimentConfig):
 
 
 PRESETS: dict[PresetName, ResolutionSweep] = {
-    "quick": ResolutionSweep(repeats=6, per_class=(300,), schedule=ScheduleConfig(epochs=12, evaluate_every=4)),
+    "quick": ResolutionSweep(repeats=6, per_class=(300,), schedule=ScheduleConfig(epochs=16, evaluate_every=4)),
     "thesis": ResolutionSweep(),
 }
 

@@ -21,7 +21,7 @@ Parameters = Any
 class OptimiserConfig:
     """Stochastic gradient descent. The floats are traced: another learning rate costs no retrace."""
 
-    learning_rate: float = 0.005
+    learning_rate: float = 0.003
     """Step size. Not stated in the thesis."""
     momentum: float = 0.0
     """Of the heavy-ball kind, 0 to below 1. Not stated in the thesis; 0 also keeps no second copy of the weights."""
@@ -175,12 +175,12 @@ def evaluate(
     pool: Pool,
     chosen: Int[Array, " test"],
     conditions: Conditions,
-    batch_size: int = 32,
+    batch_size: int = 8,
 ) -> Evaluation:
     """Degrade the `chosen` galaxies of the pool (pixels as the source gave them), scale, classify and count.
 
     Shrinking and enlarging come before the scaling, as for images of a coarser survey. `batch_size` bounds memory and
-    changes nothing else.
+    changes nothing else; 8, whose patches stay in the cache, takes 0.6 of the time of 32 on a CPU.
     """
     count, num_classes = len(chosen), trainer.network.num_classes
     batches = -(-count // batch_size)

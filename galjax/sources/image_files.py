@@ -2,7 +2,9 @@
 
 import gzip
 import io
+import math
 import struct
+import tokenize
 import warnings
 import zlib
 from pathlib import Path
@@ -167,19 +169,21 @@ def _png_shape(content: bytes) -> tuple[int, int] | None:
 
 def _decode_npy(content: bytes) -> np.ndarray:
     stream = io.BytesIO(content)
+    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     try:
-        version = np.lib.format.read_magic(stream)
-        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        shape, _, dtype = read_header[version](stream)
-        if dtype.hasobject:
-            raise UnusableImage("holds Python objects, not numbers")
-        if len(shape) not in (2, 3) or min(shape) < 1:
-            raise UnusableImage(f"has shape {shape}, not (height, width) or (height, width, band)")
-        if np.prod(shape, dtype=object) > MAX_PIXELS:
-            raise UnusableImage(f"declares shape {shape}, more than this program reads")
-        stream.seek(0)
-        return np.load(stream, allow_pickle=False)
-    except (ValueError, KeyError, EOFError, SyntaxError, TypeError, OverflowError, RecursionError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # NumPy warns of a header that only an old Python can have written
+            shape, _, dtype = read_header[np.lib.format.read_magic(stream)](stream)
+            if dtype.hasobject:
+                raise UnusableImage("holds Python objects, not numbers")
+            if len(shape) not in (2, 3) or min(shape) < 1:
+                raise UnusableImage(f"has shape {shape}, not (height, width) or (height, width, band)")
+            if math.prod(shape) > MAX_PIXELS:
+                raise UnusableImage(f"declares shape {shape}, more than this program reads")
+            stream.seek(0)
+            return np.load(stream, allow_pickle=False)
+    except (ValueError, KeyError, EOFError, SyntaxError, TypeError, OverflowError, RecursionError, tokenize.TokenError,
+            UserWarning) as error:  # fmt: skip
         raise UnusableImage("is damaged or cut off (not a whole .npy array)") from error
 
 
@@ -202,7 +206,7 @@ def _decode_fits(content: bytes) -> np.ndarray:
                 shape = tuple(hdu.header.get(f"NAXIS{axis}", 0) for axis in range(hdu.header.get("NAXIS", 0), 0, -1))
                 if not isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU) or len(shape) < 2:
                     continue
-                if np.prod(shape, dtype=object) > MAX_PIXELS:
+                if math.prod(shape) > MAX_PIXELS:
                     raise UnusableImage(f"declares shape {shape}, more than this program reads")
                 pixels = np.asarray(hdu.data)
                 if pixels.ndim not in (2, 3) or pixels.size == 0:
