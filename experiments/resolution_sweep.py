@@ -192,24 +192,27 @@ def _named_history(
 def _conclusions(summary: Table, config: ResolutionSweep) -> list[str]:
     """In words, computed from the summary, at the thesis's choice of epoch."""
     sentences = []
-    for per_class in dict.fromkeys(summary["per_class"]):
+    for per_class in dict.fromkeys(summary["per_class"].tolist()):
         rows = summary[(summary["per_class"] == per_class) & (summary["selection"] == "test-mean")]
         original = rows[rows["factor"] == 1][0]
         limits = [
             f"{method} to 1/{limit}" if limit > 1 else f"{method} at no reduced resolution"
-            for method in config.methods
-            if (limit := outcome.usable_limit(summary, per_class, method, "test-mean")) is not None
+            for method, limit in _usable_limits(summary, per_class, config.methods).items()
         ]
         sentences.append(
             f"{per_class} galaxies per class: accuracy {original['mean']:.3f} at Original (std {original['std']:.3f}, "
             f"n = {original['n']}). Usable: {', '.join(limits)}."
         )
-    return [*sentences, f"{summary.meta['usable'].capitalize()}."]
+    return [*sentences, f"{summary.meta['usable']}."]
+
+
+def _usable_limits(summary: Table, per_class: int, methods: Sequence[str]) -> dict[str, int]:
+    return {method: outcome.usable_limit(summary, per_class, method, "test-mean") for method in methods}
 
 
 def _print_summary(console: Console, summary: Table, config: ResolutionSweep, folder: runs.RunFolder) -> None:
     """The closing table on the terminal: mean +- std at the thesis's epochs, usable resolutions marked."""
-    for per_class in dict.fromkeys(summary["per_class"]):
+    for per_class in dict.fromkeys(summary["per_class"].tolist()):
         rows = summary[(summary["per_class"] == per_class) & (summary["selection"] == "test-mean")]
         n = rows["n"][0]
         table = ScreenTable(title=f"accuracy, mean ± std of {n} repeats, {per_class} galaxies per class (* usable)")

@@ -1,10 +1,10 @@
 """The error for what a user can mend: a bad flag, file, table or run folder."""
 
 
-class InputError(ValueError):
+class InputError(Exception):
     """Something the user gave cannot be used.
 
     The message is whole sentences for the person at the terminal: what was wrong, which file, row or id, what was
-    expected, and what to do next. Commands print it and end with exit code 2; a library user catches it as a
-    `ValueError`.
+    expected, and what to do next. Commands print it and end with exit code 2. Not a `ValueError`: no code that
+    expects one of those, a parser of flags say, may take it for its own.
     """

@@ -2,12 +2,13 @@
 
 import time
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 
+@runtime_checkable
 class TrainingProgress(Protocol):
     """Told by the library how far a training is; what becomes of it is the caller's choice."""
 

