@@ -25,7 +25,7 @@ _KEYS_A = -0.75
 
 
 def resize(
-    images: Float[Array, "*batch height width"],
+    images: Float[Array | np.ndarray, "*batch height width"],
     size: tuple[int, int],
     method: Method,
     convention: Convention = "opencv",
@@ -54,7 +54,7 @@ def resize(
 
 
 def degrade(
-    images: Float[Array, "*batch height width"],
+    images: Float[Array | np.ndarray, "*batch height width"],
     factor: int,
     method: Method,
     convention: Convention = "opencv",
@@ -71,7 +71,7 @@ def degrade(
 
 
 def apply_matrices(
-    images: Float[Array, "*batch height width"],
+    images: Float[Array | np.ndarray, "*batch height width"],
     rows: Float[Array, "new_height height"],
     columns: Float[Array, "new_width width"],
 ) -> Float[Array, "*batch new_height new_width"]:

@@ -63,7 +63,11 @@ def spoiled(tmp_path, **changes):
 @pytest.mark.parametrize(
     ("changes", "call", "sentence"),
     [
-        ({}, {"config": Config(epochs=4, inner=Inner(rate=0.2))}, r"epochs was 3, now 4; inner\.rate was 0\.1, now 0\.2"),
+        (
+            {},
+            {"config": Config(epochs=4, inner=Inner(rate=0.2))},
+            r"epochs was 3, now 4; inner\.rate was 0\.1, now 0\.2",
+        ),
         ({}, {"config": Config(methods=("nearest",))}, "methods was"),
         ({}, {"digest": "other"}, "run on other galaxies"),
         ({}, {"experiment": "phase_shift"}, "run of sweep, not of phase_shift"),
@@ -102,8 +106,8 @@ def test_tables_and_arrays_read_back(tmp_path):
     assert table["accuracy"][0] == 0.1
     assert table["usable"].tolist() == [True, False]
     assert table.meta["note"] == "é"
-    folder.write_exclusions([Exclusion("7", "images/a b.png", "is cut off, \"really\"")])
-    assert tuple(Table.read(tmp_path / "excluded.ecsv")[0]) == ("7", "images/a b.png", "is cut off, \"really\"")
+    folder.write_exclusions([Exclusion("7", "images/a b.png", 'is cut off, "really"')])
+    assert tuple(Table.read(tmp_path / "excluded.ecsv")[0]) == ("7", "images/a b.png", 'is cut off, "really"')
     folder.write_exclusions([])
     assert Table.read(tmp_path / "excluded.ecsv").colnames == ["id", "file", "reason"]
     assert folder.read_history("absent.npz") is None

@@ -79,7 +79,9 @@ def test_every_table_format_gives_the_same_sample(folder, ending, table_format):
 
 
 def test_csv_with_byte_order_mark_spaces_and_words(folder):
-    text = (folder / "catalogue.csv").read_text().replace(",1,0,0,", ", True,false,0.0,").replace(HEADER, HEADER.lower())
+    text = (
+        (folder / "catalogue.csv").read_text().replace(",1,0,0,", ", True,false,0.0,").replace(HEADER, HEADER.lower())
+    )
     (folder / "catalogue.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
     sample = read_folder(folder, OPTIONS)
     assert sample.ids.tolist() == [FIRST + n for n in range(4)]
@@ -232,7 +234,10 @@ def remove(name):
         (lambda f: (f / "catalogue.csv").write_bytes(b"\xff\xfe\x00\x01" * 50), "cannot be read as csv|id columns"),
         (lambda f: add_row(f, "1,2,3,4,5,6,7,8"), "cannot be read as csv"),
         (replace(str(FIRST), "5.87727E+17"), r"holds rounded numbers such as 5\.87727E\+17.*as integers or text"),
-        (lambda f: [p.write_bytes(b"") for p in (f / "images").iterdir()], "No galaxy of .* can be used: 4 left out.*empty"),
+        (
+            lambda f: [p.write_bytes(b"") for p in (f / "images").iterdir()],
+            "No galaxy of .* can be used: 4 left out.*empty",
+        ),
     ],
 )
 def test_a_folder_that_cannot_be_used_gets_a_sentence(folder, spoil, sentence):

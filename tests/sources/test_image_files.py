@@ -1,3 +1,4 @@
+import contextlib
 import gzip
 import io
 import zlib
@@ -129,7 +130,9 @@ def test_channels():
     pixels = np.stack([np.full((8, 8), v) + np.arange(8) for v in (10.0, 20.0, 30.0)], axis=-1)
     for number, channel in enumerate(("red", "green", "blue")):
         np.testing.assert_array_equal(stamp(pixels, channel=channel), pixels[..., number])
-    np.testing.assert_allclose(stamp(pixels, channel="luminance")[:, 0], 0.299 * 10 + 0.587 * 20 + 0.114 * 30, rtol=1e-6)
+    np.testing.assert_allclose(
+        stamp(pixels, channel="luminance")[:, 0], 0.299 * 10 + 0.587 * 20 + 0.114 * 30, rtol=1e-6
+    )
     np.testing.assert_array_equal(stamp(pixels, channel="all"), pixels)
     np.testing.assert_array_equal(stamp(pixels[..., 0], channel="blue"), pixels[..., 0])  # grey: nothing to choose
 
@@ -198,8 +201,6 @@ def test_mutated_files_are_decoded_or_refused_and_nothing_else(tmp_path_factory,
     for _ in range(data.draw(st.integers(0, 8))):
         header = st.integers(0, min(len(mutated), 400) - 1)
         mutated[data.draw(header | st.integers(0, len(mutated) - 1))] = data.draw(st.integers(0, 255))
-    try:
+    with contextlib.suppress(UnusableImage):
         pixels = read(tmp_path_factory.mktemp("mutated"), name, bytes(mutated))
         stamp(pixels, is_picture=name[2] in "pj")
-    except UnusableImage as reason:
-        assert str(reason)

@@ -38,7 +38,9 @@ def test_the_mixture_of_gaussians_is_the_moffat_function(beta):
     alpha = 1.3 / (2 * np.sqrt(2 ** (1 / beta) - 1))
     radius = np.linspace(0, 5, 300)
     moffat = Moffat2D(gamma=alpha, alpha=beta, amplitude=(beta - 1) / (np.pi * alpha**2))
-    mixture = (weights / (2 * np.pi * deviations**2) * np.exp(-(radius[:, None] ** 2) / (2 * deviations**2))).sum(axis=1)
+    mixture = (weights / (2 * np.pi * deviations**2) * np.exp(-(radius[:, None] ** 2) / (2 * deviations**2))).sum(
+        axis=1
+    )
     expected = moffat(radius, 0)
     assert np.abs(mixture - expected).max() < 0.005 * expected[0]
     half = np.interp(0.65, radius, mixture) / mixture[0]
