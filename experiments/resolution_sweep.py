@@ -195,19 +195,27 @@ def _conclusions(summary: Table, config: ResolutionSweep) -> list[str]:
     for per_class in dict.fromkeys(summary["per_class"].tolist()):
         rows = summary[(summary["per_class"] == per_class) & (summary["selection"] == "test-mean")]
         original = rows[rows["factor"] == 1][0]
-        limits = [
-            f"{method} to 1/{limit}" if limit > 1 else f"{method} at no reduced resolution"
-            for method, limit in _usable_limits(summary, per_class, config.methods).items()
-        ]
         sentences.append(
             f"{per_class} galaxies per class: accuracy {original['mean']:.3f} at Original (std {original['std']:.3f}, "
-            f"n = {original['n']}). Usable: {', '.join(limits)}."
+            f"n = {original['n']}). {_usable_sentence(summary, per_class, config)}"
         )
     return [*sentences, f"{summary.meta['usable']}."]
 
 
-def _usable_limits(summary: Table, per_class: int, methods: Sequence[str]) -> dict[str, int]:
-    return {method: outcome.usable_limit(summary, per_class, method, "test-mean") for method in methods}
+def _usable_sentence(summary: Table, per_class: int, config: ResolutionSweep) -> str:
+    limits = {method: outcome.usable_limit(summary, per_class, method, "test-mean") for method in config.methods}
+    if config.repeats == 1:
+        return "What is usable cannot be said of one repeat."
+    if not any(limits.values()):
+        return (
+            f"Nothing is usable: Original itself stays below --usable-accuracy {config.usable.usable_accuracy:g} "
+            f"(0 asks only for the comparison with Original)."
+        )
+    words = [
+        f"{method} to 1/{limit}" if limit > 1 else f"{method} at no reduced resolution"
+        for method, limit in limits.items()
+    ]
+    return f"Usable: {', '.join(words)}."
 
 
 def _print_summary(console: Console, summary: Table, config: ResolutionSweep, folder: runs.RunFolder) -> None:

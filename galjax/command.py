@@ -1,6 +1,8 @@
 """From a command line to a configuration, and from an error to a sentence and an exit code."""
 
 import dataclasses
+import os
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -82,7 +84,7 @@ def run_command(
     """Parse flags over the chosen preset (default quick), run, and give the exit code.
 
     0 done; 2 with a sentence on standard error for what the user can mend (also argparse's code for unknown flags);
-    130 or 143 where SIGINT or SIGTERM stopped the run.
+    130 or 143 where SIGINT or SIGTERM stopped the run; 141 where whoever read the output went away.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -96,6 +98,9 @@ def run_command(
     except KeyboardInterrupt:
         _say("Stopped before anything was trained; run the same command again.")
         return 130
+    except BrokenPipeError:  # As in `--help | head`: nobody reads on, so what Python still holds goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     return 0
 
 

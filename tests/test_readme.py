@@ -37,7 +37,10 @@ def test_every_experiment_command_is_understood(command, monkeypatch, capsys):
 @pytest.mark.parametrize("example", [text for kind, text in BLOCKS if kind == "python"])
 def test_every_library_example_runs(example, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    exec(compile(example, "README.md", "exec"), {})
+    names = {}
+    exec(compile(example, "README.md", "exec"), names)
+    assert names["blurred"].shape == names["spirals"].images.shape
+    assert (tmp_path / "sample.fits").exists()
 
 
 def test_the_recipe_of_the_experiment_is_understood(monkeypatch):
