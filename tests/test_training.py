@@ -14,6 +14,7 @@ from galjax.training import (
     evaluate,
     initialise,
     make_trainer,
+    scaling_of,
     train_epoch,
     train_step,
 )
@@ -154,7 +155,7 @@ def test_evaluation_degrades_then_scales_then_counts(batch_size):
     found = evaluate(trainer, state.parameters, pool, chosen, conditions, batch_size)
     for number, (factor, method) in enumerate(pairs):
         bands = [degrade(pool.images[chosen, :, :, band], factor, method) for band in range(2)]
-        images = scale_images(jnp.stack(bands, axis=-1), "standard")
+        images = scale_images(jnp.stack(bands, axis=-1), scaling_of(trainer))
         logits = trainer.network.apply({"params": state.parameters}, images, train=False)
         true = np.asarray(pool.labels[chosen])
         np.testing.assert_array_equal(
