@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import galjax.repeats
 import galjax.training
 from galjax.checkpoints import Checkpoints
 from galjax.draw import draw_balanced
@@ -49,6 +50,13 @@ def test_a_repeat_alone_equals_the_same_repeat_among_others():
         alone.state.parameters,
         together.state.parameters,
     )
+
+
+@pytest.mark.parametrize("options", [{"xla_cpu_of_another_version": True}, {}])
+def test_compiler_options_change_no_result_and_may_be_unknown(monkeypatch, options):
+    usual = train(make_program([0, 1]), 2)
+    monkeypatch.setattr(galjax.repeats, "CPU_COMPILER_OPTIONS", options)
+    assert_equal_histories(train(make_program([0, 1]), 2).history, usual.history)
 
 
 def test_repeats_differ_and_seeds_differ():
