@@ -203,9 +203,9 @@ def _conclusions(summary: Table, config: ResolutionSweep) -> list[str]:
 
 
 def _usable_sentence(summary: Table, per_class: int, config: ResolutionSweep) -> str:
-    limits = {method: outcome.usable_limit(summary, per_class, method, "test-mean") for method in config.methods}
     if config.repeats == 1:
         return "What is usable cannot be said of one repeat."
+    limits = {method: outcome.usable_limit(summary, per_class, method, "test-mean") for method in config.methods}
     if not any(limits.values()):
         return (
             f"Nothing is usable: Original itself stays below --usable-accuracy {config.usable.usable_accuracy:g} "

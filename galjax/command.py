@@ -84,11 +84,14 @@ def run_command(
     """Parse flags over the chosen preset (default quick), run, and give the exit code.
 
     0 done; 2 with a sentence on standard error for what the user can mend (also argparse's code for unknown flags);
-    130 or 143 where SIGINT or SIGTERM stopped the run; 141 where whoever read the output went away.
+    130 or 143 where SIGINT or SIGTERM stopped the run; 141 where whoever read the help went away.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        run(_parse(presets, program, description, arguments), Console())
+        try:
+            run(_parse(presets, program, description, arguments), Console())
+        finally:
+            sys.stdout.flush()
     except InputError as error:
         _say(f"error: {error}")
         return BAD_INPUT

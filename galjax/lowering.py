@@ -131,7 +131,7 @@ def _dense_backward(saved, gradient):  # type: ignore[no-untyped-def]
     x, kernel = saved
     # Without the barrier XLA recomputes the layers that made `x` inside the update, once for every output.
     x, gradient = lax.optimization_barrier((x, gradient))
-    # `gradient @ kernel.T`; with a batch axis of one XLA:CPU packs neither operand, which takes 0.45 of the time.
+    # `gradient @ kernel.T`; with a batch axis of one it takes XLA:CPU 0.45 of the time (one core, 8x1024).
     to_inputs = jnp.einsum("bn,ckn->cbk", gradient, kernel[None])[0]
     to_kernel = sum(x[i][:, None] * gradient[i][None, :] for i in range(x.shape[0]))
     return to_inputs, to_kernel

@@ -26,9 +26,8 @@ MAX_BYTES = 8 * MAX_PIXELS + 1_000_000
 LUMINANCE = (0.299, 0.587, 0.114)
 """Weights of red, green and blue (ITU-R BT.601)."""
 
-cv2.utils.logging.setLogLevel(
-    cv2.utils.logging.LOG_LEVEL_SILENT
-)  # A file that cannot be decoded is reported by us, not on the terminal by OpenCV.
+# A file that cannot be decoded is reported by us, not on the terminal by OpenCV.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 class UnusableImage(Exception):
@@ -174,9 +173,8 @@ def _decode_npy(content: bytes) -> np.ndarray:
     read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "error", UserWarning
-            )  # NumPy warns of a header that only an old Python can have written
+            # NumPy warns of a header that only an old Python can have written.
+            warnings.simplefilter("error", UserWarning)
             shape, _, dtype = read_header[np.lib.format.read_magic(stream)](stream)
             if dtype.hasobject:
                 raise UnusableImage("holds Python objects, not numbers")

@@ -12,7 +12,9 @@ from astropy.table import Table
 
 from experiments import resolution_sweep
 from galjax import GalaxySample
+from galjax.outcome import summary_table
 from galjax.sources.simulated import SimulatedSurvey, simulate
+from galjax.statistics import UsableConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = [
@@ -187,6 +189,37 @@ def test_unknown_flags_and_values_exit_with_2(capsys, flags):
 def test_another_configuration_in_the_same_folder_is_refused(folder, capsys):
     assert run("--out", folder, "--per-class", 20, 30, "--validation-fraction", 0.1, "--learning-rate", 0.5) == 2
     assert "learning_rate was" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("repeats", "bicubic", "threshold", "sentence"),
+    [
+        (4, [0.91, 0.90, 0.92, 0.91], 0.88, "Usable: bicubic to 1/2."),
+        (4, [0.81, 0.80, 0.82, 0.81], 0.88, "Usable: bicubic at no reduced resolution."),
+        (4, [0.91, 0.90, 0.92, 0.91], 0.95, "Nothing is usable: Original itself stays below --usable-accuracy 0.95"),
+        (1, [0.91], 0.88, "What is usable cannot be said of one repeat."),
+    ],
+)
+def test_the_conclusion_says_what_is_usable(repeats, bicubic, threshold, sentence):
+    original = [0.91, 0.91, 0.92, 0.91][:repeats]
+    rows = [(n, 20, factor, method, "test-mean", 3, value) for factor, method, values in
+            ((1, "none", original), (2, "bicubic", bicubic)) for n, value in enumerate(values)]  # fmt: skip
+    names = ("repeat", "per_class", "factor", "method", "selection", "epoch", "accuracy")
+    usable = UsableConfig(usable_accuracy=threshold)
+    config = resolution_sweep.ResolutionSweep(
+        repeats=repeats, per_class=(20,), factors=(2,), methods=("bicubic",), usable=usable
+    )
+    conclusions = resolution_sweep._conclusions(summary_table(Table(rows=rows, names=names), usable), config)
+    assert sentence in conclusions[0]
+
+
+def test_help_that_nobody_reads_on_ends_quietly():
+    command = [sys.executable, "-m", "experiments.resolution_sweep", "--help"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    error = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(timeout=60), error) == (128 + signal.SIGPIPE, "")
 
 
 def test_help_has_a_line_for_every_flag(capsys):
