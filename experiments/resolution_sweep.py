@@ -21,13 +21,13 @@ from rich.console import Console
 from rich.table import Table as ScreenTable
 
 from galjax import draw, figures, outcome, report, runs, sources, stages
-from galjax.command import ExperimentConfig, Flat, PresetName, run_command
+from galjax.command import ExperimentConfig, PresetName, run_command
 from galjax.draw import Draw
 from galjax.errors import InputError
 from galjax.progress import ConsoleProgress
 from galjax.repeats import History, RepeatKeys, repeat_keys
 from galjax.sample import GalaxySample
-from galjax.stages import ScheduleConfig, Stage, StageOutcome
+from galjax.stages import Flat, ScheduleConfig, Stage, StageOutcome, TrainingConfig
 from galjax.statistics import UsableConfig
 
 NAME = "resolution_sweep"
@@ -59,7 +59,9 @@ class ResolutionSweep(ExperimentConfig):
 
 
 PRESETS: dict[PresetName, ResolutionSweep] = {
-    "quick": ResolutionSweep(repeats=6, per_class=(300,), schedule=ScheduleConfig(epochs=16, evaluate_every=4)),
+    "quick": ResolutionSweep(
+        repeats=6, per_class=(300,), training=TrainingConfig(ScheduleConfig(epochs=16, evaluate_every=4))
+    ),
     "thesis": ResolutionSweep(),
 }
 
@@ -76,20 +78,19 @@ def run(config: ResolutionSweep, console: Console) -> None:
     with ConsoleProgress(console) as progress:
         sample = sources.load(config.source, config.seed, progress.images_read)
         pool = draw.make_pool(sample, config.classes, config.redshift_range)
-        config.network.check_image_shape(*pool.images.shape[1:3])
+        config.training.network.check_image_shape(*pool.images.shape[1:3])
         keys = repeat_keys(config.seed, range(config.repeats))
         draws = _draws(config, pool, keys)
         conditions = outcome.make_conditions(config.factors, config.methods)
         device_pool = stages.to_device(pool)
-        stages.device_conditions(device_pool, conditions, config.convention)
+        stages.device_conditions(device_pool, conditions, config.training.convention)
         folder = runs.open_run(NAME, config, config.out, resume=config.resume, sample_digest=sample.digest())
         folder.write_exclusions(pool.excluded)
         progress.note(_about_galaxies(config, pool))
         outcomes = {
             per_class: stages.run_stage(
                 Stage(f"per_class_{per_class}", f"{per_class} per class", drawn, conditions),
-                device_pool, keys, len(config.classes), config.network, config.optimiser, config.schedule,
-                config.convention, folder, progress,
+                device_pool, keys, len(config.classes), config.training, folder, progress,
             )
             for per_class, drawn in draws.items()
         }  # fmt: skip
@@ -137,10 +138,12 @@ def _write_outcome(
     folder.write_table("results.ecsv", results)
     folder.write_table("summary.ecsv", summary)
     folder.write_arrays("history.npz", _named_history(histories, conditions, config))
-    drawn_figures = figures.sweep_figures(summary, histories, pool, config.factors, config.methods, config.convention)
+    drawn_figures = figures.sweep_figures(
+        summary, histories, pool, config.factors, config.methods, config.training.convention
+    )
     environment = {
         **runs.describe_environment(),
-        "lowering": config.schedule.lowering,
+        "execution": {name: done.execution._asdict() for name, done in outcomes.items()},
         "compile_seconds": round(sum(done.compile_seconds for done in outcomes.values()), 1),
         "training_seconds": round(sum(done.train_seconds for done in outcomes.values()), 1),
         "wall_seconds": round(seconds, 1),

@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
@@ -37,11 +36,9 @@ class Checkpoints:
         step = self._manager.latest_step()
         if step is None:
             return None
-        device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-        shapes = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), program.state_shapes()
+        arguments = ocp.args.Composite(
+            state=ocp.args.StandardRestore(program.state_shapes()), history=ocp.args.StandardRestore()
         )
-        arguments = ocp.args.Composite(state=ocp.args.StandardRestore(shapes), history=ocp.args.StandardRestore())
         read = self._manager.restore(step, args=arguments)
         history = {name: np.asarray(array) for name, array in read.history.items()}
         return Snapshot(step, read.state, History(**history))

@@ -12,18 +12,14 @@ import tyro
 from rich.console import Console
 
 from galjax.errors import InputError
-from galjax.network import NetworkConfig
-from galjax.resample import Convention
+from galjax.execution import use_all_cores
 from galjax.sources import SourceConfig
-from galjax.stages import Interrupted, ScheduleConfig
-from galjax.training import OptimiserConfig
+from galjax.stages import Flat, Interrupted, TrainingConfig
 
 BAD_INPUT = 2
 """Exit code where the user gave something that cannot be used."""
 
 PresetName = Literal["quick", "thesis"]
-Flat = tyro.conf.arg(name="")
-"""Marks a nested configuration whose fields are flags without a prefix."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,11 +43,7 @@ class ExperimentConfig:
     """Run folder; None makes runs/EXPERIMENT/TIME. A folder of the same command is gone on with."""
     resume: bool = False
     """Without --out: go on with the newest run of this experiment."""
-    schedule: Annotated[ScheduleConfig, Flat] = dataclasses.field(default_factory=ScheduleConfig)
-    optimiser: Annotated[OptimiserConfig, Flat] = dataclasses.field(default_factory=OptimiserConfig)
-    network: Annotated[NetworkConfig, Flat] = dataclasses.field(default_factory=NetworkConfig)
-    convention: Convention = "opencv"
-    """Resize rule: opencv (the thesis's pixels) or jax (jax.image.resize)."""
+    training: Annotated[TrainingConfig, Flat] = dataclasses.field(default_factory=TrainingConfig)
 
     def __post_init__(self) -> None:
         if self.repeats < 1:
@@ -89,7 +81,9 @@ def run_command(
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
         try:
-            run(_parse(presets, program, description, arguments), Console())
+            config = _parse(presets, program, description, arguments)
+            use_all_cores()
+            run(config, Console())
         finally:
             sys.stdout.flush()
     except InputError as error:

@@ -12,6 +12,8 @@ from galjax.errors import InputError
 from galjax.lowering import LOWERINGS, LoweringName, Padding
 
 InputScaling = Literal["none", "minmax", "standard", "asinh"]
+Operands = Literal["float32", "tf32", "bfloat16"]
+"""What the inputs and kernels of convolutions and hidden dense layers are rounded to before they are multiplied."""
 Initialisation = Literal["glorot_uniform", "he_normal", "lecun_normal"]
 
 INITIALISERS = {
@@ -62,6 +64,13 @@ class NetworkConfig:
                 )
 
 
+def _round(array: Float[Array, "..."], operands: Operands) -> Float[Array, "..."]:
+    """The array, and on the way back its gradient, as the matrix units see it; tf32 has 10 bits of mantissa."""
+    if operands == "tf32":
+        return jax.lax.reduce_precision(array, exponent_bits=8, mantissa_bits=10)
+    return array.astype(jnp.dtype(operands))
+
+
 class ConvolutionBlock(nn.Module):
     """Convolution, bias, ReLU and 2x2 max-pooling, with the parameters of `flax.linen.Conv`.
 
@@ -73,6 +82,7 @@ class ConvolutionBlock(nn.Module):
     padding: Padding
     initialisation: Initialisation
     lowering: LoweringName
+    operands: Operands
 
     @nn.compact
     def __call__(self, x: Float[Array, "batch height width band"]) -> Float[Array, "batch h w filter"]:
@@ -80,21 +90,37 @@ class ConvolutionBlock(nn.Module):
         kernel = self.param("kernel", INITIALISERS[self.initialisation], shape)
         bias = self.param("bias", nn.initializers.zeros, (self.filters,))
         lowering = LOWERINGS[self.lowering]
-        return nn.relu(lowering.max_pool(lowering.convolution(x, kernel, self.padding)) + bias)
+        convolved = lowering.convolution(_round(x, self.operands), _round(kernel, self.operands), self.padding)
+        return nn.relu(lowering.max_pool(convolved).astype(bias.dtype) + bias)
 
 
 class DenseLayer(nn.Module):
-    """A dense layer with the parameters of `flax.linen.Dense`, computed by the chosen lowering."""
+    """A dense layer with the parameters of `flax.linen.Dense`, computed by the chosen lowering.
+
+    Where it is given a collection "factors", an update of its kernel that has not been applied yet, it works as if it
+    had been; its inputs can be asked for as "intermediates", and "perturbations" are added to its outputs, whose gradient
+    is that of the outputs. All three serve `galjax.delayed`.
+    """
 
     units: int
     initialisation: Initialisation
     lowering: LoweringName
+    operands: Operands
 
     @nn.compact
     def __call__(self, x: Float[Array, "batch inputs"]) -> Float[Array, "batch units"]:
         kernel = self.param("kernel", INITIALISERS[self.initialisation], (x.shape[-1], self.units))
         bias = self.param("bias", nn.initializers.zeros, (self.units,))
-        return LOWERINGS[self.lowering].dense(x, kernel) + bias
+        self.sow("intermediates", "inputs", x)
+        product = LOWERINGS[self.lowering].dense(_round(x, self.operands), _round(kernel, self.operands))
+        product = product.astype(bias.dtype)
+        if self.has_variable("perturbations", "outputs"):
+            product += self.get_variable("perturbations", "outputs")
+        if self.has_variable("factors", "inputs"):
+            inputs: Float[Array, "rank inputs"] = self.get_variable("factors", "inputs")
+            outputs: Float[Array, "rank units"] = self.get_variable("factors", "outputs")
+            product += (x @ inputs.T) @ outputs
+        return product + bias
 
 
 class GalaxyNetwork(nn.Module):
@@ -102,22 +128,41 @@ class GalaxyNetwork(nn.Module):
 
     config: NetworkConfig
     num_classes: int
-    lowering: LoweringName = "patches"
+    lowering: LoweringName = "xla"
+    operands: Operands = "float32"
 
-    @nn.compact
+    def setup(self) -> None:
+        """Layers with the names they have in the parameter tree."""
+        how = (self.config.initialisation, self.lowering, self.operands)
+        for number, (filters, size) in enumerate(zip(self.config.filters, KERNEL_SIZES, strict=True), 1):
+            setattr(self, f"conv_{number}", ConvolutionBlock(filters, size, self.config.padding, *how))
+        for name, units in zip(self.hidden_layers, self.config.dense_units, strict=True):
+            setattr(self, name, DenseLayer(units, *how))
+        self.drop = nn.Dropout(self.config.dropout)
+        self.output = nn.Dense(self.num_classes, kernel_init=INITIALISERS[self.config.initialisation])
+
+    @property
+    def hidden_layers(self) -> tuple[str, ...]:
+        """Names of the hidden dense layers, which hold nearly all of the parameters."""
+        return tuple(f"dense_{number}" for number in range(1, len(self.config.dense_units) + 1))
+
     def __call__(self, images: Float[Array, "batch height width band"], *, train: bool) -> Float[Array, "batch class"]:
         """Logits of scaled images (`scale_images`). With train=True an rng named "dropout" is needed."""
+        return self.classify(self.features(images), train=train)
+
+    def features(self, images: Float[Array, "batch height width band"]) -> Float[Array, "batch feature"]:
+        """What the convolutions make of scaled images."""
         x = images
-        for number, (filters, size) in enumerate(zip(self.config.filters, KERNEL_SIZES, strict=True), 1):
-            x = ConvolutionBlock(
-                filters, size, self.config.padding, self.config.initialisation, self.lowering, name=f"conv_{number}"
-            )(x)
-        x = x.reshape(x.shape[0], -1)
-        for number, units in enumerate(self.config.dense_units, 1):
-            x = nn.relu(DenseLayer(units, self.config.initialisation, self.lowering, name=f"dense_{number}")(x))
-            x = nn.Dropout(self.config.dropout, deterministic=not train)(x)
-        kernel_init = INITIALISERS[self.config.initialisation]
-        return nn.Dense(self.num_classes, kernel_init=kernel_init, name="output")(x)
+        for number in range(1, len(self.config.filters) + 1):
+            x = getattr(self, f"conv_{number}")(x)
+        return x.reshape(x.shape[0], -1)
+
+    def classify(self, features: Float[Array, "batch feature"], *, train: bool) -> Float[Array, "batch class"]:
+        """Logits of features."""
+        x = features
+        for name in self.hidden_layers:
+            x = self.drop(nn.relu(getattr(self, name)(x)), deterministic=not train)
+        return self.output(x)
 
 
 def scale_images(

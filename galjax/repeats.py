@@ -1,6 +1,7 @@
-"""All repeats in one compiled program: vmap over repeats, chunks of epochs, an evaluation at the end of each chunk."""
+"""All repeats in one compiled program, spread over devices; chunks of epochs, an evaluation at the end of each chunk."""
 
 import dataclasses
+import functools
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -8,9 +9,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, Key
 
 from galjax.draw import Draw
+from galjax.execution import Execution
 from galjax.network import scale_images
 from galjax.training import (
     Conditions,
@@ -81,8 +84,22 @@ class Snapshot(NamedTuple):
     history: History | None
 
 
+class Measured(NamedTuple):
+    """What a chunk gives besides the state; a repeat axis leads every array. Only the epochs trained are set."""
+
+    loss: Float[Array, "repeat epoch"]
+    accuracy: Float[Array, "repeat epoch"]
+    test: Evaluation
+    validation: Evaluation | None
+
+
 class RepeatProgram:
     """The compiled training and evaluation of all repeats of one draw.
+
+    The repeats are spread over `execution.devices` devices on a mesh axis; each device computes
+    `execution.repeats_at_once` side by side (vmap) and such groups one after the other. Where the numbers do not divide,
+    copies of the last repeat fill up the rest; nothing of them leaves this class. No device waits for another within a
+    chunk.
 
     One chunk trains up to `evaluate_every` epochs and then evaluates; the number of epochs in a chunk is traced, so a
     shorter last chunk needs no second program. The program is compiled ahead of time, and arguments of any other shape
@@ -98,31 +115,52 @@ class RepeatProgram:
         conditions: Conditions,
         keys: RepeatKeys,
         evaluate_every: int,
+        execution: Execution,
     ) -> None:
         self.evaluate_every = evaluate_every
+        self.repeats = len(keys.initial)
         self._trainer, self._hyperparameters, self._keys = trainer, hyperparameters, keys
         self._image_shape = (pool.images.shape[1], pool.images.shape[2], pool.images.shape[3])
+        self._mesh = Mesh(np.array(jax.devices()[: execution.devices]), (REPEAT,))
+        self._on_all, self._spread = (NamedSharding(self._mesh, PartitionSpec(*axis)) for axis in ((), (REPEAT,)))
+        granule = execution.devices * execution.repeats_at_once
+        self._padding = -self.repeats % granule
         started = time.perf_counter()
-        with jax.default_matmul_precision("float32"):
-            scaled = Pool(jax.jit(scale_images, static_argnums=1)(pool.images, scaling_of(trainer)), pool.labels)
-            self._fixed = (hyperparameters, keys.epochs, pool, scaled, draw, conditions)
-            run_chunk = jax.jit(_chunk, static_argnums=(0, 1), donate_argnums=2)
-            state = jax.eval_shape(self._initialise, keys.initial)
-            count = jax.ShapeDtypeStruct((), jnp.int32)
-            lowered = run_chunk.lower(trainer, evaluate_every, state, count, count, *self._fixed)
-            self._compiled = _compile(lowered)
+        self._own = jax.device_put(self._padded((keys.epochs, draw)), self._spread)
+        self._shared = jax.device_put((hyperparameters, pool, conditions), self._on_all)
+        state = jax.eval_shape(lambda: self._padded(self._initialise(keys.initial)))
+        count = jax.ShapeDtypeStruct((), jnp.int32)
+        with jax.default_matmul_precision(execution.matmul_precision):
+            run_chunk = _spread_chunk(trainer, evaluate_every, execution.repeats_at_once, self._mesh)
+            lowered = run_chunk.lower(state, *self._own, count, count, *self._shared)
+            self.compiled = execution.compile(lowered)
         self.compile_seconds = time.perf_counter() - started
+
+    def _padded(self, tree: Any) -> Any:
+        if not self._padding:
+            return tree
+        last = lambda leaf: jnp.concatenate([leaf, jnp.repeat(leaf[-1:], self._padding, axis=0)])  # noqa: E731
+        return jax.tree.map(last, tree)
+
+    def _own_repeats(self, tree: Any) -> Any:
+        return jax.tree.map(lambda leaf: leaf[: self.repeats], tree) if self._padding else tree
 
     def _initialise(self, keys: Key[Array, " repeat"]) -> TrainingState:
         return jax.vmap(lambda key: initialise(self._trainer, self._hyperparameters, key, self._image_shape))(keys)
 
     def start(self) -> Snapshot:
         """All repeats before their first epoch."""
-        return Snapshot(0, jax.jit(self._initialise)(self._keys.initial), None)
+        return Snapshot(0, jax.jit(self._initialise, out_shardings=self.sharding)(self._keys.initial), None)
+
+    @property
+    def sharding(self) -> NamedSharding:
+        """Of a snapshot's state: over the devices where they divide the repeats, else whole on each."""
+        return self._on_all if self._padding else self._spread
 
     def state_shapes(self) -> TrainingState:
-        """Shapes and dtypes of a snapshot's state, for reading one back from disk."""
-        return jax.eval_shape(self._initialise, self._keys.initial)
+        """Shapes, dtypes and sharding of a snapshot's state, for reading one back from disk."""
+        shapes = jax.eval_shape(self._initialise, self._keys.initial)
+        return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=self.sharding), shapes)
 
     def continue_from(self, snapshot: Snapshot, epochs: int) -> Iterator[Snapshot]:
         """Train to `epochs`, giving a snapshot after every chunk. A snapshot's state is gone once the next one is asked
@@ -130,57 +168,58 @@ class RepeatProgram:
         epoch, state, history = snapshot
         while epoch < epochs:
             count = min(self.evaluate_every - epoch % self.evaluate_every, epochs - epoch)
-            state, losses, accuracies, test, validation = self._compiled(
-                state, jnp.int32(epoch), jnp.int32(count), *self._fixed
-            )
+            padded = jax.device_put(self._padded(state), self._spread)
+            padded, measured = self.compiled(padded, *self._own, jnp.int32(epoch), jnp.int32(count), *self._shared)
+            state, measured = self._own_repeats(padded), self._own_repeats(measured)
             epoch += count
-            chunk = _to_history(epoch, losses[:, :count], accuracies[:, :count], test, validation)
+            chunk = _to_history(epoch, count, measured)
             history = chunk if history is None else history.extended(chunk)
             yield Snapshot(epoch, state, history)
 
 
-CPU_COMPILER_OPTIONS: dict[str, str | bool] = {"xla_cpu_copy_insertion_use_region_analysis": True}
-"""Without it XLA:CPU copies all weights in every step."""
+REPEAT = "repeat"
+"""The mesh axis."""
 
 
-def _compile(lowered: jax.stages.Lowered) -> jax.stages.Compiled:
-    """Compile, on a CPU with its options where this jaxlib knows them."""
-    if jax.default_backend() != "cpu":
-        return lowered.compile()
-    try:
-        return lowered.compile(compiler_options=CPU_COMPILER_OPTIONS)
-    except jax.errors.JaxRuntimeError as error:
-        if "No such compile option" not in str(error):
-            raise
-        return lowered.compile()  # The same results, about a fifth slower.
+@functools.lru_cache(maxsize=8)  # One trace where only traced values differ, as the learning rate.
+def _spread_chunk(trainer: Trainer, capacity: int, at_once: int, mesh: Mesh) -> Any:
+    """`_chunk` on every device of the mesh for its own repeats, the states updated in place."""
+    own, shared = PartitionSpec(REPEAT), PartitionSpec()
+    specs = (own, own, own, *[shared] * 5)
+    chunk = functools.partial(_chunk, trainer, capacity, at_once)
+    return jax.jit(
+        jax.shard_map(chunk, mesh=mesh, in_specs=specs, out_specs=own, check_vma=False),
+        in_shardings=tuple(NamedSharding(mesh, spec) for spec in specs),
+        out_shardings=NamedSharding(mesh, own),
+        donate_argnums=0,
+    )
 
 
 def _chunk(
     trainer: Trainer,
     capacity: int,
+    at_once: int,
     states: TrainingState,
+    epoch_keys: Key[Array, " repeat"],
+    draw: Draw,
     first_epoch: Int[Array, ""],
     count: Int[Array, ""],
     hyperparameters: Hyperparameters,
-    epoch_keys: Key[Array, " repeat"],
     pool: Pool,
-    scaled_pool: Pool,
-    draw: Draw,
     conditions: Conditions,
-) -> tuple[
-    TrainingState, Float[Array, "repeat epoch"], Float[Array, "repeat epoch"], Evaluation, Evaluation | None
-]:  # fmt: skip
-    """Train `count` <= `capacity` epochs of every repeat, then evaluate. Only the first `count` measurements are set."""
+) -> tuple[TrainingState, Measured]:
+    """Train `count` <= `capacity` epochs of every repeat on this device, then evaluate, `at_once` repeats at a time."""
 
-    def one_repeat(
-        state: TrainingState, key: Key[Array, ""], draw: Draw
-    ) -> tuple[TrainingState, Array, Array, Evaluation, Evaluation | None]:
+    def one_repeat(state: TrainingState, key: Key[Array, ""], draw: Draw) -> tuple[TrainingState, Measured]:
+        images = scale_images(pool.images[draw.train], scaling_of(trainer))
+        galaxies = Pool(images, pool.labels[draw.train])
+
         def one_epoch(
             index: Int[Array, ""], carry: tuple[TrainingState, Float[Array, " epoch"], Float[Array, " epoch"]]
         ) -> tuple[TrainingState, Float[Array, " epoch"], Float[Array, " epoch"]]:
             state, losses, accuracies = carry
             epoch_key = jax.random.fold_in(key, first_epoch + index)
-            state, loss, accuracy = train_epoch(trainer, hyperparameters, state, epoch_key, scaled_pool, draw.train)
+            state, loss, accuracy = train_epoch(trainer, hyperparameters, state, epoch_key, galaxies)
             return state, losses.at[index].set(loss), accuracies.at[index].set(accuracy)
 
         unset = jnp.full(capacity, jnp.nan, jnp.float32)
@@ -188,23 +227,44 @@ def _chunk(
         test = evaluate(trainer, state.parameters, pool, draw.test, conditions)
         has_validation = draw.validation.shape[0] > 0
         validation = evaluate(trainer, state.parameters, pool, draw.validation, conditions) if has_validation else None
-        return state, losses, accuracies, test, validation
+        return state, Measured(losses, accuracies, test, validation)
 
-    return jax.vmap(one_repeat)(states, epoch_keys, draw)
+    def one_group(
+        states: TrainingState, group: tuple[Int[Array, ""], Key[Array, " repeat"], Draw]
+    ) -> tuple[TrainingState, Measured]:
+        first, keys, draws = group
+        together = jax.vmap(one_repeat) if at_once > 1 else _alone(one_repeat)
+        mine = jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, first, at_once), states)
+        mine, measured = together(mine, keys, draws)
+        # The states are carried and written in place, so that they are in memory once.
+        write = lambda all_, new: jax.lax.dynamic_update_slice_in_dim(all_, new, first, 0)  # noqa: E731
+        return jax.tree.map(write, states, mine), measured
+
+    repeats = len(epoch_keys)
+    grouped = jax.tree.map(lambda leaf: leaf.reshape(repeats // at_once, at_once, *leaf.shape[1:]), (epoch_keys, draw))
+    states, measured = jax.lax.scan(one_group, states, (jnp.arange(0, repeats, at_once), *grouped))
+    return states, jax.tree.map(lambda leaf: leaf.reshape(repeats, *leaf.shape[2:]), measured)
 
 
-def _to_history(
-    epoch: int, losses: Array, accuracies: Array, test: Evaluation, validation: Evaluation | None
-) -> History:
-    def host(array: Array) -> np.ndarray:
-        return np.asarray(jax.device_get(array))
+def _alone(function: Any) -> Any:
+    """`function` on a group of one, without the batch axis that vmap would put into every layer."""
 
+    def on_group(*group: Any) -> Any:
+        first = jax.tree.map(lambda leaf: leaf[0], group)
+        return jax.tree.map(lambda leaf: leaf[None], function(*first))
+
+    return on_group
+
+
+def _to_history(epoch: int, count: int, measured: Measured) -> History:
+    measured = jax.device_get(measured)
+    test, validation = measured.test, measured.validation
     return History(
-        train_loss=host(losses),
-        train_accuracy=host(accuracies),
+        train_loss=np.asarray(measured.loss[:, :count]),
+        train_accuracy=np.asarray(measured.accuracy[:, :count]),
         evaluated_epoch=np.array([epoch]),
-        test_confusion=host(test.confusion)[:, None],
-        test_loss=host(test.loss)[:, None],
-        validation_confusion=None if validation is None else host(validation.confusion)[:, None],
-        validation_loss=None if validation is None else host(validation.loss)[:, None],
+        test_confusion=np.asarray(test.confusion)[:, None],
+        test_loss=np.asarray(test.loss)[:, None],
+        validation_confusion=None if validation is None else np.asarray(validation.confusion)[:, None],
+        validation_loss=None if validation is None else np.asarray(validation.loss)[:, None],
     )

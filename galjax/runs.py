@@ -144,7 +144,6 @@ def describe_environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "device": {"kind": device.device_kind, "platform": device.platform, "count": jax.device_count()},
         "cpu_count": os.cpu_count(),
-        "precision": "float32",
         "command": " ".join([Path(sys.argv[0]).stem, *sys.argv[1:]]),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "commit": _commit(),

@@ -6,14 +6,15 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax.numpy as jnp
+import tyro
 
 from galjax.checkpoints import Checkpoints
 from galjax.draw import Draw
 from galjax.errors import InputError
-from galjax.lowering import LoweringName
+from galjax.execution import Execution, ExecutionConfig, Sizes, choose
 from galjax.metrics import accuracy
 from galjax.network import NetworkConfig
 from galjax.outcome import Condition
@@ -22,7 +23,10 @@ from galjax.repeats import History, RepeatKeys, RepeatProgram
 from galjax.resample import Convention, condition_matrices
 from galjax.runs import RunFolder
 from galjax.sample import GalaxySample
-from galjax.training import Conditions, OptimiserConfig, Pool, make_trainer
+from galjax.training import Conditions, OptimiserConfig, Pool, hyperparameters_of
+
+Flat = tyro.conf.arg(name="")
+"""Marks a nested configuration whose fields are flags without a prefix."""
 
 
 class Interrupted(Exception):
@@ -41,8 +45,6 @@ class ScheduleConfig:
     """Passes over the training galaxies."""
     evaluate_every: int = 10
     """Epochs from one evaluation of every condition to the next; the last epoch is always evaluated."""
-    lowering: LoweringName = "patches"
-    """How layers are computed: patches is the fast one, xla the compiler's own convolution."""
     checkpoint_seconds: float = 120.0
     """Least time (s) between two checkpoints."""
 
@@ -53,6 +55,18 @@ class ScheduleConfig:
             raise InputError(f"--evaluate-every must lie in 1..{self.epochs} (--epochs), not {self.evaluate_every}.")
         if not self.checkpoint_seconds >= 0:
             raise InputError(f"--checkpoint-seconds must be at least 0, not {self.checkpoint_seconds}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """What decides a training, whatever the galaxies."""
+
+    schedule: Annotated[ScheduleConfig, Flat] = dataclasses.field(default_factory=ScheduleConfig)
+    optimiser: Annotated[OptimiserConfig, Flat] = dataclasses.field(default_factory=OptimiserConfig)
+    network: Annotated[NetworkConfig, Flat] = dataclasses.field(default_factory=NetworkConfig)
+    execution: Annotated[ExecutionConfig, Flat] = dataclasses.field(default_factory=ExecutionConfig)
+    convention: Convention = "opencv"
+    """Resize rule: opencv (the thesis's pixels) or jax (jax.image.resize)."""
 
 
 class Stage(NamedTuple):
@@ -68,6 +82,7 @@ class StageOutcome(NamedTuple):
     """What a stage measured and what it cost in this process."""
 
     history: History
+    execution: Execution
     compile_seconds: float
     train_seconds: float
 
@@ -93,10 +108,7 @@ def run_stage(
     pool: Pool,
     keys: RepeatKeys,
     num_classes: int,
-    network: NetworkConfig,
-    optimiser: OptimiserConfig,
-    schedule: ScheduleConfig,
-    convention: Convention,
+    config: TrainingConfig,
     folder: RunFolder,
     progress: TrainingProgress,
 ) -> StageOutcome:
@@ -105,13 +117,25 @@ def run_stage(
     A stage that ended in an earlier process is read back; one that was stopped goes on from its newest checkpoint.
     Raises `Interrupted`, with a checkpoint written, where SIGINT or SIGTERM came.
     """
+    train, test = stage.draw.train.shape[1], stage.draw.test.shape[1]
+    _, height, width, bands = pool.images.shape
+    sizes = Sizes((height, width, bands), len(pool.labels), train, test)
+    execution = choose(config.execution, config.network, config.optimiser, sizes, len(keys.initial))
     done = folder.read_history(f"checkpoints/{stage.name}.npz")
     if done is not None:
         progress.note(f"{stage.label}: already trained")
-        return StageOutcome(done, 0.0, 0.0)
-    trainer, hyperparameters = make_trainer(network, optimiser, num_classes, schedule.lowering)
-    conditions = device_conditions(pool, stage.conditions, convention)
-    program = RepeatProgram(trainer, hyperparameters, pool, stage.draw, conditions, keys, schedule.evaluate_every)
+        return StageOutcome(done, execution, 0.0, 0.0)
+    program = RepeatProgram(
+        execution.trainer(config.network, config.optimiser, num_classes),
+        hyperparameters_of(config.optimiser),
+        pool,
+        stage.draw,
+        device_conditions(pool, stage.conditions, config.convention),
+        keys,
+        config.schedule.evaluate_every,
+        execution,
+    )
+    schedule = config.schedule
     started = time.perf_counter()
     checkpoint_folder = folder.subfolder(f"checkpoints/{stage.name}")
     with _stop_requests() as stop, Checkpoints(checkpoint_folder, schedule.checkpoint_seconds) as checkpoints:
@@ -131,7 +155,7 @@ def run_stage(
     assert history is not None
     folder.write_arrays(f"checkpoints/{stage.name}.npz", history.arrays())
     folder.remove_subfolder(f"checkpoints/{stage.name}")
-    return StageOutcome(history, program.compile_seconds, time.perf_counter() - started)
+    return StageOutcome(history, execution, program.compile_seconds, time.perf_counter() - started)
 
 
 @contextmanager

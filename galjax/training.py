@@ -1,20 +1,18 @@
 """Pure functions that train and evaluate one repeat: knows nothing of other repeats, files or devices."""
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key
 
+from galjax import delayed
+from galjax.delayed import Parameters
 from galjax.errors import InputError
-from galjax.lowering import LoweringName
-from galjax.network import GalaxyNetwork, InputScaling, NetworkConfig, scale_images
+from galjax.network import GalaxyNetwork, InputScaling, scale_images
 from galjax.resample import apply_matrices
-
-Parameters = Any
-"""The nested dict of arrays that Flax makes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Hyperparameters(NamedTuple):
 
 
 class Pool(NamedTuple):
-    """The galaxies that all repeats draw from, once on the device."""
+    """Galaxies on the device: those that all repeats draw from, or one repeat's own."""
 
     images: Float[Array, "galaxy height width band"]
     labels: Int[Array, " galaxy"]
@@ -75,32 +73,24 @@ class Evaluation(NamedTuple):
 
 
 class Trainer(NamedTuple):
-    """The static description of the training: network, batch size, whether there is momentum."""
+    """The static description of the training: what decides shapes or code."""
 
     network: GalaxyNetwork
     batch_size: int
-    has_momentum: bool
-
-    def logits(
-        self, parameters: Parameters, images: Float[Array, "batch height width band"], dropout: Key[Array, ""] | None
-    ) -> Float[Array, "batch class"]:
-        """Of scaled images; with a key units are dropped, as in training."""
-        rngs = None if dropout is None else {"dropout": dropout}
-        logits = self.network.apply({"params": parameters}, images, train=dropout is not None, rngs=rngs)
-        assert isinstance(logits, jax.Array)
-        return logits
+    has_momentum: bool = False
+    delayed_steps: int = 1
+    """Steps whose updates of the hidden dense kernels are made together (`galjax.delayed`); 1 makes each at once."""
+    evaluation_batch: int = 8
+    """Images that pass the convolutions together in an evaluation. Bounds memory and changes nothing else."""
 
     def optimiser(self, hyperparameters: Hyperparameters) -> optax.GradientTransformation:
         """Plain SGD or SGD with momentum, as `torch.optim.SGD` and Keras define it."""
         return optax.sgd(hyperparameters.learning_rate, hyperparameters.momentum if self.has_momentum else None)
 
 
-def make_trainer(
-    network: NetworkConfig, optimiser: OptimiserConfig, num_classes: int, lowering: LoweringName
-) -> tuple[Trainer, Hyperparameters]:
-    """Split a configuration into what is static and what is traced."""
-    trainer = Trainer(GalaxyNetwork(network, num_classes, lowering), optimiser.batch_size, optimiser.momentum > 0)
-    return trainer, Hyperparameters(jnp.float32(optimiser.learning_rate), jnp.float32(optimiser.momentum))
+def hyperparameters_of(optimiser: OptimiserConfig) -> Hyperparameters:
+    """The part of the configuration that is traced."""
+    return Hyperparameters(jnp.float32(optimiser.learning_rate), jnp.float32(optimiser.momentum))
 
 
 def scaling_of(trainer: Trainer) -> InputScaling:
@@ -116,91 +106,165 @@ def initialise(
     return TrainingState(parameters, trainer.optimiser(hyperparameters).init(parameters))
 
 
+class Batch(NamedTuple):
+    """Galaxies of one step."""
+
+    images: Float[Array, "batch height width band"]
+    """Scaled (`scale_images`)."""
+    labels: Int[Array, " batch"]
+    mask: Float[Array, " batch"]
+    """0 for galaxies that do not count, else 1."""
+
+
+class StepMeasures(NamedTuple):
+    """What the network made of a batch, with dropout, before it learned from it."""
+
+    loss: Float[Array, ""]
+    """Summed over the batch."""
+    right: Float[Array, ""]
+    """How many galaxies were classified rightly."""
+
+
 def train_step(
+    trainer: Trainer, hyperparameters: Hyperparameters, state: TrainingState, key: Key[Array, ""], batch: Batch
+) -> tuple[TrainingState, StepMeasures]:
+    """One SGD step; `key` decides the dropout."""
+
+    def mean_loss(parameters: Parameters) -> tuple[Float[Array, ""], StepMeasures]:
+        logits = trainer.network.apply({"params": parameters}, batch.images, train=True, rngs={"dropout": key})
+        assert isinstance(logits, jax.Array)
+        return _mean_loss(logits, batch)
+
+    gradients, measures = jax.grad(mean_loss, has_aux=True)(state.parameters)
+    updates, optimiser = trainer.optimiser(hyperparameters).update(gradients, state.optimiser, state.parameters)
+    return TrainingState(optax.apply_updates(state.parameters, updates), optimiser), measures
+
+
+def _mean_loss(logits: Float[Array, "batch class"], batch: Batch) -> tuple[Float[Array, ""], StepMeasures]:
+    losses = optax.softmax_cross_entropy_with_integer_labels(logits, batch.labels) * batch.mask
+    right = jnp.where(logits.argmax(axis=-1) == batch.labels, batch.mask, 0.0).sum()
+    return losses.sum() / batch.mask.sum(), StepMeasures(losses.sum(), right)
+
+
+def train_delayed_step(
     trainer: Trainer,
     hyperparameters: Hyperparameters,
-    state: TrainingState,
+    rest: Parameters,
+    kernels: dict[str, Float[Array, "inputs outputs"]],
+    factors: dict[str, delayed.Factors],
+    number: Int[Array, ""],
     key: Key[Array, ""],
-    images: Float[Array, "batch height width band"],
-    labels: Int[Array, " batch"],
-    mask: Float[Array, " batch"],
-) -> tuple[TrainingState, Float[Array, ""], Float[Array, ""]]:
-    """One SGD step on scaled images; galaxies of mask 0 do not count. Returns summed loss and number right."""
+    batch: Batch,
+) -> tuple[Parameters, dict[str, delayed.Factors], StepMeasures]:
+    """The same step where the updates of `kernels` are delayed: `factors` holds those of `number` steps before it."""
+    unperturbed = {name: {"outputs": jnp.zeros((len(batch.labels), k.shape[1]))} for name, k in kernels.items()}
 
-    def mean_loss(parameters: Parameters) -> tuple[Float[Array, ""], tuple[Float[Array, ""], Float[Array, ""]]]:
-        logits = trainer.logits(parameters, images, key)
-        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels) * mask
-        right = jnp.where(logits.argmax(axis=-1) == labels, mask, 0.0).sum()
-        return losses.sum() / mask.sum(), (losses.sum(), right)
+    def mean_loss(
+        rest: Parameters, perturbations: Parameters
+    ) -> tuple[Float[Array, ""], tuple[StepMeasures, dict[str, Float[Array, "batch inputs"]]]]:
+        variables = {
+            "params": delayed.join(rest, kernels),
+            "perturbations": perturbations,
+            "factors": {name: taken._asdict() for name, taken in factors.items()},
+        }
+        logits, seen = trainer.network.apply(
+            variables, batch.images, train=True, rngs={"dropout": key}, mutable=["intermediates"]
+        )
+        loss, measures = _mean_loss(logits, batch)
+        return loss, (measures, {name: seen["intermediates"][name]["inputs"][0] for name in kernels})
 
-    gradients, (loss, right) = jax.grad(mean_loss, has_aux=True)(state.parameters)
-    updates, optimiser = trainer.optimiser(hyperparameters).update(gradients, state.optimiser, state.parameters)
-    return TrainingState(optax.apply_updates(state.parameters, updates), optimiser), loss, right
+    (to_rest, to_outputs), (measures, inputs) = jax.grad(mean_loss, argnums=(0, 1), has_aux=True)(rest, unperturbed)
+    optimiser = trainer.optimiser(hyperparameters)
+    updates, _ = optimiser.update(to_rest, optimiser.init(rest))
+    outputs = {name: -hyperparameters.learning_rate * to_outputs[name]["outputs"] for name in kernels}
+    return optax.apply_updates(rest, updates), delayed.with_step(factors, number, inputs, outputs), measures
 
 
 def train_epoch(
-    trainer: Trainer,
-    hyperparameters: Hyperparameters,
-    state: TrainingState,
-    key: Key[Array, ""],
-    pool: Pool,
-    chosen: Int[Array, " train"],
+    trainer: Trainer, hyperparameters: Hyperparameters, state: TrainingState, key: Key[Array, ""], galaxies: Pool
 ) -> tuple[TrainingState, Float[Array, ""], Float[Array, ""]]:
-    """One pass over the `chosen` galaxies of the pool (scaled images) in a new order.
+    """One pass over all `galaxies` (scaled images) in a new order.
 
     Returns the state, and mean loss and accuracy over the epoch as the network was while it learned (with dropout).
     """
     shuffle_key, dropout_key = jax.random.split(key)
-    count, batch = len(chosen), trainer.batch_size
-    steps = -(-count // batch)
-    order = jnp.pad(jax.random.permutation(shuffle_key, chosen), (0, steps * batch - count)).reshape(steps, batch)
-    mask = (jnp.arange(steps * batch) < count).astype(jnp.float32).reshape(steps, batch)
+    count, size = len(galaxies.labels), trainer.batch_size
+    steps = -(-count // size)
+    order = jnp.pad(jax.random.permutation(shuffle_key, count), (0, steps * size - count)).reshape(steps, size)
+    mask = (jnp.arange(steps * size) < count).astype(jnp.float32).reshape(steps, size)
 
-    def step(
-        state: TrainingState, batch: tuple[Int[Array, ""], Int[Array, " batch"], Float[Array, " batch"]]
-    ) -> tuple[TrainingState, tuple[Float[Array, ""], Float[Array, ""]]]:
-        number, galaxies, mask = batch
-        key = jax.random.fold_in(dropout_key, number)
-        images, labels = pool.images[galaxies], pool.labels[galaxies]
-        state, loss, right = train_step(trainer, hyperparameters, state, key, images, labels, mask)
-        return state, (loss, right)
+    def step_inputs(number: Int[Array, ""]) -> tuple[Key[Array, ""], Batch]:
+        chosen = order[number]
+        batch = Batch(galaxies.images[chosen], galaxies.labels[chosen], mask[number])
+        return jax.random.fold_in(dropout_key, number), batch
 
-    state, (losses, rights) = jax.lax.scan(step, state, (jnp.arange(steps), order, mask))
-    return state, losses.sum() / count, rights.sum() / count
+    def one_step(
+        number: Int[Array, ""], carry: tuple[TrainingState, StepMeasures]
+    ) -> tuple[TrainingState, StepMeasures]:
+        state, sums = carry
+        state, measures = train_step(trainer, hyperparameters, state, *step_inputs(number))
+        return state, jax.tree.map(jnp.add, sums, measures)
+
+    def delayed_block(
+        block: Int[Array, ""], carry: tuple[TrainingState, StepMeasures]
+    ) -> tuple[TrainingState, StepMeasures]:
+        state, sums = carry
+        rest, kernels = delayed.split(state.parameters, trainer.network.hidden_layers)
+        first = block * trainer.delayed_steps
+
+        def one_delayed_step(
+            number: Int[Array, ""], carry: tuple[Parameters, dict[str, delayed.Factors], StepMeasures]
+        ) -> tuple[Parameters, dict[str, delayed.Factors], StepMeasures]:
+            rest, factors, sums = carry
+            rest, factors, measures = train_delayed_step(
+                trainer, hyperparameters, rest, kernels, factors, number, *step_inputs(first + number)
+            )
+            return rest, factors, jax.tree.map(jnp.add, sums, measures)
+
+        factors = delayed.no_factors(kernels, trainer.delayed_steps * size)
+        length = jnp.minimum(trainer.delayed_steps, steps - first)
+        rest, factors, sums = jax.lax.fori_loop(0, length, one_delayed_step, (rest, factors, sums))
+        return state._replace(parameters=delayed.join(rest, delayed.apply(kernels, factors))), sums
+
+    sums = StepMeasures(jnp.float32(0), jnp.float32(0))
+    if trainer.delayed_steps > 1 and not trainer.has_momentum:
+        blocks = -(-steps // trainer.delayed_steps)
+        state, sums = jax.lax.fori_loop(0, blocks, delayed_block, (state, sums))
+    else:
+        state, sums = jax.lax.fori_loop(0, steps, one_step, (state, sums))
+    return state, sums.loss / count, sums.right / count
 
 
 def evaluate(
-    trainer: Trainer,
-    parameters: Parameters,
-    pool: Pool,
-    chosen: Int[Array, " test"],
-    conditions: Conditions,
-    batch_size: int = 8,
+    trainer: Trainer, parameters: Parameters, pool: Pool, chosen: Int[Array, " test"], conditions: Conditions
 ) -> Evaluation:
     """Degrade the `chosen` galaxies of the pool (pixels as the source gave them), scale, classify and count.
 
-    Shrinking and enlarging come before the scaling, as for images of a coarser survey. `batch_size` bounds memory and
-    changes nothing else; 8, whose patches stay in the cache, takes 0.6 of the time of 32 on a CPU.
+    Shrinking and enlarging come before the scaling, as for images of a coarser survey. The convolutions take
+    `trainer.evaluation_batch` images at a time; the dense layers, whose kernels are large, all of them at once.
     """
-    count, num_classes = len(chosen), trainer.network.num_classes
-    batches = -(-count // batch_size)
-    padded = jnp.pad(chosen, (0, batches * batch_size - count)).reshape(batches, batch_size)
-    mask = (jnp.arange(batches * batch_size) < count).reshape(batches, batch_size)
-
-    def one_batch(
-        matrices: Conditions, galaxies: Int[Array, " batch"], mask: Array
-    ) -> tuple[Int[Array, "class class"], Float[Array, ""]]:
-        bands_first = jnp.moveaxis(pool.images[galaxies], -1, 1)
-        degraded = jnp.moveaxis(apply_matrices(bands_first, matrices.rows, matrices.columns), 1, -1)
-        images, labels = scale_images(degraded, scaling_of(trainer)), pool.labels[galaxies]
-        logits = trainer.logits(parameters, images, None)
-        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-        flat = jnp.where(mask, logits.argmax(axis=-1).astype(labels.dtype) * num_classes + labels, -1)
-        confusion = (flat[:, None] == jnp.arange(num_classes**2)).sum(axis=0, dtype=jnp.int32)
-        return confusion.reshape(num_classes, num_classes), jnp.where(mask, losses, 0.0).sum()
+    count, num_classes, size = len(chosen), trainer.network.num_classes, min(trainer.evaluation_batch, len(chosen))
+    batches = -(-count // size)
+    padded = jnp.pad(chosen, (0, batches * size - count)).reshape(batches, size)
+    labels = pool.labels[chosen]
+    variables = {"params": parameters}
 
     def one_condition(matrices: Conditions) -> tuple[Int[Array, "class class"], Float[Array, ""]]:
-        confusions, losses = jax.lax.map(lambda batch: one_batch(matrices, *batch), (padded, mask))
-        return confusions.sum(axis=0), losses.sum() / count
+        def features_of(galaxies: Int[Array, " batch"]) -> Float[Array, "batch feature"]:
+            bands_first = jnp.moveaxis(pool.images[galaxies], -1, 1)
+            degraded = jnp.moveaxis(apply_matrices(bands_first, matrices.rows, matrices.columns), 1, -1)
+            images = scale_images(degraded, scaling_of(trainer))
+            features = trainer.network.apply(variables, images, method="features")
+            assert isinstance(features, jax.Array)
+            return features
+
+        features = jax.lax.map(features_of, padded)
+        features = features.reshape(batches * size, -1)[:count]
+        logits = trainer.network.apply(variables, features, train=False, method="classify")
+        assert isinstance(logits, jax.Array)
+        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+        pairs = logits.argmax(axis=-1).astype(labels.dtype) * num_classes + labels
+        confusion = (pairs[:, None] == jnp.arange(num_classes**2)).sum(axis=0, dtype=jnp.int32)
+        return confusion.reshape(num_classes, num_classes), losses.mean()
 
     return Evaluation(*jax.lax.map(one_condition, conditions))

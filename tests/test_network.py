@@ -24,7 +24,7 @@ class StockNetwork(nn.Module):
         return nn.Dense(3, name="output")(x)
 
 
-@pytest.mark.parametrize("lowering", ["patches", "xla"])
+@pytest.mark.parametrize("lowering", ["direct", "patches", "xla"])
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize("size", [32, 29])
 def test_equals_the_network_of_stock_flax_layers_with_the_same_parameters(lowering, padding, size):

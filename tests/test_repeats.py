@@ -3,30 +3,39 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import galjax.execution
 import galjax.repeats
 import galjax.training
 from galjax.checkpoints import Checkpoints
 from galjax.draw import draw_balanced
+from galjax.execution import ExecutionConfig, Sizes, choose
 from galjax.network import NetworkConfig
 from galjax.repeats import RepeatProgram, repeat_keys
 from galjax.resample import condition_matrices
-from galjax.training import Conditions, OptimiserConfig, Pool, make_trainer
+from galjax.training import Conditions, OptimiserConfig, Pool, hyperparameters_of
 
 SMALL = NetworkConfig(filters=(4, 4, 4), dense_units=(16, 16), dropout=0.25)
 PAIRS = [(1, "nearest"), (2, "bilinear"), (4, "nearest")]
 
 
-def make_program(repeats, evaluate_every=2, learning_rate=0.02, momentum=0.0, validation_fraction=0.0, seed=0):
+def make_program(
+    repeats, evaluate_every=2, learning_rate=0.02, momentum=0.0, validation_fraction=0.0, seed=0, **execution
+):
     rng = np.random.default_rng(0)
     labels = (np.arange(60) % 2).astype(np.int32)
     images = rng.standard_normal((60, 16, 16, 1), dtype=np.float32)
     images[labels == 1, 4:9, 4:9] += 1.5
-    trainer, hyperparameters = make_trainer(SMALL, OptimiserConfig(learning_rate, momentum), 2, "patches")
+    optimiser = OptimiserConfig(learning_rate, momentum)
     keys = repeat_keys(seed, repeats)
     drawn = draw_balanced(labels, ("a", "b"), 20, keys.draw, validation_fraction=validation_fraction)
     conditions = Conditions(*(jnp.asarray(m, jnp.float32) for m in condition_matrices((16, 16), PAIRS)))
     pool = Pool(jnp.asarray(images), jnp.asarray(labels))
-    return RepeatProgram(trainer, hyperparameters, pool, drawn, conditions, keys, evaluate_every)
+    devices = execution.pop("devices", None)
+    sizes = Sizes((16, 16, 1), 60, drawn.train.shape[1], drawn.test.shape[1])
+    chosen = choose(ExecutionConfig(**execution), SMALL, optimiser, sizes, len(repeats))
+    chosen = chosen._replace(devices=devices or chosen.devices)
+    trainer = chosen.trainer(SMALL, optimiser, 2)
+    return RepeatProgram(trainer, hyperparameters_of(optimiser), pool, drawn, conditions, keys, evaluate_every, chosen)
 
 
 def train(program, epochs):
@@ -52,10 +61,51 @@ def test_a_repeat_alone_equals_the_same_repeat_among_others():
     )
 
 
+def test_numbers_that_do_not_divide_over_the_devices_change_nothing():
+    assert jax.device_count() == 4
+    expected = train(make_program([0, 1, 2, 3, 4], devices=1), 3)
+    for arrangement in ({}, {"devices": 3, "repeats_at_once": 2}):
+        found = train(make_program([0, 1, 2, 3, 4], **arrangement), 3)
+        assert {leaf.shape[0] for leaf in jax.tree.leaves(found.state)} == {5}
+        np.testing.assert_allclose(found.history.train_loss, expected.history.train_loss, rtol=1e-5)
+        np.testing.assert_array_equal(found.history.test_confusion, expected.history.test_confusion)
+
+
+@pytest.mark.parametrize(("lowering", "delayed_steps"), [("direct", 1), ("patches", 2), ("xla", 5)])
+def test_how_it_is_computed_changes_rounding_only(lowering, delayed_steps):
+    usual = train(make_program([0, 1]), 3)
+    other = train(make_program([0, 1], lowering=lowering, delayed_steps=delayed_steps), 3)
+    np.testing.assert_allclose(other.history.train_loss, usual.history.train_loss, rtol=1e-4)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), other.state, usual.state)
+
+
+@pytest.mark.parametrize(("precision", "loss"), [("tf32", 2e-3), ("bfloat16", 2e-2)])
+def test_a_lower_precision_rounds_and_trains_all_the_same(precision, loss):
+    usual, rounded = train(make_program([0, 1]), 3).history, train(make_program([0, 1], precision=precision), 3).history
+    assert (usual.train_loss != rounded.train_loss).all()
+    np.testing.assert_allclose(rounded.train_loss, usual.train_loss, rtol=loss)
+
+
+def test_no_device_waits_for_another_within_a_chunk():
+    text = make_program([0, 1, 2, 3]).compiled.as_text()
+    assert "num_partitions=4" in text
+    for collective in ("all-reduce", "all-gather", "all-to-all", "collective-permute", "reduce-scatter"):
+        assert collective not in text
+
+
+def test_the_states_are_in_memory_once():
+    program = make_program([0, 1, 2, 3, 4, 5], devices=1)
+    memory = program.compiled.memory_analysis()
+    state = sum(leaf.size * 4 for leaf in jax.tree.leaves(program.state_shapes()))
+    assert memory.alias_size_in_bytes >= state
+    more = make_program(range(12), devices=1).compiled.memory_analysis()
+    assert more.temp_size_in_bytes - memory.temp_size_in_bytes < state / 2
+
+
 @pytest.mark.parametrize("options", [{"xla_cpu_of_another_version": True}, {}])
 def test_compiler_options_change_no_result_and_may_be_unknown(monkeypatch, options):
     usual = train(make_program([0, 1]), 2)
-    monkeypatch.setattr(galjax.repeats, "CPU_COMPILER_OPTIONS", options)
+    monkeypatch.setattr(galjax.execution, "CPU_COMPILER_OPTIONS", options)
     assert_equal_histories(train(make_program([0, 1]), 2).history, usual.history)
 
 
@@ -88,9 +138,10 @@ def test_when_it_is_evaluated_does_not_change_the_training():
 
 def test_one_trace_for_a_whole_run(monkeypatch):
     traces = []
-    original = galjax.training.train_step
-    monkeypatch.setattr(galjax.training, "train_step", lambda *a: traces.append(1) or original(*a))
+    original = galjax.training.train_delayed_step
+    monkeypatch.setattr(galjax.training, "train_delayed_step", lambda *a: traces.append(1) or original(*a))
     jax.clear_caches()
+    galjax.repeats._spread_chunk.cache_clear()
     program = make_program([0, 1], evaluate_every=2)
     at_compile = len(traces)
     assert at_compile >= 1

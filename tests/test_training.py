@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,15 +7,17 @@ import pytest
 
 from galjax.errors import InputError
 from galjax.metrics import confusion_matrix
-from galjax.network import NetworkConfig, scale_images
+from galjax.network import GalaxyNetwork, NetworkConfig, scale_images
 from galjax.resample import condition_matrices, degrade
 from galjax.training import (
+    Batch,
     Conditions,
     OptimiserConfig,
     Pool,
+    Trainer,
     evaluate,
+    hyperparameters_of,
     initialise,
-    make_trainer,
     scaling_of,
     train_epoch,
     train_step,
@@ -30,9 +34,11 @@ def make_pool(count=40, size=16, bands=1):
     return Pool(jnp.asarray(images), jnp.asarray(labels))
 
 
-def start(network=SMALL, optimiser=None, shape=(16, 16, 1), lowering="patches", seed=0):
-    trainer, hyperparameters = make_trainer(network, optimiser or OptimiserConfig(), 2, lowering)
-    return trainer, hyperparameters, initialise(trainer, hyperparameters, jax.random.key(seed), shape)
+def start(network=SMALL, optimiser=None, shape=(16, 16, 1), **how):
+    optimiser = optimiser or OptimiserConfig()
+    how = {"batch_size": optimiser.batch_size, "has_momentum": optimiser.momentum > 0, **how}
+    trainer, hyperparameters = Trainer(GalaxyNetwork(network, 2, "direct"), **how), hyperparameters_of(optimiser)
+    return trainer, hyperparameters, initialise(trainer, hyperparameters, jax.random.key(0), shape)
 
 
 def as_torch(torch, parameters):
@@ -84,10 +90,9 @@ def test_twenty_steps_equal_pytorch(momentum, bands):
         padded = np.pad(chosen, (0, 8 - len(chosen)))
         mask = jnp.asarray(np.arange(8) < len(chosen), jnp.float32)
         with jax.default_matmul_precision("float32"):
-            state, loss, _ = step(
-                trainer, hyperparameters, state, jax.random.key(0), pool.images[padded], pool.labels[padded], mask
-            )
-        ours.append(float(loss) / len(chosen))
+            batch = Batch(pool.images[padded], pool.labels[padded], mask)
+            state, measures = step(trainer, hyperparameters, state, jax.random.key(0), batch)
+        ours.append(float(measures.loss) / len(chosen))
         images = torch.tensor(np.asarray(pool.images)[chosen].transpose(0, 3, 1, 2).copy())
         optimiser.zero_grad()
         their_loss = torch.nn.functional.cross_entropy(
@@ -121,26 +126,25 @@ def test_galaxies_of_mask_zero_change_nothing():
     pool = make_pool()
     trainer, hyperparameters, state = start()
     mask = jnp.asarray([1, 1, 1, 0], jnp.float32)
-    one, loss_one, right_one = train_step(
-        trainer, hyperparameters, state, jax.random.key(0), pool.images[:4], pool.labels[:4], mask
-    )
-    other = pool.images[:4].at[3].set(100.0)
-    two, loss_two, right_two = train_step(
-        trainer, hyperparameters, state, jax.random.key(0), other, pool.labels[:4], mask
-    )
-    assert (loss_one, right_one) == (loss_two, right_two)
+    batch = Batch(pool.images[:4], pool.labels[:4], mask)
+    one, measures_one = train_step(trainer, hyperparameters, state, jax.random.key(0), batch)
+    other = batch._replace(images=batch.images.at[3].set(100.0))
+    two, measures_two = train_step(trainer, hyperparameters, state, jax.random.key(0), other)
+    assert measures_one == measures_two
     jax.tree.map(np.testing.assert_array_equal, one.parameters, two.parameters)
 
 
-def test_an_epoch_visits_every_galaxy_once_and_the_last_batch_is_partial():
+@pytest.mark.parametrize("delayed_steps", [1, 2, 8])
+def test_an_epoch_visits_every_galaxy_once_and_the_last_batch_is_partial(delayed_steps):
     pool = make_pool()
-    trainer, hyperparameters, state = start(optimiser=OptimiserConfig(learning_rate=1e-20))
+    still = OptimiserConfig(learning_rate=1e-20)
+    trainer, hyperparameters, state = start(optimiser=still, delayed_steps=delayed_steps)
     chosen = jnp.arange(3, 22)  # 19 galaxies: two batches of 8 and one of 3
-    _, loss, accuracy = train_epoch(trainer, hyperparameters, state, jax.random.key(5), pool, chosen)
+    galaxies = Pool(pool.images[chosen], pool.labels[chosen])
+    _, loss, accuracy = train_epoch(trainer, hyperparameters, state, jax.random.key(5), galaxies)
     identity = Conditions(*(jnp.asarray(m, jnp.float32) for m in condition_matrices((16, 16), [(1, "nearest")])))
-    expected = evaluate(make_trainer(NetworkConfig(filters=(4, 6, 8), dense_units=(24, 16), dropout=0.0,
-                                                   input_scaling="none"), OptimiserConfig(), 2, "patches")[0],
-                        state.parameters, pool, chosen, identity)  # fmt: skip
+    unscaled = GalaxyNetwork(dataclasses.replace(SMALL, input_scaling="none"), 2, "direct")
+    expected = evaluate(trainer._replace(network=unscaled), state.parameters, pool, chosen, identity)
     np.testing.assert_allclose(loss, expected.loss[0], rtol=1e-5)
     np.testing.assert_allclose(accuracy, np.trace(expected.confusion[0]) / 19, rtol=1e-6)
 
@@ -148,11 +152,11 @@ def test_an_epoch_visits_every_galaxy_once_and_the_last_batch_is_partial():
 @pytest.mark.parametrize("batch_size", [1, 7, 32])
 def test_evaluation_degrades_then_scales_then_counts(batch_size):
     pool = make_pool(bands=2)
-    trainer, _, state = start(shape=(16, 16, 2))
+    trainer, _, state = start(shape=(16, 16, 2), evaluation_batch=batch_size)
     chosen = jnp.asarray([4, 9, 2, 31, 30, 8, 7, 22, 39, 0, 1])
     pairs = [(1, "nearest"), (2, "bilinear"), (5, "bicubic")]
     conditions = Conditions(*(jnp.asarray(m, jnp.float32) for m in condition_matrices((16, 16), pairs)))
-    found = evaluate(trainer, state.parameters, pool, chosen, conditions, batch_size)
+    found = evaluate(trainer, state.parameters, pool, chosen, conditions)
     for number, (factor, method) in enumerate(pairs):
         bands = [degrade(pool.images[chosen, :, :, band], factor, method) for band in range(2)]
         images = scale_images(jnp.stack(bands, axis=-1), scaling_of(trainer))
@@ -170,7 +174,7 @@ def test_training_separates_classes_that_differ():
     trainer, hyperparameters, state = start(optimiser=OptimiserConfig(learning_rate=0.05))
     epoch = jax.jit(train_epoch, static_argnums=0)
     for number in range(8):
-        state, loss, accuracy = epoch(trainer, hyperparameters, state, jax.random.key(number), pool, jnp.arange(40))
+        state, loss, accuracy = epoch(trainer, hyperparameters, state, jax.random.key(number), pool)
     assert accuracy > 0.9
     assert loss < 0.4
 

@@ -47,7 +47,10 @@ def test_the_run_folder_is_complete(folder):
     environment = json.loads((folder / "environment.json").read_text())
     assert environment["compile_seconds"] > 0
     assert environment["device"]["platform"] == "cpu"
-    assert environment["lowering"] == "patches"
+    execution = environment["execution"]["20"]
+    assert execution["lowering"] == "direct"
+    assert execution["precision"] == "float32"
+    assert execution["repeats_at_once"] == 1
 
 
 def test_results_are_tidy_and_the_summary_follows_from_them(folder):

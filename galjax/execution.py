@@ -1,0 +1,197 @@
+"""How a training is computed on the device there is: chosen per backend from measurement, overridden by flags.
+
+Nothing here changes a result beyond rounding, except a precision other than float32.
+"""
+
+import dataclasses
+import math
+import os
+from typing import Any, Literal, NamedTuple
+
+import jax
+
+from galjax.errors import InputError
+from galjax.lowering import LoweringName
+from galjax.network import KERNEL_SIZES, GalaxyNetwork, NetworkConfig, Operands
+from galjax.training import OptimiserConfig, Trainer
+
+Precision = Literal["float32", "tf32", "bfloat16"]
+
+CPU_COMPILER_OPTIONS: dict[str, str | bool] = {"xla_cpu_copy_insertion_use_region_analysis": True}
+"""Without it XLA:CPU copies all weights in every step."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ExecutionConfig:
+    """How it is computed. Defaults depend on the device; environment.json records what was used."""
+
+    lowering: LoweringName | None = None
+    """How layers are computed: direct (one repeat at a time), patches (many), xla (the compiler's own). None: direct on
+    a CPU, patches elsewhere."""
+    repeats_at_once: int | None = None
+    """Repeats that each device computes side by side, which bounds memory. None: 1 on a CPU, elsewhere as many as its
+    memory holds."""
+    delayed_steps: int = 8
+    """Steps whose updates of the hidden dense kernels are made in one product; the same results up to rounding. 1: each
+    at once, as always with momentum."""
+    precision: Precision = "float32"
+    """Of convolutions and dense layers: float32; tf32 (10 bits of mantissa) or bfloat16 (7 bits) operands. Sums, weights
+    and their updates stay float32, and resampling always is. On a CPU tf32 is emulated, not faster."""
+
+    def __post_init__(self) -> None:
+        if self.repeats_at_once is not None and self.repeats_at_once < 1:
+            raise InputError(f"--repeats-at-once must be at least 1, not {self.repeats_at_once}.")
+        if self.delayed_steps < 1:
+            raise InputError(f"--delayed-steps must be at least 1, not {self.delayed_steps}.")
+
+
+class Execution(NamedTuple):
+    """What was chosen."""
+
+    backend: str
+    devices: int
+    """Over which the repeats are spread."""
+    lowering: LoweringName
+    repeats_at_once: int
+    """On each device."""
+    delayed_steps: int
+    precision: Precision
+    evaluation_batch: int
+
+    @property
+    def matmul_precision(self) -> str:
+        """For `jax.default_matmul_precision`: without it a GPU takes TF32 for float32."""
+        return "tensorfloat32" if self.precision == "tf32" else "float32"
+
+    def trainer(self, network: NetworkConfig, optimiser: OptimiserConfig, num_classes: int) -> Trainer:
+        """The training as it is computed here."""
+        emulated = self.precision == "tf32" and self.backend == "cpu"
+        operands: Operands = self.precision if emulated or self.precision == "bfloat16" else "float32"
+        return Trainer(
+            GalaxyNetwork(network, num_classes, self.lowering, operands), optimiser.batch_size,
+            optimiser.momentum > 0, self.delayed_steps, self.evaluation_batch,
+        )  # fmt: skip
+
+    def compile(self, lowered: jax.stages.Lowered) -> jax.stages.Compiled:
+        """Compile, on a CPU with its options where this jaxlib knows them."""
+        if self.backend != "cpu":
+            return lowered.compile()
+        try:
+            return lowered.compile(compiler_options=CPU_COMPILER_OPTIONS)
+        except jax.errors.JaxRuntimeError as error:
+            if "No such compile option" not in str(error):
+                raise
+            return lowered.compile()  # The same results, about a fifth slower.
+
+
+class Sizes(NamedTuple):
+    """What decides how much memory a training takes."""
+
+    image_shape: tuple[int, int, int]
+    pool: int
+    """Galaxies that are drawn from."""
+    train: int
+    """Galaxies that one repeat trains on."""
+    test: int
+
+
+def choose(
+    config: ExecutionConfig, network: NetworkConfig, optimiser: OptimiserConfig, sizes: Sizes, repeats: int
+) -> Execution:
+    """The execution of `repeats` repeats on the devices that JAX sees.
+
+    On a CPU every core is a device of its own (`use_all_cores`) that trains one repeat after the other: an arrangement
+    for which XLA:CPU has fast kernels, and whose activations fit the cache. A GPU computes as many repeats side by side
+    as `memory_of` says that nine tenths of its memory hold.
+    """
+    devices, backend = jax.devices(), jax.default_backend()
+    on_cpu = backend == "cpu"
+    memory = memory_of(network, optimiser, sizes)
+    used = min(len(devices), repeats)
+    if on_cpu:  # all devices share one memory
+        room = 0.9 * _host_memory() - repeats * memory.state
+        used = max(1, min(used, int(room // (memory.galaxies + memory.working))))
+    each = math.ceil(repeats / used)
+    if config.repeats_at_once is not None:
+        at_once = min(config.repeats_at_once, each)
+    elif on_cpu:
+        at_once = 1
+    else:
+        room = 0.9 * _device_memory(devices[0]) - each * memory.state - memory.galaxies
+        at_once = max(1, min(each, int(room // memory.working)))
+    at_once = math.ceil(each / math.ceil(each / at_once))  # as many in the last group as in the others
+    return Execution(
+        backend=backend,
+        devices=used,
+        lowering=config.lowering or ("direct" if on_cpu else "patches"),
+        repeats_at_once=at_once,
+        delayed_steps=config.delayed_steps if optimiser.momentum == 0 else 1,
+        precision=config.precision,
+        evaluation_batch=8 if on_cpu else 60,
+    )
+
+
+class Memory(NamedTuple):
+    """An estimate in bytes."""
+
+    state: float
+    """Of one repeat: parameters and momentum."""
+    working: float
+    """Of one repeat while it is computed: activations, gradients, its own galaxies."""
+    galaxies: float
+    """The pool, once on every device."""
+
+
+def memory_of(network: NetworkConfig, optimiser: OptimiserConfig, sizes: Sizes) -> Memory:
+    """What one repeat needs.
+
+    Counted for each convolution: input, patches and output, and the gradients of all three; the evaluation's larger
+    batches without gradients; the state a second time while it is updated; the training galaxies and the features of
+    all test galaxies.
+    """
+    height, width, bands = sizes.image_shape
+    image = height * width * bands
+    parameters = gradients = inference = 0
+    for filters, size in zip(network.filters, KERNEL_SIZES, strict=True):
+        patches, output = height * width * bands * size**2, height * width * filters
+        gradients += 2 * (patches // size**2 + patches + output)
+        inference = max(inference, patches + output)
+        parameters += bands * size**2 * filters + filters
+        shrink = 0 if network.padding == "same" else size - 1
+        height, width, bands = (height - shrink) // 2, (width - shrink) // 2, filters
+    features = inputs = height * width * bands
+    for units in network.dense_units:
+        parameters += (inputs + 1) * units
+        inputs = units
+    state = parameters * (1 if optimiser.momentum == 0 else 2)
+    batch = max(optimiser.batch_size * gradients, 60 * inference)
+    working = parameters + batch + sizes.train * image + sizes.test * (features + sum(network.dense_units))
+    return Memory(4.0 * state, 4.0 * working, 4.0 * sizes.pool * image)
+
+
+def _cores() -> int:
+    """Those that this process may use, where the system can say so."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _host_memory() -> float:
+    return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+
+
+def _device_memory(device: Any) -> float:
+    statistics = device.memory_stats() or {}
+    return float(statistics.get("bytes_limit", _host_memory()))
+
+
+def use_all_cores() -> None:
+    """Make every core that this process may use a device of its own, as `choose` wants it on a CPU.
+
+    To be called before JAX is first asked for its devices, else it has no effect. A count given in `XLA_FLAGS`
+    (--xla_force_host_platform_device_count) or `JAX_NUM_CPU_DEVICES` is kept.
+    """
+    if "host_platform_device_count" in os.environ.get("XLA_FLAGS", "") or "JAX_NUM_CPU_DEVICES" in os.environ:
+        return
+    try:
+        jax.config.update("jax_num_cpu_devices", _cores())
+    except RuntimeError:  # JAX has its devices already.
+        return
