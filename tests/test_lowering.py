@@ -3,10 +3,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from galjax.lowering import LOWERINGS
+from galjax.lowering import LOWERINGS, winograd
 
 REFERENCE = LOWERINGS["xla"]
 ours = pytest.mark.parametrize("ours", [LOWERINGS["direct"], LOWERINGS["patches"]], ids=["direct", "patches"])
+
+
+def assert_close(found, expected):
+    """To float32 rounding, against the largest value: sums of hundreds of terms are compared."""
+    scale = float(jnp.abs(expected).max()) + 1e-6
+    np.testing.assert_allclose(found / scale, expected / scale, atol=1e-5)
 
 
 def assert_same_values_and_gradients(ours, reference, *arguments):
@@ -14,14 +20,12 @@ def assert_same_values_and_gradients(ours, reference, *arguments):
     with jax.default_matmul_precision("float32"):
         ours, reference = jax.jit(ours), jax.jit(reference)
         expected = reference(*arguments)
-        np.testing.assert_allclose(ours(*arguments), expected, rtol=2e-4, atol=2e-5)
+        assert_close(ours(*arguments), expected)
         weights = jax.random.normal(jax.random.key(9), expected.shape)
         everything = tuple(range(len(arguments)))
         found = jax.grad(lambda *a: (ours(*a) * weights).sum(), everything)(*arguments)
         wanted = jax.grad(lambda *a: (reference(*a) * weights).sum(), everything)(*arguments)
-    for f, w in zip(found, wanted, strict=True):
-        scale = float(jnp.abs(w).max()) + 1e-6
-        np.testing.assert_allclose(f / scale, w / scale, atol=2e-5)
+    jax.tree.map(assert_close, found, wanted)
 
 
 def normal(seed, *shape):
@@ -37,6 +41,7 @@ def normal(seed, *shape):
         ((8, 32, 32, 32), (3, 3, 32, 64)),
         ((8, 16, 16, 64), (2, 2, 64, 128)),
         ((2, 75, 75, 32), (3, 3, 32, 64)),
+        ((1, 5, 3, 16), (3, 3, 16, 17)),
         ((1, 7, 5, 3), (3, 3, 3, 2)),
         ((1, 7, 5, 1), (3, 3, 1, 2)),
         ((3, 9, 4, 2), (2, 2, 2, 5)),
@@ -88,3 +93,21 @@ def test_under_vmap_over_repeats_each_gets_its_own(ours):
 def test_pixels_that_are_not_numbers_stay_visible(ours):
     image = normal(0, 1, 4, 4, 2).at[0, 1, 1, 0].set(jnp.nan)
     assert jnp.isnan(ours.convolution(image, normal(1, 3, 3, 2, 2), "same")).any()
+
+
+@pytest.mark.parametrize("taps", [2, 3])
+def test_minimal_filtering_is_exact_on_whole_numbers(taps):
+    to_outputs, to_filter, to_inputs = (matrix.astype(np.float64) for matrix in winograd.matrices(taps))
+    rng = np.random.default_rng(0)
+    data, filter_ = rng.integers(-5, 6, winograd.OUTPUTS + taps - 1), rng.integers(-5, 6, taps)
+    found = to_outputs @ ((to_filter @ filter_) * (to_inputs @ data))
+    np.testing.assert_allclose(found, np.correlate(data, filter_, "valid"), atol=1e-5)
+
+
+def test_minimal_filtering_rounds_no_more_than_a_few_times_the_plain_sum():
+    image, kernel = normal(0, 4, 32, 32, 32), normal(1, 3, 3, 32, 64)
+    found = LOWERINGS["direct"].convolution(image, kernel, "same")
+    with jax.enable_x64(True):
+        wide = (jnp.asarray(np.asarray(array, np.float64)) for array in (image, kernel))
+        exact = np.asarray(REFERENCE.convolution(*wide, "same"))
+    assert np.abs(found - exact).max() / np.abs(exact).max() < 3e-6
