@@ -111,3 +111,13 @@ def test_minimal_filtering_rounds_no_more_than_a_few_times_the_plain_sum():
         wide = (jnp.asarray(np.asarray(array, np.float64)) for array in (image, kernel))
         exact = np.asarray(REFERENCE.convolution(*wide, "same"))
     assert np.abs(found - exact).max() / np.abs(exact).max() < 3e-6
+
+
+def test_bfloat16_operands_are_summed_in_float32():
+    image, kernel = (
+        normal(n, *shape).astype(jnp.bfloat16) for n, shape in enumerate([(2, 16, 16, 32), (3, 3, 32, 64)])
+    )
+    expected = REFERENCE.convolution(image.astype(jnp.float32), kernel.astype(jnp.float32), "same")
+    found = LOWERINGS["direct"].convolution(image, kernel, "same")
+    assert found.dtype == jnp.bfloat16
+    np.testing.assert_allclose(found.astype(jnp.float32), expected, atol=2**-8 * float(jnp.abs(expected).max()))

@@ -1,5 +1,7 @@
 """galjax, and the same JAX program with the compiler's own layers, for any number of repeats."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,31 +10,47 @@ from benchmarks.contenders.problem import Problem
 from galjax.draw import Draw
 from galjax.execution import ExecutionConfig, Sizes, choose
 from galjax.repeats import RepeatProgram
+from galjax.resample import condition_matrices
 from galjax.training import Conditions, OptimiserConfig, Pool, hyperparameters_of
+
+SWEEP = [(1, "nearest"), *((factor, method) for factor in range(2, 9) for method in ("nearest", "bilinear", "bicubic"))]
+"""The 22 conditions of the thesis's resolution sweep: Original once, and seven factors by three methods."""
 
 
 class JaxRepeats:
     """`repeats` repeats in one program; each sees the same galaxies in its own order."""
 
     def __init__(
-        self, problem: Problem, repeats: int, config: ExecutionConfig, devices: int | None = None, epochs: int = 1
+        self,
+        problem: Problem,
+        repeats: int,
+        config: ExecutionConfig,
+        devices: int | None = None,
+        epochs: int = 1,
+        tested: int = 1,
+        conditions: Sequence[tuple[int, str]] = SWEEP[:1],
     ) -> None:
-        """`epochs` are trained in one call of the program and count as one run."""
+        """`epochs` are trained in one call of the program and count as one run.
+
+        Every call ends with an evaluation: of one galaxy as it is, which costs nothing beside an epoch, unless `tested`
+        galaxies and `conditions` (factor, method) are given.
+        """
         images, labels = problem.data()
         optimiser = OptimiserConfig(problem.learning_rate, batch_size=problem.batch_size)
         network = problem.network_config
-        sizes = Sizes((*images.shape[1:3], 1), problem.galaxies, problem.galaxies, 1)
+        sizes = Sizes((*images.shape[1:3], 1), problem.galaxies, problem.galaxies, tested)
         self.execution = choose(config, network, optimiser, sizes, repeats)
         if devices:
             self.execution = self.execution._replace(devices=devices)
         train = jnp.tile(jnp.arange(problem.galaxies), (repeats, 1))
-        # The program always ends with an evaluation: of one galaxy as it is, which costs nothing beside an epoch.
-        draw = Draw(train, jnp.zeros((repeats, 0), jnp.int32), jnp.zeros((repeats, 1), jnp.int32))
-        same = jnp.eye(problem.image_size)[None]
+        test = jnp.tile(jnp.arange(tested) % problem.galaxies, (repeats, 1))
+        draw = Draw(train, jnp.zeros((repeats, 0), jnp.int32), test)
+        matrices = condition_matrices(images.shape[1:3], conditions)
         self._epochs = epochs
         self.program = RepeatProgram(
             self.execution.trainer(network, optimiser, 2), hyperparameters_of(optimiser),
-            Pool(jnp.asarray(images), jnp.asarray(labels)), draw, Conditions(same, same), problem.keys(repeats),
+            Pool(jnp.asarray(images), jnp.asarray(labels)), draw,
+            Conditions(*(jnp.asarray(matrix, jnp.float32) for matrix in matrices)), problem.keys(repeats),
             epochs, self.execution,
         )  # fmt: skip
         self.compile_seconds = self.program.compile_seconds

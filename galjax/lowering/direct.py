@@ -31,8 +31,9 @@ def _correlate(x: Array, kernel: Array, sides: _Sides) -> Array:
 
 
 def _correlate_wide(x: Array, kernel: Array, sides: _Sides) -> Array:
-    """By Winograd's filtering where that is faster: kernels of 3x3 with enough bands to make up for its transforms."""
-    if kernel.shape[:2] == (3, 3) and min(kernel.shape[2:]) >= 16:
+    """By Winograd's filtering where that is faster: kernels of 3x3 with enough bands to make up for its transforms, which
+    need the precision of float32."""
+    if kernel.shape[:2] == (3, 3) and min(kernel.shape[2:]) >= 16 and x.dtype == jnp.float32:
         return winograd.correlate(x, kernel, *sides)
     return _correlate(x, kernel, sides)
 
