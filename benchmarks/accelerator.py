@@ -113,7 +113,8 @@ def _sweep(problem: Problem, repeats: int, ceilings: Ceilings) -> dict[str, Any]
     tested = max(1, round(TEST_SHARE * problem.galaxies))
     training = JaxRepeats(problem, repeats, ExecutionConfig())
     evaluated = JaxRepeats(problem, repeats, ExecutionConfig(), tested=tested, conditions=SWEEP)
-    times = in_turn({"training": training.run, "evaluated": evaluated.run}, rounds=3)
+    rounds = 1 if jax.default_backend() == "cpu" else 3  # a minute each on a CPU
+    times = in_turn({"training": training.run, "evaluated": evaluated.run}, rounds)
     epoch = times["training"].median
     evaluation = max(times["evaluated"].median - epoch, 0.0)
     work = problem.work(training.execution.delayed_steps)

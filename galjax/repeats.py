@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 from jaxtyping import Array, Float, Int, Key
 
 from galjax.draw import Draw
@@ -146,16 +146,21 @@ class RepeatProgram:
         return jax.tree.map(lambda leaf: leaf[: self.repeats], tree) if self._padding else tree
 
     def _initialise(self, keys: Key[Array, " repeat"]) -> TrainingState:
-        return jax.vmap(lambda key: initialise(self._trainer, self._hyperparameters, key, self._image_shape))(keys)
+        # One after the other: the random bits of all repeats at once take three times the memory of their weights.
+        return jax.lax.map(lambda key: initialise(self._trainer, self._hyperparameters, key, self._image_shape), keys)
 
     def start(self) -> Snapshot:
         """All repeats before their first epoch."""
-        return Snapshot(0, jax.jit(self._initialise, out_shardings=self.sharding)(self._keys.initial), None)
+        start = self._initialise
+        if not self._padding:
+            own = PartitionSpec(REPEAT)
+            start = jax.shard_map(start, mesh=self._mesh, in_specs=own, out_specs=own, check_vma=False)
+        return Snapshot(0, jax.jit(start, out_shardings=self.sharding)(self._keys.initial), None)
 
     @property
-    def sharding(self) -> NamedSharding:
-        """Of a snapshot's state: over the devices where they divide the repeats, else whole on each."""
-        return self._on_all if self._padding else self._spread
+    def sharding(self) -> Sharding:
+        """Of a snapshot's state: over the devices where they divide the repeats, else whole on the first."""
+        return SingleDeviceSharding(self._mesh.devices[0]) if self._padding else self._spread
 
     def state_shapes(self) -> TrainingState:
         """Shapes, dtypes and sharding of a snapshot's state, for reading one back from disk."""

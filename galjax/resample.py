@@ -2,8 +2,9 @@
 
 Pixel convention: integer coordinates are pixel centres, so an axis of n pixels spans -0.5 .. n - 0.5. What is preserved
 is surface brightness: the rows of every weight matrix sum to 1, and a constant image stays constant. Every method is
-separable, `out = W_y @ image @ W_x.T`; a chain of resizes is folded into one such pair beforehand, in float64.
-Arithmetic is float32 at the highest matmul precision, also where training runs at a lower one.
+separable, `out = W_y @ image @ W_x.T`. `resize` adds up rows where sizes change by a whole number, instead of multiplying
+them by mostly zeros; where the resolution is an input of a compiled program, a chain of resizes is one pair of matrices,
+multiplied in float64. Arithmetic is float32 at the highest matmul precision, also where training runs at a lower one.
 """
 
 import functools
@@ -22,9 +23,6 @@ Convention = Literal["opencv", "jax"]
 
 _KEYS_A = -0.75
 """The free parameter of Keys (1981, IEEE Trans. ASSP 29, 1153, eq. 15) that OpenCV uses; jax.image uses -0.5."""
-
-_FEW_COLUMNS = 8
-"""Up to so many, adding up columns in the loop that adds up rows takes less time than a matrix product before it."""
 
 
 def resize(
@@ -52,10 +50,7 @@ def resize(
 
     Raises InputError for an unknown method or convention, or a size below one pixel.
     """
-    rows, columns = resize_matrices(images.shape[-2:], size, method, convention)
-    if len(rows) > images.shape[-2] and len(rows) % images.shape[-2] == 0:
-        return _enlarge(images, tuple(size), method, convention)
-    return apply_matrices(images, jnp.asarray(rows, jnp.float32), jnp.asarray(columns, jnp.float32))
+    return _resize(images, (size[0], size[1]), method, convention)
 
 
 def degrade(
@@ -66,13 +61,17 @@ def degrade(
 ) -> Float[Array, "*batch height width"]:
     """The images as an instrument of `factor` times coarser pixels gives them, enlarged back to their own size.
 
-    Shrunk with "area" to `height // factor` x `width // factor` (the thesis's section 5.2), then enlarged with `method`,
-    in one pair of matrix products. factor=1 returns the images unchanged, whatever the method.
+    Shrunk with "area" to `height // factor` x `width // factor` (the thesis's section 5.2), then enlarged with `method`.
+    factor=1 returns the images unchanged, whatever the method.
 
     Raises InputError for a factor below 1 or larger than the image.
     """
-    rows, columns = degrade_matrices(images.shape[-2:], factor, method, convention)
-    return apply_matrices(images, jnp.asarray(rows, jnp.float32), jnp.asarray(columns, jnp.float32))
+    height, width = images.shape[-2:]
+    _check_factor(height, width, factor)
+    if factor == 1:
+        return jnp.asarray(images, jnp.float32)
+    small = resize(images, (height // factor, width // factor), "area", convention)
+    return resize(small, (height, width), method, convention)
 
 
 def apply_matrices(
@@ -82,61 +81,11 @@ def apply_matrices(
 ) -> Float[Array, "*batch new_height new_width"]:
     """`rows @ image @ columns.T` for every image, in float32 at the highest matmul precision."""
     images, precision = images.astype(jnp.float32), jax.lax.Precision.HIGHEST
-    if rows.shape[0] > rows.shape[1]:  # The axes that the product over rows leaves transposed are then the smaller ones.
+    if rows.shape[0] > rows.shape[1]:  # A product over rows transposes its result: it comes while the image is small.
         tall = jnp.einsum("Hh,...hw->...Hw", rows, images, precision=precision)
         return jnp.einsum("...Hw,Ww->...HW", tall, columns, precision=precision)
     narrow = jnp.einsum("...hw,Ww->...hW", images, columns, precision=precision)
     return jnp.einsum("Hh,...hW->...HW", rows, narrow, precision=precision)
-
-
-@functools.partial(jax.jit, static_argnames=("size", "method", "convention"))
-def _enlarge(
-    images: Float[Array | np.ndarray, "*batch height width"],
-    size: tuple[int, int],
-    method: Method,
-    convention: Convention,
-) -> Float[Array, "*batch new_height new_width"]:
-    """`resize` to a whole number of new rows for each row, without a matrix product over rows.
-
-    A product multiplies every row by every weight, of which all but 1 to 5 are 0, and for small stamps its threads wait
-    longer for one another than they work. A weighted sum of shifted copies is one loop to XLA.
-    """
-    rows, columns = resize_matrices(images.shape[-2:], size, method, convention)
-    images = images.astype(jnp.float32)
-    if _repeats_pixels(rows) and _repeats_pixels(columns):
-        tall = jnp.repeat(images, len(rows) // rows.shape[1], axis=-2)
-        return jnp.repeat(tall, len(columns) // columns.shape[1], axis=-1)
-    column_weights = columns.astype(np.float32)
-    if columns.shape[1] > _FEW_COLUMNS:
-        return _sum_rows(jnp.einsum("...hw,Ww->...hW", images, column_weights, precision="highest"), rows)
-    tall = _sum_rows(images, rows)
-    return functools.reduce(
-        jnp.add, (tall[..., column, None] * column_weights[:, column] for column in range(columns.shape[1]))
-    )
-
-
-def _sum_rows(
-    images: Float[Array, "*batch height width"], rows: Float64[np.ndarray, "new_height height"]
-) -> Float[Array, "*batch new_height width"]:
-    """`rows @ image` where new_height is a multiple of height: new row (y, phase) is a sum over few y + shift.
-
-    Shifts go round the edge, so that every weight of the matrix belongs to just one.
-    """
-    height, phases = rows.shape[1], len(rows) // rows.shape[1]
-    y, shifts = np.arange(height), np.arange(height)
-    weights = rows.reshape(height, phases, height)[y[:, None], :, (y[:, None] + shifts) % height]
-    terms = [
-        jnp.roll(images, -shift, axis=-2)[..., None, :] * weights[:, shift, :, None].astype(np.float32)
-        for shift in shifts
-        if weights[:, shift].any()
-    ]
-    return functools.reduce(jnp.add, terms).reshape(*images.shape[:-2], len(rows), images.shape[-1])
-
-
-def _repeats_pixels(matrix: Float64[np.ndarray, "new old"]) -> bool:
-    """Whether every pixel is just taken the same number of times."""
-    new, old = matrix.shape
-    return new % old == 0 and np.array_equal(matrix, np.repeat(np.eye(old), new // old, axis=0))
 
 
 def condition_matrices(
@@ -152,10 +101,7 @@ def degrade_matrices(
 ) -> tuple[Float64[np.ndarray, "height height"], Float64[np.ndarray, "width width"]]:
     """The matrix pair of `degrade`: for each axis, enlargement @ shrinking, multiplied in float64."""
     height, width = shape
-    if not 1 <= factor <= min(height, width):
-        raise InputError(
-            f"Images of {height}x{width} px can be shrunk by factors 1 to {min(height, width)}, not by {factor}."
-        )
+    _check_factor(height, width, factor)
     if factor == 1:
         return np.eye(height), np.eye(width)
     small = (height // factor, width // factor)
@@ -184,6 +130,87 @@ def resize_matrices(
     weights = {"nearest": _nearest_weights, "bilinear": _bilinear_weights, "bicubic": _bicubic_weights,
                "area": _area_weights}[method]  # fmt: skip
     return weights(shape[0], size[0]), weights(shape[1], size[1])
+
+
+def _check_factor(height: int, width: int, factor: int) -> None:
+    if not 1 <= factor <= min(height, width):
+        raise InputError(
+            f"Images of {height}x{width} px can be shrunk by factors 1 to {min(height, width)}, not by {factor}."
+        )
+
+
+@functools.partial(jax.jit, static_argnames=("size", "method", "convention"))
+def _resize(
+    images: Float[Array | np.ndarray, "*batch height width"],
+    size: tuple[int, int],
+    method: Method,
+    convention: Convention,
+) -> Float[Array, "*batch new_height new_width"]:
+    """`resize`, compiled: what is done depends on the sizes.
+
+    A weighted sum of a few strided or shifted copies is one loop to XLA, several times faster than a matrix product over
+    rows. Columns, which lie next to one another in memory, stay a product.
+    """
+    rows, columns = resize_matrices(images.shape[-2:], size, method, convention)
+    images, (new, old) = jnp.asarray(images, jnp.float32), rows.shape
+    if _repeats_pixels(rows) and _repeats_pixels(columns):
+        tall = jnp.repeat(images, new // old, axis=-2)
+        return jnp.repeat(tall, len(columns) // columns.shape[1], axis=-1)
+    if new > old and new % old == 0:
+        return _enlarge_rows(_product_over_columns(images, columns), rows)
+    if new < old and old % new == 0 and _draws_on_own_block(rows):
+        return _product_over_columns(_shrink_rows(images, rows), columns)
+    return apply_matrices(images, jnp.asarray(rows, jnp.float32), jnp.asarray(columns, jnp.float32))
+
+
+def _product_over_columns(
+    images: Float[Array, "*batch height width"], columns: Float64[np.ndarray, "new_width width"]
+) -> Float[Array, "*batch height new_width"]:
+    weights = jnp.asarray(columns, jnp.float32)
+    return jnp.einsum("...hw,Ww->...hW", images, weights, precision=jax.lax.Precision.HIGHEST)
+
+
+def _enlarge_rows(
+    images: Float[Array, "*batch height width"], rows: Float64[np.ndarray, "new_height height"]
+) -> Float[Array, "*batch new_height width"]:
+    """`rows @ image` where new_height is a multiple of height: new row (y, phase) is a sum over few old rows y + shift."""
+    new, height = rows.shape
+    blocks = rows.reshape(height, new // height, height)
+    terms = []
+    for shift in range(1 - height, height):
+        y = np.arange(max(0, -shift), height - max(0, shift))
+        weights = np.zeros(blocks.shape[:2], np.float32)
+        weights[y] = blocks[y, :, y + shift]
+        if weights.any():
+            shifted = jax.lax.pad(
+                images, np.float32(0), [(0, 0, 0)] * (images.ndim - 2) + [(-shift, shift, 0), (0, 0, 0)]
+            )
+            terms.append(shifted[..., None, :] * weights[..., None])
+    return functools.reduce(jnp.add, terms).reshape(*images.shape[:-2], new, images.shape[-1])
+
+
+def _shrink_rows(
+    images: Float[Array, "*batch height width"], rows: Float64[np.ndarray, "new_height height"]
+) -> Float[Array, "*batch new_height width"]:
+    """`rows @ image` where each new row draws on the `height // new_height` old rows of its own block."""
+    new, height = rows.shape
+    factor, y = height // new, np.arange(new)
+    weights = rows.reshape(new, new, factor)[y, y].astype(np.float32)
+    terms = (images[..., phase::factor, :] * weights[:, phase, None] for phase in range(factor))
+    return functools.reduce(jnp.add, terms)
+
+
+def _draws_on_own_block(rows: Float64[np.ndarray, "new old"]) -> bool:
+    """Whether new row y has weights only for the old rows of its block, as area shrinking by a whole number."""
+    new, old = rows.shape
+    y = np.arange(new)
+    return bool(np.count_nonzero(rows) == np.count_nonzero(rows.reshape(new, new, old // new)[y, y]))
+
+
+def _repeats_pixels(matrix: Float64[np.ndarray, "new old"]) -> bool:
+    """Whether every pixel is just taken the same number of times."""
+    new, old = matrix.shape
+    return new % old == 0 and np.array_equal(matrix, np.repeat(np.eye(old), new // old, axis=0))
 
 
 @functools.lru_cache(maxsize=256)

@@ -1,5 +1,6 @@
 """Every command and example of the README is understood or run."""
 
+import importlib
 import re
 import shlex
 from pathlib import Path
@@ -31,6 +32,18 @@ def test_every_experiment_command_is_understood(command, monkeypatch, capsys):
         assert caught.value.code == 0
         return
     assert resolution_sweep.main(flags) == 0
+    assert len(understood) == 1
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if "benchmarks." in c])
+def test_every_benchmark_command_is_understood(command, monkeypatch):
+    python, m, name, *flags = shlex.split(command)
+    assert (python, m) == ("python", "-m")
+    module = importlib.import_module(name)
+    understood = []
+    work = "with_tables" if name == "benchmarks.readme" else "run"
+    monkeypatch.setattr(module, work, lambda argument: understood.append(argument) or README)
+    assert module.main(flags) == 0
     assert len(understood) == 1
 
 

@@ -43,7 +43,7 @@ def test_matrices_equal_opencv_for_any_sizes(method, shape, size, seed):
 @pytest.mark.parametrize("shape", [(64, 64), (64, 51), (33, 64)])
 def test_resize_on_the_device_equals_opencv(method, shape):
     images = random_images(3, 2, *shape)
-    for size in [(8, 8), (10, 9), (64, 64), (21, 40)]:
+    for size in [(8, 8), (10, 9), (64, 64), (21, 40), (128, 128)]:
         found = resize(jnp.asarray(images), size, method)
         expected = np.stack([[cv2_resize(image, size, method) for image in row] for row in images])
         np.testing.assert_allclose(found, expected, atol=5e-7, rtol=0)
@@ -56,6 +56,40 @@ def test_degrade_equals_the_two_opencv_calls(factor, method):
     small = (64 // factor, 64 // factor)
     expected = [cv2_resize(cv2_resize(image, small, "area"), (64, 64), method) for image in images]
     np.testing.assert_allclose(degrade(jnp.asarray(images), factor, method), np.stack(expected), atol=4e-7, rtol=0)
+
+
+@pytest.mark.parametrize("convention", ["opencv", "jax"])
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [
+        ((8, 8), (64, 64)),  # rows and columns grow by whole numbers
+        ((8, 7), (24, 16)),  # rows alone
+        ((7, 8), (16, 24)),  # columns alone
+        ((2, 3), (98, 9)),  # where 1 / (new / old) is not old / new in floating point
+        ((48, 30), (16, 15)),  # shrinking by whole numbers
+        ((48, 30), (16, 60)),
+        ((16, 30), (48, 15)),
+        ((30, 1), (1, 5)),
+    ],
+)
+def test_sums_over_rows_equal_the_matrices(shape, size, method, convention):
+    images = random_images(2, 3, *shape)
+    rows, columns = resize_matrices(shape, size, method, convention)
+    np.testing.assert_allclose(resize(images, size, method, convention), rows @ images @ columns.T, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("method", ["nearest", "bilinear", "bicubic"])
+@pytest.mark.parametrize("factor", [2, 5])
+def test_degrade_equals_its_matrices(factor, method):
+    images = random_images(2, 30, 20)
+    rows, columns = degrade_matrices((30, 20), factor, method)
+    np.testing.assert_allclose(degrade(images, factor, method), rows @ images @ columns.T, atol=1e-6, rtol=0)
+
+
+def test_factor_one_changes_nothing():
+    images = random_images(2, 5, 6)
+    np.testing.assert_array_equal(degrade(images, 1, "bicubic"), images)
 
 
 @pytest.mark.parametrize("method", METHODS)
