@@ -41,15 +41,16 @@ class Checkpoints:
         )
         read = self._manager.restore(step, args=arguments)
         history = {name: np.asarray(array) for name, array in read.history.items()}
-        return Snapshot(step, read.state, History(**history))
+        return Snapshot(step, program.filled_up(read.state), History(**history))
 
-    def offer(self, snapshot: Snapshot, *, force: bool = False) -> None:
+    def offer(self, program: RepeatProgram, snapshot: Snapshot, *, force: bool = False) -> None:
         """Write the snapshot where enough time has passed since the last one, or where `force` asks for it."""
         due = time.monotonic() - self._last_write >= self._seconds_between
         if snapshot.history is None or not (due or force) or snapshot.epoch in self._manager.all_steps():
             return
         arguments = ocp.args.Composite(
-            state=ocp.args.StandardSave(snapshot.state), history=ocp.args.StandardSave(snapshot.history.arrays())
+            state=ocp.args.StandardSave(program.own_repeats(snapshot.state)),
+            history=ocp.args.StandardSave(snapshot.history.arrays()),
         )
         self._manager.save(snapshot.epoch, args=arguments)
         self._last_write = time.monotonic()

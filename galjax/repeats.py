@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
+from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 from jaxtyping import Array, Float, Int, Key
 
 from galjax.draw import Draw
@@ -80,7 +80,7 @@ class Snapshot(NamedTuple):
 
     epoch: int
     state: TrainingState
-    """Of all repeats; every leaf has a leading repeat axis."""
+    """Of all repeats and what fills up the devices (`RepeatProgram.own_repeats`); every leaf has a leading repeat axis."""
     history: History | None
 
 
@@ -98,8 +98,8 @@ class RepeatProgram:
 
     The repeats are spread over `execution.devices` devices on a mesh axis; each device computes
     `execution.repeats_at_once` side by side (vmap) and such groups one after the other. Where the numbers do not divide,
-    copies of the last repeat fill up the rest; nothing of them leaves this class. No device waits for another within a
-    chunk.
+    copies of the last repeat fill up the rest; they are in no history and no checkpoint. No device waits for another
+    within a chunk.
 
     One chunk trains up to `evaluate_every` epochs and then evaluates; the number of epochs in a chunk is traced, so a
     shorter last chunk needs no second program. The program is compiled ahead of time, and arguments of any other shape
@@ -126,9 +126,9 @@ class RepeatProgram:
         granule = execution.devices * execution.repeats_at_once
         self._padding = -self.repeats % granule
         started = time.perf_counter()
-        self._own = jax.device_put(self._padded((keys.epochs, draw)), self._spread)
+        self._own = self.filled_up((keys.epochs, draw))
         self._shared = jax.device_put((hyperparameters, pool, conditions), self._on_all)
-        state = jax.eval_shape(lambda: self._padded(self._initialise(keys.initial)))
+        state = jax.eval_shape(self._initialise, self.filled_up(keys.initial))
         count = jax.ShapeDtypeStruct((), jnp.int32)
         with jax.default_matmul_precision(execution.matmul_precision):
             run_chunk = _spread_chunk(trainer, evaluate_every, execution.repeats_at_once, self._mesh)
@@ -136,13 +136,15 @@ class RepeatProgram:
             self.compiled = execution.compile(lowered)
         self.compile_seconds = time.perf_counter() - started
 
-    def _padded(self, tree: Any) -> Any:
-        if not self._padding:
-            return tree
-        last = lambda leaf: jnp.concatenate([leaf, jnp.repeat(leaf[-1:], self._padding, axis=0)])  # noqa: E731
-        return jax.tree.map(last, tree)
+    def filled_up(self, tree: Any) -> Any:
+        """Arrays of all repeats, spread over the devices, with copies of the last repeat where they do not divide."""
+        if self._padding:
+            last = lambda leaf: jnp.concatenate([leaf, jnp.repeat(leaf[-1:], self._padding, axis=0)])  # noqa: E731
+            tree = jax.tree.map(last, tree)
+        return jax.device_put(tree, self._spread)
 
-    def _own_repeats(self, tree: Any) -> Any:
+    def own_repeats(self, tree: Any) -> Any:
+        """The opposite of `filled_up`."""
         return jax.tree.map(lambda leaf: leaf[: self.repeats], tree) if self._padding else tree
 
     def _initialise(self, keys: Key[Array, " repeat"]) -> TrainingState:
@@ -151,21 +153,15 @@ class RepeatProgram:
 
     def start(self) -> Snapshot:
         """All repeats before their first epoch."""
-        start = self._initialise
-        if not self._padding:
-            own = PartitionSpec(REPEAT)
-            start = jax.shard_map(start, mesh=self._mesh, in_specs=own, out_specs=own, check_vma=False)
-        return Snapshot(0, jax.jit(start, out_shardings=self.sharding)(self._keys.initial), None)
-
-    @property
-    def sharding(self) -> Sharding:
-        """Of a snapshot's state: over the devices where they divide the repeats, else whole on the first."""
-        return SingleDeviceSharding(self._mesh.devices[0]) if self._padding else self._spread
+        own = PartitionSpec(REPEAT)
+        start = jax.shard_map(self._initialise, mesh=self._mesh, in_specs=own, out_specs=own, check_vma=False)
+        return Snapshot(0, jax.jit(start, out_shardings=self._spread)(self.filled_up(self._keys.initial)), None)
 
     def state_shapes(self) -> TrainingState:
-        """Shapes, dtypes and sharding of a snapshot's state, for reading one back from disk."""
+        """Shapes, dtypes and placement of the repeats' own state, for reading one back from disk."""
+        place = SingleDeviceSharding(self._mesh.devices[0]) if self._padding else self._spread
         shapes = jax.eval_shape(self._initialise, self._keys.initial)
-        return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=self.sharding), shapes)
+        return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place), shapes)
 
     def continue_from(self, snapshot: Snapshot, epochs: int) -> Iterator[Snapshot]:
         """Train to `epochs`, giving a snapshot after every chunk. A snapshot's state is gone once the next one is asked
@@ -173,11 +169,9 @@ class RepeatProgram:
         epoch, state, history = snapshot
         while epoch < epochs:
             count = min(self.evaluate_every - epoch % self.evaluate_every, epochs - epoch)
-            padded = jax.device_put(self._padded(state), self._spread)
-            padded, measured = self.compiled(padded, *self._own, jnp.int32(epoch), jnp.int32(count), *self._shared)
-            state, measured = self._own_repeats(padded), self._own_repeats(measured)
+            state, measured = self.compiled(state, *self._own, jnp.int32(epoch), jnp.int32(count), *self._shared)
             epoch += count
-            chunk = _to_history(epoch, count, measured)
+            chunk = _to_history(epoch, count, self.own_repeats(jax.device_get(measured)))
             history = chunk if history is None else history.extended(chunk)
             yield Snapshot(epoch, state, history)
 
@@ -262,7 +256,6 @@ def _alone(function: Any) -> Any:
 
 
 def _to_history(epoch: int, count: int, measured: Measured) -> History:
-    measured = jax.device_get(measured)
     test, validation = measured.test, measured.validation
     return History(
         train_loss=np.asarray(measured.loss[:, :count]),

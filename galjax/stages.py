@@ -149,7 +149,7 @@ def run_stage(
             assert history is not None
             at_original = accuracy(history.test_confusion[:, -1, 0]).mean()
             progress.advance(snapshot.epoch, float(history.train_loss[:, -1].mean()), float(at_original))
-            checkpoints.offer(snapshot, force=bool(stop))
+            checkpoints.offer(program, snapshot, force=bool(stop))
             if stop:
                 raise Interrupted(stop[0])
     assert history is not None

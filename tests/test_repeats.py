@@ -65,8 +65,10 @@ def test_numbers_that_do_not_divide_over_the_devices_change_nothing():
     assert jax.device_count() == 4
     expected = train(make_program([0, 1, 2, 3, 4], devices=1), 3)
     for arrangement in ({}, {"devices": 3, "repeats_at_once": 2}):
-        found = train(make_program([0, 1, 2, 3, 4], **arrangement), 3)
-        assert {leaf.shape[0] for leaf in jax.tree.leaves(found.state)} == {5}
+        program = make_program([0, 1, 2, 3, 4], **arrangement)
+        found = train(program, 3)
+        assert found.history.train_loss.shape == (5, 3)
+        assert {leaf.shape[0] for leaf in jax.tree.leaves(program.own_repeats(found.state))} == {5}
         np.testing.assert_allclose(found.history.train_loss, expected.history.train_loss, rtol=1e-5)
         np.testing.assert_array_equal(found.history.test_confusion, expected.history.test_confusion)
 
@@ -151,16 +153,16 @@ def test_one_trace_for_a_whole_run(monkeypatch):
     assert len(traces) == at_compile
 
 
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_going_on_from_a_checkpoint_equals_an_uninterrupted_run_bit_for_bit(tmp_path, momentum):
-    program = make_program([0, 1, 2], momentum=momentum)
+@pytest.mark.parametrize(("momentum", "devices"), [(0.0, 2), (0.9, 3)])  # 2 do not divide the repeats
+def test_going_on_from_a_checkpoint_equals_an_uninterrupted_run_bit_for_bit(tmp_path, momentum, devices):
+    program = make_program([0, 1, 2], momentum=momentum, devices=devices)
     whole = train(program, 7)
     with Checkpoints(tmp_path, 0.0) as checkpoints:
         assert checkpoints.latest(program) is None
         for snapshot in program.continue_from(program.start(), 4):
-            checkpoints.offer(snapshot)
+            checkpoints.offer(program, snapshot)
     with Checkpoints(tmp_path, 0.0) as checkpoints:
-        snapshot = checkpoints.latest(make_program([0, 1, 2], momentum=momentum))
+        snapshot = checkpoints.latest(make_program([0, 1, 2], momentum=momentum, devices=devices))
     assert snapshot.epoch == 4
     resumed = list(program.continue_from(snapshot, 7))[-1]
     assert_equal_histories(resumed.history, whole.history)
@@ -171,9 +173,9 @@ def test_checkpoints_keep_the_newest_two_and_wait_between_writes(tmp_path):
     program = make_program([0])
     with Checkpoints(tmp_path / "all", 0.0) as checkpoints:
         for snapshot in program.continue_from(program.start(), 8):
-            checkpoints.offer(snapshot)
+            checkpoints.offer(program, snapshot)
     assert sorted(p.name for p in (tmp_path / "all").iterdir() if p.name.isdigit()) == ["6", "8"]
     with Checkpoints(tmp_path / "seldom", 1000.0) as checkpoints:
         for snapshot in program.continue_from(program.start(), 8):
-            checkpoints.offer(snapshot, force=snapshot.epoch == 6)
+            checkpoints.offer(program, snapshot, force=snapshot.epoch == 6)
     assert [p.name for p in (tmp_path / "seldom").iterdir() if p.name.isdigit()] == ["6"]
