@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import tyro
 
-from galjax.command import BAD_INPUT
+from galjax.command import exit_code
 from galjax.errors import InputError
 
 Config = TypeVar("Config")
@@ -16,24 +16,20 @@ Config = TypeVar("Config")
 def run_benchmark(
     config: type[Config], run: Callable[[Config], Any], name: str, description: str, arguments: Sequence[str] | None
 ) -> int:
-    """Parse flags, run, and give the exit code: 0 done, 2 with a sentence for what the user can mend, 130 for Ctrl-C."""
+    """Parse flags, run, and give the exit code, as `galjax.command.run_command` does."""
     # A framework that is timed after JAX must find memory on the same GPU.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    try:
+    given = list(sys.argv[1:] if arguments is None else arguments)
+
+    def parse_and_run() -> None:
         run(
             tyro.cli(
-                config, prog=f"python -m benchmarks.{name}", description=description, args=arguments,
+                config, prog=f"python -m benchmarks.{name}", description=description, args=given,
                 config=(tyro.conf.FlagCreatePairsOff,),
             )
         )  # fmt: skip
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        print("Stopped; nothing was kept.", file=sys.stderr)
-        return 130
-    return 0
+
+    return exit_code(parse_and_run)
 
 
 def check_at_least(least: int, **flags: int) -> None:

@@ -78,12 +78,21 @@ def run_command(
     0 done; 2 with a sentence on standard error for what the user can mend (also argparse's code for unknown flags);
     130 or 143 where SIGINT or SIGTERM stopped the run; 141 where whoever read the help went away.
     """
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+
+    def parse_and_run() -> None:
+        config = _parse(presets, program, description, given)
+        use_all_cores()
+        run(config, Console())
+
+    return exit_code(parse_and_run)
+
+
+def exit_code(command: Callable[[], object]) -> int:
+    """Do what a command does, and turn what stops it into a sentence and an exit code (see `run_command`)."""
     try:
         try:
-            config = _parse(presets, program, description, arguments)
-            use_all_cores()
-            run(config, Console())
+            command()
         finally:
             sys.stdout.flush()
     except InputError as error:
@@ -93,7 +102,7 @@ def run_command(
         _say(f"{stop} Run the same command again with --resume (or the same --out) to go on.")
         return stop.exit_code
     except KeyboardInterrupt:
-        _say("Stopped before anything was trained; run the same command again.")
+        _say("Stopped before anything was kept; run the same command again.")
         return 130
     except BrokenPipeError:  # As in `--help | head`: nobody reads on, so what Python still holds goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
