@@ -5,14 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.contenders.problem import NotHere, Problem
+from benchmarks.contenders.problem import NotHere, Problem, optional
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-try:
-    import keras
-except Exception as error:  # a Keras without its backend fails with that backend's own error
-    keras = None
-    _reason = f"Keras does not start here ({type(error).__name__}: {error!s:.80})"
+keras = optional("keras")
 
 
 class KerasFit:
@@ -20,7 +16,7 @@ class KerasFit:
 
     def __init__(self, problem: Problem) -> None:
         if keras is None:
-            raise NotHere(_reason)
+            raise NotHere("Keras is not installed, or its backend does not start")
         self.repeat_steps = problem.steps
         self._batch_size = problem.batch_size
         self._images, self._labels = problem.data()

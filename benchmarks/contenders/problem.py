@@ -1,6 +1,7 @@
 """One training that every framework can do: galaxies, the order of their batches, starting weights, optimiser."""
 
 import dataclasses
+import importlib
 from typing import Any, Protocol
 
 import jax
@@ -24,6 +25,14 @@ class Contender(Protocol):
 
 class NotHere(Exception):
     """The framework, or what it needs, is not on this machine; the message says what."""
+
+
+def optional(module: str) -> Any:
+    """A framework, or None where it is not installed or does not start."""
+    try:
+        return importlib.import_module(module)
+    except Exception:  # Keras without its backend, or a backend without a library of its own, fails with any error.
+        return None
 
 
 @dataclasses.dataclass(frozen=True)

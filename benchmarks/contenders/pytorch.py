@@ -6,13 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.contenders.problem import NotHere, Problem
+from benchmarks.contenders.problem import NotHere, Problem, optional
 
-torch: Any
-try:
-    import torch
-except ImportError:
-    torch = None
+torch = optional("torch")
 
 
 def _require_torch() -> Any:
