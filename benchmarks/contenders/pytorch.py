@@ -36,23 +36,17 @@ def make_network(problem: Problem) -> Any:
             convolution.weight.copy_(torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy()))
             convolution.bias.copy_(torch.from_numpy(parameters[name]["bias"].copy()))
             layers += [convolution, nn.ReLU(), nn.MaxPool2d(2)]
-        layers.append(_ChannelsLastFlatten())
+        layers.append(nn.Flatten())
         for name in (*(name for name in parameters if name.startswith("dense")), "output"):
             kernel = parameters[name]["kernel"]
+            if name == "dense_1":  # PyTorch flattens features with the filter first
+                side = problem.image_size // 8
+                kernel = kernel.reshape(side, side, -1, kernel.shape[1]).transpose(2, 0, 1, 3).reshape(kernel.shape)
             linear = nn.Linear(*kernel.shape)
             linear.weight.copy_(torch.from_numpy(kernel.T.copy()))
             linear.bias.copy_(torch.from_numpy(parameters[name]["bias"].copy()))
             layers += [linear, nn.ReLU(), nn.Dropout(problem.dropout)]
     return nn.Sequential(*layers[:-2]).to(_device())
-
-
-if torch is not None:
-
-    class _ChannelsLastFlatten(torch.nn.Module):
-        """Features in the order in which Flax and Keras have them, so that starting weights mean the same."""
-
-        def forward(self, x: Any) -> Any:
-            return x.permute(0, 2, 3, 1).flatten(1)
 
 
 class OneAtATime:
