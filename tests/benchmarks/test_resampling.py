@@ -78,7 +78,8 @@ def test_ratios_follow_from_the_times(results):
 def test_tables_show_every_row(results):
     tables = resampling.tables(results)
     assert list(tables) == ["resampling-table-5-1", "resampling-chain", "resampling-chain-ranges"]
-    table, chain = (text.splitlines() for text in tables.values())
+    table, chain, ranges = (text.splitlines() for text in tables.values())
+    assert len(ranges) == 2 + 2 * len(METHODS)
     assert len(table) == 2 + len(results["table_5_1"]["rows"]) + len(METHODS)
     assert "| nearest, thesis's OpenCV loop (another machine) |  | 247.0 ± 2.25 |  |" in table
     assert len(chain) == 2 + 2 * len(FACTORS) * len(METHODS)
