@@ -6,17 +6,17 @@
 Every contender trains the thesis's network with the same starting weights, galaxies, batches of 8 and plain SGD, all in
 turn in one process; frameworks that are not installed are left out with a line. First each trains an epoch without
 dropout, and its mean loss is compared with PyTorch's, so that a fast but wrong result shows; rounding alone makes up to
-4e-4, as PyTorch itself shows where its starting weights change by 1e-7, because a hidden unit near 0 is on or off. The machine's ceilings (a
-large matrix product, a large copy) are measured in the same run, and with the operations and bytes that a step needs at
-the least they give its floor. `python -m benchmarks.profile` shows where the time goes.
+4e-4, as PyTorch itself shows where its starting weights change by 1e-7. The machine's ceilings (a large matrix product, a
+large copy) are measured in the same run, and with the operations and bytes that a step needs at the least they give its
+floor. `python -m benchmarks.profile` shows where the time goes.
 
-Expect, on 2 CPU cores with AVX-512, about 0.37 of the time of the fastest PyTorch variant. Tried there without gain:
+Expect, on 2 shared CPU cores with AVX-512, 0.35 to 0.45 of the time of the fastest PyTorch variant, whose own time varies
+more than that of galjax. Tried there without gain:
 
 - Winograd's minimal filtering for gradients to kernels (the products become too small) and for the third convolution;
 - a transposed copy of the first dense kernel, which makes its forward pass as fast as its backward pass: writing the
   copy costs what it saves;
-- delaying updates for 4 or 16 steps instead of 8; vmap over 2 repeats on each core; other sizes of the chunks in which
-  the first dense kernel is read;
+- delaying updates for 4 or 16 steps instead of 8; other sizes of the chunks in which the first dense kernel is read;
 - XLA:CPU's oneDNN calls, its other library fusions, fast-math, other schedulers and vector widths: slower or the same.
 """
 

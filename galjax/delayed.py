@@ -73,9 +73,9 @@ def with_step(
 def apply(
     kernels: Mapping[str, Float[Array, "inputs outputs"]], factors: Mapping[str, Factors]
 ) -> dict[str, Float[Array, "inputs outputs"]]:
-    """The kernels after the delayed updates."""
-    contract_rank = (((0,), (0,)), ((), ()))
+    """The kernels after the delayed updates, made in float32 also where the layers multiply at a lower precision."""
+    contract_rank, precision = (((0,), (0,)), ((), ())), lax.Precision.HIGHEST
     return {
-        name: kernel + lax.dot_general(factors[name].inputs, factors[name].outputs, contract_rank)
+        name: kernel + lax.dot_general(factors[name].inputs, factors[name].outputs, contract_rank, precision=precision)
         for name, kernel in kernels.items()
     }

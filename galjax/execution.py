@@ -1,5 +1,6 @@
-"""How a training is computed on the device there is: chosen per backend from measurement, overridden by flags.
+"""How a training is computed on the device there is: chosen per backend, overridden by flags.
 
+The choice for a CPU is from measurement (`benchmarks.training`); the one for a GPU is reasoned, not measured yet.
 Nothing here changes a result beyond rounding, except a precision other than float32.
 """
 
@@ -19,6 +20,10 @@ Precision = Literal["float32", "tf32", "bfloat16"]
 
 CPU_COMPILER_OPTIONS: dict[str, str | bool] = {"xla_cpu_copy_insertion_use_region_analysis": True}
 """Without it XLA:CPU copies all weights in every step."""
+
+
+CPU_EVALUATION_BATCH, EVALUATION_BATCH = 8, 60
+"""Images that pass the convolutions together in an evaluation: few, for the cache of a CPU, or enough to fill a GPU."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +132,7 @@ def choose(
         repeats_at_once=at_once,
         delayed_steps=config.delayed_steps if optimiser.momentum == 0 else 1,
         precision=config.precision,
-        evaluation_batch=8 if on_cpu else 60,
+        evaluation_batch=CPU_EVALUATION_BATCH if on_cpu else EVALUATION_BATCH,
     )
 
 
@@ -164,7 +169,7 @@ def memory_of(network: NetworkConfig, optimiser: OptimiserConfig, sizes: Sizes) 
         parameters += (inputs + 1) * units
         inputs = units
     state = parameters * (1 if optimiser.momentum == 0 else 2)
-    batch = max(optimiser.batch_size * gradients, 60 * inference)
+    batch = max(optimiser.batch_size * gradients, EVALUATION_BATCH * inference)
     working = parameters + batch + sizes.train * image + sizes.test * (features + sum(network.dense_units))
     return Memory(4.0 * state, 4.0 * working, 4.0 * sizes.pool * image)
 

@@ -12,8 +12,9 @@ import functools
 
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jaxtyping import Array, Float
+
+from galjax.lowering import canonical
 
 OUTPUTS = 4
 """m, outputs of one tile."""
@@ -49,13 +50,12 @@ def correlate(
     new_width = width + sum(columns) - taps + 1
     tiles = -(-new_width // OUTPUTS)
     right = (tiles + 1) * OUTPUTS - width - columns[0]
-    tiled = computed_once(jnp.pad(x, ((0, 0), (0, 0), (columns[0], right), (0, 0))))
+    tiled = canonical.computed_once(jnp.pad(x, ((0, 0), (0, 0), (columns[0], right), (0, 0))))
     tiled = tiled.reshape(batch, height, tiles + 1, OUTPUTS, bands)
     seen = [tiled[:, :, :tiles, i] if i < OUTPUTS else tiled[:, :, 1:, i - OUTPUTS] for i in range(len(to_inputs))]
     products = [
-        lax.conv_general_dilated(
-            _sum(row, seen), _sum(filter_row, list(jnp.moveaxis(kernel, 1, 0)))[:, None], (1, 1), (rows, (0, 0)),
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        canonical.correlate(
+            _sum(row, seen), _sum(filter_row, list(jnp.moveaxis(kernel, 1, 0)))[:, None], rows, (0, 0)
         )
         for row, filter_row in zip(to_inputs, to_filter, strict=True)
     ]  # fmt: skip
@@ -69,13 +69,3 @@ def _sum(factors: np.ndarray, arrays: list[Array]) -> Array:
         array if f == 1 else -array if f == -1 else array * f for f, array in zip(factors, arrays, strict=True) if f
     ]
     return functools.reduce(jnp.add, terms)
-
-
-def computed_once(x: Array) -> Array:
-    """`x`, which XLA:CPU must not compute anew in everything that uses it.
-
-    It repeats cheap operations, in spite of an optimization_barrier, but not divisions; this one is by 1, which it
-    cannot know.
-    """
-    one = jnp.ones_like(x)
-    return x / lax.clamp(one, x, one)
