@@ -15,7 +15,8 @@ from galjax.figures import NamedFigure
 from galjax.runs import RunFolder
 from galjax.sample import Exclusion
 
-_PRINT_DPI = 200
+PRINT_DPI = 200
+"""Dots per inch of the figures."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +50,7 @@ def write_figures(folder: RunFolder, figures: Sequence[NamedFigure]) -> None:
     for named in figures:
         folder.write_bytes(f"figures/{named.name}.png", _as_png(named))
         buffer = io.BytesIO()
-        named.figure.savefig(buffer, format="pdf", dpi=_PRINT_DPI, metadata={"CreationDate": None})
+        named.figure.savefig(buffer, format="pdf", dpi=PRINT_DPI, metadata={"CreationDate": None})
         folder.write_bytes(f"figures/{named.name}.pdf", buffer.getvalue())
 
 
@@ -105,7 +106,7 @@ def _as_template_sees_it(chapter: Chapter, *, alone: bool) -> dict[str, Any]:
 @functools.lru_cache(maxsize=256)
 def _as_png(named: NamedFigure) -> bytes:
     buffer = io.BytesIO()
-    named.figure.savefig(buffer, format="png", dpi=_PRINT_DPI, metadata={"Software": None})
+    named.figure.savefig(buffer, format="png", dpi=PRINT_DPI, metadata={"Software": None})
     return buffer.getvalue()
 
 

@@ -17,9 +17,12 @@ def points_with_bars(
 
     As the thesis's figures 4.14-4.16 with 2 std and 2 ste, and 6.1 with 1 std. Small dots are the repeats.
     """
-    figure, axes = make_panels(len(panels), len(spreads), width=3.4, height=2.9)
     shown = [(quantity, cases, spread) for spread in spreads for quantity, cases in panels.items()]
-    for panel, (quantity, cases, spread) in zip(axes, shown, strict=True):
+    columns = min(2, len(panels))
+    figure, axes = make_panels(columns, -(-len(shown) // columns), width=4.2, height=2.9)
+    for panel in axes[len(shown) :]:
+        panel.set_axis_off()
+    for panel, (quantity, cases, spread) in zip(axes, shown, strict=False):
         for index, values in enumerate(cases.values()):
             _draw_point(panel, index, summarise(np.asarray(values, np.float64)), spread)
             beside = index + 0.22 + 0.12 * (np.arange(len(values)) % 3 - 1) / 2

@@ -42,12 +42,3 @@ def test_two_saved_samples_are_matched_by_id(tmp_path, capsys):
         == 0
     )
     assert "+ seeing" in Table.read(tmp_path / "two" / "summary.ecsv")["tested_on"]
-
-
-def test_the_simulated_survey_shows_the_same_galaxies_to_both_instruments(tmp_path):
-    """--simulated.galaxies and the class fractions are those of both, whatever --sharp.simulated says."""
-    out = tmp_path / "run"
-    flags = ["--simulated.galaxies", "80", "--simulated.image-size", "32", "--sharp.simulated.image-size", "75"]
-    assert cross_survey.main([*TINY, *flags, "--out", str(out)]) == 0
-    reasons = set(Table.read(out / "excluded.ecsv")["reason"])
-    assert not any(reason.startswith("not among") for reason in reasons)
