@@ -4,6 +4,7 @@ Positions are pixel indices, so that the middle of an axis of n pixels is (n - 1
 alike, so the tables are those of one axis.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
@@ -92,22 +93,18 @@ def enlarged_table(size: int, factors: Sequence[int], methods: Sequence[str]) ->
     `brightest`, the middle of its brightest pixels; `brightest_spread` is the standard deviation of the latter.
     """
     rows = []
-    for factor in factors:
-        for rule in SIZE_RULES:
-            new = grid_size(size, factor, rule)
-            shrink = resize_matrices((size, size), (new, new), "area")[0]
-            for method in methods:
-                both = resize_matrices((new, new), (size, size), method)[0] @ shrink
-                for cutout in cutouts(size):
-                    moved, brightest = [], []
-                    for position in cutout.positions():
-                        profile = both @ gaussian_source(size, position)
-                        moved.append(centroid(profile) - position)
-                        brightest.append(_middle_of_brightest(profile) - position)
-                    rows.append((
-                        f"1/{factor}", rule, new, method, cutout.name, float(np.mean(moved)), float(np.mean(brightest)),
-                        float(np.std(brightest)),
-                    ))  # fmt: skip
+    for factor, rule, method in itertools.product(factors, SIZE_RULES, methods):
+        new = grid_size(size, factor, rule)
+        shrink, enlarge = (
+            resize_matrices((a, a), (b, b), m)[0] for a, b, m in ((size, new, "area"), (new, size, method))
+        )
+        for cutout in cutouts(size):
+            positions = cutout.positions()
+            profiles = [enlarge @ (shrink @ gaussian_source(size, position)) for position in positions]
+            moved = np.array([centroid(profile) for profile in profiles]) - positions
+            brightest = np.array([_middle_of_brightest(profile) for profile in profiles]) - positions
+            figures = (float(moved.mean()), float(brightest.mean()), float(brightest.std()))
+            rows.append((f"1/{factor}", rule, new, method, cutout.name, *figures))
     names = ("resolution", "size_rule", "size", "method", "cutout", "centroid", "brightest", "brightest_spread")
     return Table(rows=rows, names=names)
 
