@@ -16,11 +16,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from astropy.table import Table
+from rich.table import Table as ScreenTable
 
 from galjax import draw, outcome, stages
 from galjax.command import ExperimentConfig, PresetName
 from galjax.draw import Draw
-from galjax.experiment import Experiment, ExperimentRun, Findings, plus_minus, screen_table
+from galjax.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.figures import NamedFigure
 from galjax.figures.comparison import points_with_bars
 from galjax.figures.confusion import confusion_figure
@@ -100,12 +101,7 @@ def study(config: ClassBalance, run: ExperimentRun) -> Findings:
                           tables={"Summary over repeats": summary}),),
         results=results, summary=summary,
         history=outcome.history_arrays(first, "draw", (ORIGINAL,), pool.class_names),
-        screen=(screen_table(
-            f"{config.repeats} repeats; accuracy of the first trainings, the rest of the second, ± 2 std and ± 2 ste",
-            ["draw", *(f"{metric} ± {bar}" for metric in metrics for bar in ("2 std", "2 ste"))],
-            [[name, *(cell for metric in metrics for cell in _cells(_values(results, name, metric)))]
-             for name in (NATURAL, BALANCED)],
-        ),),
+        screen=(_screen(results, metrics, config.repeats),),
         thesis_figures={"4.13": "training_curves", "4.14-4.16": "accuracy_and_skill", "4.17, 4.18": "confusion"},
         against=tuple(
             Against(published, _values(results, name, metric))
@@ -129,9 +125,13 @@ def _values(results: Table, name: str, metric: str) -> np.ndarray:
     return values_of(results, metric, draw=name, **which)
 
 
-def _cells(values: np.ndarray) -> tuple[str, str]:
-    mean, std, ste, _ = summarise(values)
-    return plus_minus(float(mean), 2 * float(std)), plus_minus(float(mean), 2 * float(ste))
+def _screen(results: Table, metrics: Sequence[str], repeats: int) -> ScreenTable:
+    rows = []
+    for metric in metrics:
+        found = [summarise(_values(results, name, metric)) for name in (NATURAL, BALANCED)]
+        cells = [f"{float(s.mean):.3f} ± {2 * float(s.std):.3f} ({2 * float(s.ste):.3f})" for s in found]
+        rows.append([_named(metric), *cells])
+    return screen_table(f"mean ± 2 std (2 ste) of {repeats} repeats", ["", NATURAL, BALANCED], rows)
 
 
 def _conclusions(results: Table, pool: GalaxySample, metrics: Sequence[str]) -> list[str]:

@@ -233,12 +233,13 @@ def _gallery(pool: GalaxySample, recentred: Recentred, sizes: Sequence[int]) -> 
 
 
 def _screen(accuracies: BySize, methods: Sequence[str], sizes: Sequence[int]) -> ScreenTable:
-    header = ["shrunk to", *(f"{method}, {position}" for method in methods for position in POSITIONS)]
     rows = []
     for size in sizes:
-        found = [summarise(accuracies[position, method, size]) for method in methods for position in POSITIONS]
+        means = [np.mean([accuracies[position, method, size] for method in methods], axis=0) for position in POSITIONS]
+        found = [summarise(mean) for mean in means]
         rows.append([f"{size} px", *(plus_minus(float(s.mean), float(s.ste)) for s in found)])
-    return screen_table(f"accuracy, mean ± ste of {found[0].n} repeats", header, rows)
+    title = f"accuracy, mean over {', '.join(methods)} ± ste of {found[0].n} repeats"
+    return screen_table(title, ["shrunk to", *POSITIONS], rows)
 
 
 EXPERIMENT = Experiment(NAME, TITLE, QUESTION, __doc__ or "", PRESETS, study)

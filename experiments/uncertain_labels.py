@@ -115,10 +115,9 @@ def study(config: UncertainLabels, run: ExperimentRun) -> Findings:
         ),
         results=results, summary=summary, history=arrays,
         screen=(screen_table(
-            f"mean ± std of {config.repeats} repeats, at the epoch of the best mean test accuracy",
-            ["labels", *metrics],
-            [[name, *(_cell(values_of(results, m, labels=name, selection="test-mean")) for m in metrics)]
-             for name in cases],
+            f"mean ± std of {config.repeats} repeats, at the epoch of the best mean test accuracy", ["", *cases],
+            [[metric, *(_cell(values_of(results, metric, labels=name, selection="test-mean")) for name in cases)]
+             for metric in metrics],
         ),),
         thesis_figures={
             "4.1, 5.1": "redshift", "4.2-4.4": f"galaxies_{config.classes[0]}", "4.5, 5.4": "network",

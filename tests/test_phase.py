@@ -43,8 +43,12 @@ def test_a_source_in_the_middle_of_the_grid_stays_there():
     np.testing.assert_allclose(rows_with(table, size_rule="floor")["brightest"], 0, atol=1e-6)
 
 
-def test_centres_are_measured_to_a_fraction_of_a_pixel():
-    survey = simulate(SimulatedSurvey(galaxies=60, class_fractions=(0.5, 0.5, 0.0)), seed=2)
+@pytest.fixture(scope="module")
+def survey():
+    return simulate(SimulatedSurvey(galaxies=50, class_fractions=(0.5, 0.5, 0.0)), seed=2)
+
+
+def test_centres_are_measured_to_a_fraction_of_a_pixel(survey):
     found = phase.measure_centres(survey.images)
     true = np.stack([survey.columns["centre_y"], survey.columns["centre_x"]], axis=1)
     distance = np.linalg.norm(found - true, axis=1)
@@ -52,8 +56,7 @@ def test_centres_are_measured_to_a_fraction_of_a_pixel():
     assert (distance < 1).mean() > 0.9  # a bright star nearby may draw a few away
 
 
-def test_recentred_galaxies_lie_in_the_middle_of_the_grid():
-    survey = simulate(SimulatedSurvey(galaxies=60, class_fractions=(0.5, 0.5, 0.0)), seed=2)
+def test_recentred_galaxies_lie_in_the_middle_of_the_grid(survey):
     found = phase.recentre(survey.images)
     assert found.images.shape == survey.images.shape
     assert found.images.dtype == np.float32
