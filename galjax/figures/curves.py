@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from galjax.figures.style import COLOURS, MARKERS, NamedFigure, light_grid, make_panels
 from galjax.metrics import accuracy
@@ -45,6 +46,7 @@ def training_curves(histories: Mapping[str, History], name: str, trained_on: str
     accuracy_panel.set(xlabel="epoch", ylabel="accuracy")
     accuracy_panel.legend(frameon=False, fontsize=8)
     for panel in (loss_panel, accuracy_panel):
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         light_grid(panel)
     n = len(next(iter(histories.values())).train_loss)
     return NamedFigure(
