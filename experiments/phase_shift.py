@@ -7,11 +7,14 @@
 The thesis saw images shrunk to 1/7 score above those shrunk to 1/6, with every method, and noticed that the brightest pixel is
 at the centre after 1/7 and right-below of it after 1/6: 64 // 6 = 10 px have no pixel in the middle, 64 // 7 = 9 px have one.
 This experiment tables where the centre goes for every factor, method, size rule and cut-out, and makes the test that the thesis
-could not: one training, tested on every size from 1/8 to 1/4, even and odd, with galaxies as they were cut and re-centred on
-the middle of the grid. If phase is the cause, accuracy zigzags with the parity of the size as cut, and does not re-centred.
+could not: one training, tested on every size from 1/8 to 1/4, even and odd, with galaxies as they were cut, moved to the middle of the
+grid, and moved to the middle of the coarse pixel next to it. On odd grids the last two are the same. If the offset from the
+middle is the cause, the dip on even grids goes away in the middle of the grid; if it is the light shared out among four
+pixels, it goes away in the middle of a pixel.
 """
 
 import dataclasses
+import itertools
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -27,19 +30,27 @@ from galjax.experiment import Experiment, ExperimentRun, Findings, plus_minus, s
 from galjax.figures import NamedFigure
 from galjax.figures.galleries import clearest
 from galjax.figures.phase import phase_gallery, shift_figure, size_figure
-from galjax.figures.style import grey
+from galjax.figures.style import grey, listed
 from galjax.outcome import ORIGINAL, Case, Condition, values_of
-from galjax.phase import Recentred, cutouts, enlarged_table, even_size_deficit, recentre, shrunk_table
+from galjax.phase import (
+    Recentred,
+    cutouts,
+    enlarged_table,
+    even_size_deficit,
+    offset_of_pixel,
+    recentre,
+    shrunk_table,
+)
 from galjax.report import Section
 from galjax.sample import GalaxySample
 from galjax.stages import ScheduleConfig, Stage, TrainingConfig
-from galjax.statistics import Comparison, compare_paired, holm, summarise
+from galjax.statistics import compare_paired, holm, summarise
 
 NAME = "phase_shift"
 TITLE = "Phase: even and odd grids"
 QUESTION = "Why does 1/7 beat 1/6?"
-AS_CUT, RECENTRED = "as cut", "re-centred"
-POSITIONS = (AS_CUT, RECENTRED)
+AS_CUT, ON_GRID, ON_PIXEL = "as cut", "centred on the grid", "centred on a pixel"
+POSITIONS = (AS_CUT, ON_GRID, ON_PIXEL)
 ALL = "all methods"
 BySize = Mapping[tuple[str, str, int], np.ndarray]
 """Accuracy in every repeat by position, method and size."""
@@ -96,21 +107,17 @@ def study(config: PhaseShift, run: ExperimentRun) -> Findings:
         test_fraction=config.test_fraction, validation_fraction=config.validation_fraction,
     )  # fmt: skip
     run.open(sample)
-    run.progress.note("Re-centring galaxies")
-    recentred = recentre(pool.images)
-    device_pool = stages.to_device(pool, recentred.images)
-    conditions = [
-        condition
-        for view in range(len(POSITIONS))
-        for condition in (
-            ORIGINAL._replace(view=view),
-            *(Condition(round(height / size), m, size, view) for m in config.methods for size in sizes),
-        )
-    ]
+    run.progress.note("Moving galaxies onto the grid")
+    on_grid = recentre(pool.images)
+    even = [size for size in sizes if size % 2 == 0]
+    on_pixel = [recentre(pool.images, offset_of_pixel(height, size)).images for size in even]
+    device_pool = stages.to_device(pool, on_grid.images, *on_pixel)
+    view_of = {(position, size): POSITIONS.index(position) for position in (AS_CUT, ON_GRID) for size in sizes}
+    view_of |= {(ON_PIXEL, size): even.index(size) + 2 if size in even else 1 for size in sizes}
+    keys, conditions = _conditions(config.methods, sizes, view_of, height)
     history = run.train(Stage("training", "training", drawn, conditions), device_pool, len(config.classes))
     results = outcome.results_table([
-        Case({"position": POSITIONS[c.view], "size": c.size or height, "method": c.method}, history, number)
-        for number, c in enumerate(conditions)
+        Case(dict(zip(("position", "size", "method"), key, strict=True)), history, number) for number, key in enumerate(keys)
     ])  # fmt: skip
     summary = outcome.summary_table(results)
     accuracies: BySize = {
@@ -121,15 +128,15 @@ def study(config: PhaseShift, run: ExperimentRun) -> Findings:
     shrunk, enlarged = shrunk_table(height, config.factors), enlarged_table(height, config.factors, config.methods)
     return Findings(
         headline=_headline(parity),
-        conclusions=(*_about_centres(pool, recentred), *_conclusions(parity, accuracies, height)),
+        conclusions=(*_about_centres(pool, on_grid), *_conclusions(parity, accuracies, height)),
         sections=(
             Section("Where the centre goes", figures=(shift_figure(enlarged, cutouts(height)[2].name),
-                                                      _gallery(pool, recentred, sizes)), tables={
+                                                      _gallery(pool, sizes)), tables={
                 "Brightest pixel after shrinking, from the middle of the grid (shrunken pixels)": shrunk,
                 "How far the centre moves after enlarging back (px)": enlarged,
             }),
             Section("Does it matter?", figures=(size_figure(accuracies, height),), tables={
-                "Accuracy lost on even sizes against their odd neighbours": parity, "Summary over repeats": summary,
+                "Accuracy lost on even sizes against their odd neighbours (paired, 95 % intervals, Holm's correction)": parity, "Summary over repeats": summary,
             }),
         ),
         results=results, summary=summary,
@@ -140,32 +147,45 @@ def study(config: PhaseShift, run: ExperimentRun) -> Findings:
     )  # fmt: skip
 
 
+def _conditions(
+    methods: Sequence[str], sizes: Sequence[int], view_of: Mapping[tuple[str, int], int], height: int
+) -> tuple[list[tuple[str, int, str]], list[Condition]]:
+    """Every condition, and its position, size and method; Original as cut and in the middle of the grid."""
+    found = {
+        (AS_CUT, height, ORIGINAL.method): ORIGINAL,
+        (ON_GRID, height, ORIGINAL.method): ORIGINAL._replace(view=1),
+    }
+    for position, method, size in itertools.product(POSITIONS, methods, sizes):
+        found[position, size, method] = Condition(round(height / size), method, size, view_of[position, size])
+    return list(found), list(found.values())
+
+
 def parity_table(accuracies: BySize, methods: Sequence[str]) -> Table:
-    """How much even sizes lose as cut, re-centred, and the difference of the two; paired over repeats.
+    """How much even sizes lose in every position, and as cut less than in the others; paired over repeats.
 
     For every method, and for the mean over all of them.
     """
-    rows = []
     mean = {
-        (p, ALL, size): np.mean([accuracies[p, method, size] for method in methods], axis=0)
-        for p, _, size in accuracies
+        (position, ALL, size): np.mean([accuracies[position, method, size] for method in methods], axis=0)
+        for position, _, size in accuracies
     }
-    accuracies = {**accuracies, **mean}
+    known, rows = {**accuracies, **mean}, []
     for method in (*methods, ALL):
         deficits = {
-            position: even_size_deficit(
-                {size: v for (p, m, size), v in accuracies.items() if (p, m) == (position, method)}
-            )
+            position: even_size_deficit({size: v for (p, m, size), v in known.items() if (p, m) == (position, method)})
             for position in POSITIONS
         }
-        compared: dict[str, Comparison] = {
-            position: compare_paired(values, np.zeros_like(values)) for position, values in deficits.items()
-        }
-        compared["as cut less re-centred"] = compare_paired(deficits[AS_CUT], deficits[RECENTRED])
+        compared = {position: compare_paired(values, np.zeros_like(values)) for position, values in deficits.items()}
+        for position in (ON_GRID, ON_PIXEL):
+            compared[_less(position)] = compare_paired(deficits[AS_CUT], deficits[position])
         rows += [(method, position, *found) for position, found in compared.items()]
     table = Table(rows=rows, names=("method", "position", "lost_on_even", "low", "high", "p_value", "n"))
     table["p_corrected"] = holm(table["p_value"].tolist())
     return table
+
+
+def _less(position: str) -> str:
+    return f"{AS_CUT} less {position}"
 
 
 def _about_centres(pool: GalaxySample, recentred: Recentred) -> list[str]:
@@ -183,50 +203,51 @@ def _conclusions(parity: Table, accuracies: BySize, height: int) -> list[str]:
     sentences = []
     sixth, seventh = height // 6, height // 7
     for method in dict.fromkeys(method for _, method, _ in accuracies):
-        rows = {row["position"]: row for row in parity[parity["method"] == method]}
-        words = f"{method}: even sizes lose {_interval(rows[AS_CUT])} against their odd neighbours as cut, and "
-        words += f"{_interval(rows[RECENTRED])} re-centred; {_verdict(rows)}"
+        words = f"{method}: {_verdict(parity, method)}"
         if all((position, method, size) in accuracies for position in POSITIONS for size in (sixth, seventh)):
             gains = [
                 summarise(accuracies[position, method, seventh] - accuracies[position, method, sixth])
                 for position in POSITIONS
             ]
-            words += (
-                f" 1/7 less 1/6: {float(gains[0].mean):+.3f} ± {float(gains[0].ste):.3f} as cut, "
-                f"{float(gains[1].mean):+.3f} ± {float(gains[1].ste):.3f} re-centred (± 1 ste)."
+            words += " 1/7 less 1/6: " + ", ".join(
+                f"{float(gain.mean):+.3f} ± {float(gain.ste):.3f} {position}"
+                for position, gain in zip(POSITIONS, gains, strict=True)
             )
+            words += " (± 1 ste)."
         sentences.append(words)
     return sentences
 
 
 def _headline(parity: Table) -> str:
-    rows = {row["position"]: row for row in parity[parity["method"] == ALL]}
-    return (
-        f"Shrinking to an even number of pixels costs {_interval(rows[AS_CUT])} of accuracy against the odd numbers beside it as "
-        f"the galaxies are cut, and {_interval(rows[RECENTRED])} with the same galaxies re-centred (all methods, 95 % confidence "
-        f"intervals); {_verdict(rows)}"
-    )
+    return f"Even sizes against their odd neighbours, all methods: {_verdict(parity, ALL)}"
 
 
 def _interval(row: Table.Row) -> str:
     return f"{row['lost_on_even']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
 
 
-def _verdict(rows: Mapping[str, Table.Row]) -> str:
-    """What the three paired tests say together, after Holm's correction at 0.05."""
-    matters = {name: row["p_corrected"] < 0.05 and row["lost_on_even"] > 0 for name, row in rows.items()}
-    if not matters[AS_CUT]:
-        return "parity makes no significant difference in the first place."
-    if matters["as cut less re-centred"] and not matters[RECENTRED]:
-        return "the dip goes away: the phase is its cause."
-    if matters["as cut less re-centred"]:
-        return "the dip becomes smaller: the phase is part of its cause."
-    return "re-centring does not change it significantly."
+def _verdict(parity: Table, method: str) -> str:
+    """What the paired tests say together, after Holm's correction at 0.05."""
+    rows = {row["position"]: row for row in parity[parity["method"] == method]}
+    costs = {name: row["p_corrected"] < 0.05 and row["lost_on_even"] > 0 for name, row in rows.items()}
+    figures = ", ".join(f"{_interval(rows[position])} {position}" for position in POSITIONS)
+    if not any(costs[position] for position in POSITIONS):
+        return f"they lose {figures}; parity makes no significant difference."
+    fates = {
+        position: ("goes away" if not costs[position] else "becomes smaller") if costs[_less(position)] else "stays"
+        for position in (ON_GRID, ON_PIXEL)
+    }
+    if not costs[AS_CUT]:
+        where = listed([position for position in POSITIONS if costs[position]])
+        return f"they lose {figures}; the dip is there {where}, and not as cut."
+    words = listed([f"{fate} where galaxies are {position}" for position, fate in fates.items()])
+    return f"they lose {figures}; the dip {words}."
 
 
-def _gallery(pool: GalaxySample, recentred: Recentred, sizes: Sequence[int]) -> NamedFigure:
+def _gallery(pool: GalaxySample, sizes: Sequence[int]) -> NamedFigure:
+    """As cut and in the middle of the grid."""
     index = clearest(pool, pool.class_names[-1])
-    views = {AS_CUT: grey(pool.images[index]), RECENTRED: grey(recentred.images[index])}
+    views = {AS_CUT: grey(pool.images[index]), ON_GRID: grey(recentre(pool.images[index : index + 1]).images[0])}
     return phase_gallery(
         views, [s for s in sizes if s <= 13] or sizes, f"Galaxy {pool.ids[index]}, labelled {pool.class_names[-1]},"
     )

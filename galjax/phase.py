@@ -141,7 +141,7 @@ def measure_centres(images: Float[np.ndarray, "galaxy height width"]) -> Float64
 
 
 class Recentred(NamedTuple):
-    """Images moved so that each galaxy's centre lies in the middle of the grid."""
+    """Images moved so that each galaxy's centre lies where it was wanted."""
 
     images: Float32[np.ndarray, "galaxy height width *band"]
     centres: Float64[np.ndarray, "galaxy 2"]
@@ -150,10 +150,10 @@ class Recentred(NamedTuple):
     """False where the centre is too far off to be the galaxy's; such images are as they were."""
 
 
-def recentre(images: Float32[np.ndarray, "galaxy height width *band"]) -> Recentred:
-    """Move every galaxy by cubic-spline interpolation (`scipy.ndimage.shift`), edges replicated.
+def recentre(images: Float32[np.ndarray, "galaxy height width *band"], offset: float = 0.0) -> Recentred:
+    """Move every galaxy's centre to the middle of the grid, or `offset` px off it on both axes.
 
-    The interpolation touches scales of a pixel, far below those of images shrunk to 1/4 or less.
+    By cubic-spline interpolation (`scipy.ndimage.shift`), edges replicated. The interpolation touches scales of a pixel, far below those of images shrunk to 1/4 or less.
     """
     plain = images if images.ndim == 3 else images.mean(axis=-1)
     middle = (np.array(plain.shape[1:]) - 1) / 2
@@ -161,9 +161,14 @@ def recentre(images: Float32[np.ndarray, "galaxy height width *band"]) -> Recent
     moved = np.abs(centres - middle).max(axis=1) <= LARGEST_MOVE
     found = images.copy()
     for number in np.flatnonzero(moved):
-        by = (*(middle - centres[number]), *[0.0] * (images.ndim - 3))
+        by = (*(middle + offset - centres[number]), *[0.0] * (images.ndim - 3))
         found[number] = scipy.ndimage.shift(images[number].astype(np.float64), by, order=3, mode="nearest")
     return Recentred(found, centres, moved)
+
+
+def offset_of_pixel(size: int, new: int) -> float:
+    """From the middle of `size` px to the middle of the nearest of the `new` pixels it is shrunk to (px); 0 for odd `new`."""
+    return 0.0 if new % 2 else size / new / 2
 
 
 def even_size_deficit(

@@ -67,6 +67,17 @@ def test_recentred_galaxies_lie_in_the_middle_of_the_grid(survey):
     np.testing.assert_array_equal(found.images[~found.moved], survey.images[~found.moved])
 
 
+def test_galaxies_can_be_centred_on_a_coarse_pixel(survey):
+    offset = phase.offset_of_pixel(64, 10)
+    assert offset == pytest.approx(3.2)
+    assert phase.offset_of_pixel(64, 9) == 0
+    found = phase.recentre(survey.images, offset)
+    after = phase.measure_centres(found.images)[found.moved] - 31.5
+    np.testing.assert_allclose(np.median(after, axis=0), 3.2, atol=0.05)
+    # 31.5 + 3.2 is the middle of the sixth of ten pixels: 5.5 x 6.4 - 0.5
+    assert pytest.approx(31.5 + offset) == 5.5 * 6.4 - 0.5
+
+
 def test_a_source_far_from_the_middle_is_not_taken_for_the_galaxy():
     y, x = np.mgrid[:64, :64]
     image = np.exp(-0.5 * ((y - 44.0) ** 2 + (x - 31.5) ** 2) / 6.0**2).astype(np.float32)[None]

@@ -25,9 +25,9 @@ def size_figure(accuracies: Mapping[tuple[str, str, int], Float[np.ndarray, " re
         for index, position in enumerate(positions):
             found = [summarise(np.asarray(accuracies[position, method, size], np.float64)) for size in sizes]
             bars = np.array([float(s.ste) for s in found])
-            panel.errorbar(np.array(sizes) + 0.1 * (2 * index - 1), [float(s.mean) for s in found],
+            panel.errorbar(np.array(sizes) + 0.14 * (index - (len(positions) - 1) / 2), [float(s.mean) for s in found],
                            yerr=None if np.isnan(bars).all() else bars, color=COLOURS[index], marker=MARKERS[index],
-                           linestyle="-" if index == 0 else "--", markersize=4, linewidth=1.2, capsize=2.5,
+                           linestyle=("-", "--", "-.")[index % 3], markersize=4, linewidth=1.2, capsize=2.5,
                            label=position)  # fmt: skip
         for size in sizes:
             if size % 2 == 0:
