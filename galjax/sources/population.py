@@ -80,11 +80,9 @@ def assign_classes(count: int, fractions: tuple[float, ...]) -> Int32[np.ndarray
 
 
 @jax.jit
-def draw_galaxies(key: Key[Array, ""], classes: Int[Array, " galaxy"]) -> Galaxies:
-    """Parameters of every galaxy, given its class (position in `CLASS_NAMES`)."""
-    return jax.vmap(lambda index, label: _one_galaxy(jax.random.fold_in(key, index), label))(
-        jnp.arange(len(classes)), classes
-    )
+def draw_galaxies(key: Key[Array, ""], numbers: Int[Array, " galaxy"], classes: Int[Array, " galaxy"]) -> Galaxies:
+    """Parameters of the galaxies with these numbers, given their classes (positions in `CLASS_NAMES`)."""
+    return jax.vmap(lambda number, label: _one_galaxy(jax.random.fold_in(key, number), label))(numbers, classes)
 
 
 def _one_galaxy(key: Key[Array, ""], label: Int[Array, ""]) -> Galaxies:
