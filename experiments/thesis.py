@@ -12,6 +12,7 @@ and named.
 
 import dataclasses
 import datetime
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -200,7 +201,7 @@ def _figures(finished: dict[str, Finished]) -> Table:
     rows = [
         (figure, name, here) for name, done in finished.items() for figure, here in done.findings.thesis_figures.items()
     ]
-    rows.sort(key=lambda row: [float(part) if part else 0.0 for part in row[0].split(",")[0].split("-")[0].split(" ")])
+    rows.sort(key=lambda row: [int(number) for number in re.findall(r"\d+", row[0])])
     return Table(rows=rows or None, names=("thesis_figure", "experiment", "figure_here"), dtype=("U20", "U40", "U60"))
 
 

@@ -47,10 +47,10 @@ def against_table(pairs: Sequence[Against]) -> Table:
         difference = float(mean) - published.mean
         distance = difference / error if error else float("nan")
         rows.append((
-            published.quantity, published.place, float(mean), float(std), float(ste), n, published.mean, published.std,
-            their_ste, difference, distance,
+            published.quantity, published.place, float(mean), published.mean, difference, distance, float(std), float(ste),
+            n, published.std, their_ste,
         ))  # fmt: skip
-    names = ("quantity", "place", "mean", "std", "ste", "n", "thesis", "thesis_std", "thesis_ste", "difference",
-             "standard_errors")  # fmt: skip
-    kinds = ("U80", "U40", *["f8"] * 3, "i8", *["f8"] * 5)
+    names = ("quantity", "place", "mean", "thesis", "difference", "standard_errors", "std", "ste", "n", "thesis_std",
+             "thesis_ste")  # fmt: skip
+    kinds = ("U80", "U40", *["f8"] * 6, "i8", *["f8"] * 2)
     return Table(rows=rows or None, names=names, dtype=kinds)
