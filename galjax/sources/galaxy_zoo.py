@@ -5,7 +5,6 @@ flags SPIRAL, ELLIPTICAL and UNCERTAIN, of which one is set. It has no redshifts
 """
 
 import csv
-import dataclasses
 import gzip
 import itertools
 import warnings
@@ -24,6 +23,7 @@ from jaxtyping import Float64, Int32, Int64, Shaped
 
 from galjax.errors import InputError
 from galjax.sources import objid as objids
+from galjax.sources.galaxy_list import GalaxyList, Rejected
 from galjax.sources.sexagesimal import hours_to_degrees, to_degrees
 
 CLASS_NAMES = ("spiral", "elliptical", "uncertain")
@@ -34,37 +34,6 @@ NEEDED = ("OBJID", "RA", "DEC", *FLAGS)
 ENDINGS = (".csv", ".csv.gz", ".fits", ".vot", ".vot.gz")
 _CHUNK = 50_000
 _DAMAGED = (OSError, EOFError, zlib.error, UnicodeError, csv.Error)
-
-
-class Rejected(NamedTuple):
-    """A row of the table that is no galaxy to cut out."""
-
-    row: int
-    """Counted from 1, the header not included."""
-    id: str
-    reason: str
-
-
-@dataclasses.dataclass(frozen=True)
-class GalaxyList:
-    """Galaxies to cut out, in the table's order."""
-
-    row: Int64[np.ndarray, " galaxy"]
-    """In the table, counted from 1."""
-    id: Int64[np.ndarray, " galaxy"]
-    ra: Float64[np.ndarray, " galaxy"]
-    """ICRS degrees, 0..360."""
-    dec: Float64[np.ndarray, " galaxy"]
-    """ICRS degrees."""
-    label: Int32[np.ndarray, " galaxy"]
-    """Index into `class_names`."""
-    class_names: tuple[str, ...] = CLASS_NAMES
-    columns: Mapping[str, Float64[np.ndarray, " galaxy"]] = dataclasses.field(default_factory=dict)
-    """Further columns of the table, lower-case names; NaN where empty or no number."""
-    rejected: tuple[Rejected, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.id)
 
 
 class _Chunk(NamedTuple):
@@ -117,6 +86,7 @@ def _collect(chunks: list[_Chunk], path: Path) -> GalaxyList:
         ra=ra[keep],
         dec=dec[keep],
         label=flags[keep].argmax(axis=1).astype(np.int32),
+        class_names=CLASS_NAMES,
         columns={
             name.lower(): np.concatenate([chunk.votes[name] for chunk in chunks])[keep] for name in chunks[0].votes
         },
@@ -234,7 +204,9 @@ def _read_votable(path: Path) -> Mapping[str, np.ndarray]:
             at = _find_columns([name.upper() for name in names], path)
             table = parse_single_table(path, table_number=0, columns=[names[i] for i in at.values()])
     except (OSError, EOFError, zlib.error, ValueError, IndexError, KeyError, VOTableSpecError) as error:
-        raise InputError(f"{path} cannot be read as a VOTable ({error or type(error).__name__}). Give another copy.") from error
+        raise InputError(
+            f"{path} cannot be read as a VOTable ({error or type(error).__name__}). Give another copy."
+        ) from error
     fields = {field.name: field.ID for field in table.fields}
     return {name: np.ma.getdata(table.array[fields[names[i]]]) for name, i in at.items()}
 

@@ -38,7 +38,9 @@ class Addresses:
                 if parts.scheme not in ("http", "https") or not parts.hostname:
                     raise InputError(f"{flag} takes addresses such as https://host/path, not {address!r}.")
                 if parts.username or parts.password:
-                    raise InputError(f"{flag} must not hold a name or password; the HSC login is read from the environment.")
+                    raise InputError(
+                        f"{flag} must not hold a name or password; the HSC login is read from the environment."
+                    )
             if not value:
                 raise InputError(f"{flag} takes one or more addresses.")
 

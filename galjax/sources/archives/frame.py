@@ -138,7 +138,12 @@ def _data_size(header: fits.Header) -> int:
     axes = [int(header[f"NAXIS{axis}"]) for axis in range(1, int(header["NAXIS"]) + 1)]
     if not axes:
         return 0
-    return abs(int(header["BITPIX"])) // 8 * int(header.get("GCOUNT", 1)) * (int(header.get("PCOUNT", 0)) + math.prod(axes))
+    return (
+        abs(int(header["BITPIX"]))
+        // 8
+        * int(header.get("GCOUNT", 1))
+        * (int(header.get("PCOUNT", 0)) + math.prod(axes))
+    )
 
 
 def check_field(header: fits.Header, field: FieldId, band: Band, *, rerun: int | None) -> None:
@@ -184,7 +189,10 @@ def clipped_median(counts: np.ndarray, deviations: float = 3.0, rounds: int = 10
         median = kept[np.searchsorted(np.cumsum(weights), total / 2)]
         mean = (weights @ kept) / total
         deviation = math.sqrt(max((weights @ (kept - mean) ** 2) / total, 0.0))
-        new = max(low, math.ceil(median - deviations * deviation)), min(high, math.floor(median + deviations * deviation) + 1)
+        new = (
+            max(low, math.ceil(median - deviations * deviation)),
+            min(high, math.floor(median + deviations * deviation) + 1),
+        )
         if new == (low, high):
             break
         low, high = new
