@@ -77,7 +77,7 @@ def _collect(chunks: list[_Chunk], path: Path) -> GalaxyList:
     flags = np.concatenate([chunk.flags for chunk in chunks])
     reasons = _reasons(ids, texts, ra, dec, flags)
     keep = np.array([reason is None for reason in reasons])
-    rejected = [Rejected(row + 1, str(texts[row]), str(reasons[row])) for row in np.flatnonzero(~keep)]
+    rejected = [Rejected(int(row) + 1, str(texts[row]), str(reasons[row])) for row in np.flatnonzero(~keep)]
     if not keep.any():
         raise InputError(f"No row of {path} can be used; the first is left out because {rejected[0].reason}.")
     return GalaxyList(
@@ -100,7 +100,7 @@ def _reasons(
     """Why each row cannot be used, or None."""
     reasons = objids.problems(ids)
     for row in np.flatnonzero(ids == 0):
-        reasons[row] = f"OBJID {texts[row]!r} is not a whole number"
+        reasons[row] = f"OBJID {str(texts[row])!r} is not a whole number"
     _, first, inverse = np.unique(ids, return_index=True, return_inverse=True)
     for row in np.flatnonzero((first[inverse] != np.arange(len(ids))) & (ids != 0)):
         reasons[row] = reasons[row] or f"the object id is given before (row {first[inverse[row]] + 1})"

@@ -50,7 +50,7 @@ class HipsCutouts:
             check_stamp(stamp)
         except (BadContent, NoCutout) as problem:
             return [Failure(galaxy, CUT, f"hips2fits: {problem}", attempts, transient=False)]
-        facts = {
+        facts: dict[str, float | str] = {
             "archive": "hips2fits", "frame": params["hips"], **centre, "units": self.survey.units, "sky": float("nan"),
             "sky_from": "pipeline",
         }  # fmt: skip

@@ -102,7 +102,7 @@ class HscCutouts:
         header, pixels = hsc.read_image(content)
         stamp, centre = cut_single(galaxy, galaxies, read_wcs(header), pixels, self.request)
         check_stamp(stamp)
-        facts = {
+        facts: dict[str, float | str] = {
             "archive": "hsc", "frame": f"{hsc.RERUN}, tract {tract + 1} of the position", **centre, "units": hsc.UNITS,
             "sky": float("nan"), "sky_from": "pipeline",
         }  # fmt: skip

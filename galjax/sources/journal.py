@@ -115,7 +115,10 @@ class Journal:
         rows = self._connection.execute(
             "SELECT galaxy, stage, reason, attempts, transient FROM failures ORDER BY galaxy"
         )
-        return [Failure(*row[:4], bool(row[4])) for row in rows]
+        return [
+            Failure(galaxy, stage, reason, attempts, bool(transient))
+            for galaxy, stage, reason, attempts, transient in rows
+        ]
 
     def has_page(self, page: str) -> bool:
         """Whether the spectra of a page are kept."""

@@ -100,7 +100,8 @@ def read_spectra(path: Path) -> list[Spectrum]:
     id_column = find_column(table, None, ("dr7objid", *ID_NAMES), "id", "", path.name)
     z_column = find_column(table, None, REDSHIFT_NAMES, "redshift", "", path.name)
     if id_column is None or z_column is None:
-        missing, names = ("id", ("dr7objid", *ID_NAMES)) if id_column is None else ("redshift", REDSHIFT_NAMES)
+        missing = "id" if id_column is None else "redshift"
+        names: tuple[str, ...] = ("dr7objid", *ID_NAMES) if id_column is None else REDSHIFT_NAMES
         raise InputError(
             f"{path.name} has no {missing} column ({', '.join(names)}); it has {', '.join(table.colnames)}."
         )

@@ -120,7 +120,8 @@ class SdssFrames:
         """Archives, units, sky."""
         return {
             "survey": "SDSS DR7",
-            "archives": ", then ".join(f"{archive.name} ({(type(archive).__module__).rsplit('.', 1)[-1]})" for archive in self.archives),
+            "archives": ", then ".join(archive.name for archive in self.archives)
+            + " (das: DR7 corrected frames; sas: sky-subtracted frames, rerun 301)",
             "units": UNITS_IN_WORDS[self.units],
             "sky": "das: pixel - SOFTBIAS - SKY, with SKY from the header, or where it has none the median of the frame clipped at "
             "3 standard deviations; sas: taken off by the survey's pipeline; its value per galaxy is column sky",

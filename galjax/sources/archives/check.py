@@ -2,6 +2,7 @@
 
 import bz2
 import dataclasses
+import functools
 import os
 import time
 import zlib
@@ -58,7 +59,7 @@ def check_archives(client: Client, addresses: Addresses) -> list[Finding]:
     questions.append(("SkyServer", addresses.skyserver_url, lambda: _skyserver(client, addresses.skyserver_url)))
     questions.append(("HSC cut-outs", addresses.hsc_url, lambda: _hsc(client, addresses.hsc_url)))
     for number, base in enumerate(addresses.hips_url):
-        questions.append((f"hips2fits, server {number + 1}", base, lambda base=base: _hips(client, base)))
+        questions.append((f"hips2fits, server {number + 1}", base, functools.partial(_hips, client, base)))
     return [_ask(archive, address, question) for archive, address, question in questions]
 
 

@@ -51,8 +51,13 @@ class Frame(NamedTuple):
 class FrameArchive(Protocol):
     """A server that holds the survey's frames."""
 
-    name: str
-    base: str
+    @property
+    def name(self) -> str:
+        """das or sas."""
+
+    @property
+    def base(self) -> str:
+        """Its address."""
 
     def path(self, field: FieldId, band: Band) -> str:
         """Of the frame, below the base address."""
