@@ -227,7 +227,7 @@ class Client:
 
     def _body(self, response: requests.Response, first_bytes: int | None) -> bytes:
         started, parts, received = time.monotonic(), [], 0
-        while chunk := response.raw.read(_CHUNK, decode_content=False):
+        while chunk := response.raw.read1(_CHUNK, decode_content=False):
             parts.append(chunk)
             received += len(chunk)
             with self._lock:

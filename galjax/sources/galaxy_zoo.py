@@ -159,7 +159,8 @@ def _from_text(cells: Mapping[str, list[str]]) -> _Chunk:
 
 def _whole_numbers(texts: list[str]) -> Int64[np.ndarray, " row"]:
     """As int64, digit by digit; 0 for what is none: an id written as 5.877e17 has lost its last digits for good."""
-    return np.array([int(t) if t.isascii() and t.isdigit() and len(t) < 19 else 0 for t in texts], np.int64)
+    plain = (int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0 for text in texts)
+    return np.array([number if number < 2**63 else 0 for number in plain], np.int64)
 
 
 def _flags(texts: list[str]) -> Int32[np.ndarray, " row"]:

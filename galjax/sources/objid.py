@@ -59,7 +59,7 @@ def problems(objid: Int64[np.ndarray, " galaxy"]) -> list[str | None]:
     wrong = (objid <= 0) | (parts.camcol < 1) | (parts.camcol > 6) | (parts.run < 1) | (parts.sky_version > 1)
     for row in np.flatnonzero(wrong):
         run, camcol, version = parts.run[row], parts.camcol[row], parts.sky_version[row]
-        if version > 1:
+        if objid[row] > 0 and 1 < version <= 2:
             found[row] = f"the object id is of DR8 or later (sky version {version}); DR7 ids are needed"
         else:
             found[row] = f"the object id is not SDSS's (run {run}, camcol {camcol})"

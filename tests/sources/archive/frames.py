@@ -131,7 +131,7 @@ def counts_of(field, lights, seed):
         top, left = max(light.top, 0), max(light.left, 0)
         bottom, right = min(light.top + height, field.shape[0]), min(light.left + width, field.shape[1])
         part = light.counts[top - light.top : bottom - light.top, left - light.left : right - light.left]
-        noise = np.random.default_rng(light.top * 4096 + light.left).normal(0, 1, part.shape)
+        noise = np.random.default_rng((light.top + 4096) * 8192 + light.left + 4096).normal(0, 1, part.shape)
         counts[top:bottom, left:right] += np.round(part + noise * np.sqrt(np.maximum(part, 0) / GAIN)).astype(np.int32)
     return counts.clip(0, 65535)
 
