@@ -180,6 +180,8 @@ def _build(config: BuildSample, client: Client, progress: build.BuildProgress) -
     login = hsc.login() if config.survey == "hsc-pdr3" else None
     galaxies, known = _galaxies(config, client, progress)
     progress.note(f"{len(galaxies)} galaxies to cut out; {len(galaxies.rejected)} rows of the catalogue cannot be used")
+    store = FileStore(folder / "frames", keep=config.keep_frames)
+    survey = _survey(config, client, store, request, login)
     with open_journal(folder) as journal:
         journal.check_same(_facts(config, galaxies, request))
         if config.retry_failed:
@@ -187,9 +189,7 @@ def _build(config: BuildSample, client: Client, progress: build.BuildProgress) -
         redshifts, about = known or redshifts_of(
             galaxies, config.redshifts, client, config.addresses.skyserver_url, journal, progress.note
         )
-        store = FileStore(folder / "frames", keep=config.keep_frames)
-        survey = _survey(config, client, store, request, login)
-        build.cut_all(survey, galaxies, client, journal, progress)
+        build.cut_all(survey, galaxies, client, journal, progress, stop_in_outage=not config.retry_failed)
         return _write(config, survey, galaxies, redshifts, request, journal, about)
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from astropy.table import Table
@@ -38,6 +38,7 @@ class BuildInterrupted(Exception):
         self.exit_code = 128 + signal_number
 
 
+@runtime_checkable
 class BuildProgress(Protocol):
     """Told how far a build is; what becomes of it is the caller's choice."""
 
@@ -77,9 +78,18 @@ def interruptible() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def cut_all(survey: Survey, galaxies: GalaxyList, client: Client, journal: Journal, progress: BuildProgress) -> None:
+def cut_all(
+    survey: Survey,
+    galaxies: GalaxyList,
+    client: Client,
+    journal: Journal,
+    progress: BuildProgress,
+    *,
+    stop_in_outage: bool = True,
+) -> None:
     """Do every job that the journal does not know as done, and keep what comes of it.
 
+    `stop_in_outage=False` goes on though nobody answers, as where nothing is tried but what has failed before.
     Raises BuildInterrupted (within `interruptible`), or InputError where the disk is full, a login is refused, or nobody
     answers any more: what was done is kept, and the next call goes on from there.
     """
@@ -109,7 +119,7 @@ def cut_all(survey: Survey, galaxies: GalaxyList, client: Client, journal: Journ
     try:
         for job, outcomes in workers.results():
             keep(job, outcomes)
-            if len(failing) >= OUTAGE:
+            if stop_in_outage and len(failing) >= OUTAGE:
                 journal.forget(failing)
                 reason = next(o.reason for o in outcomes if isinstance(o, Failure))
                 raise InputError(

@@ -135,19 +135,26 @@ class Journal:
         return [Spectrum(*row) for (text,) in pages for row in json.loads(text)]
 
     def check_same(self, facts: Mapping[str, str]) -> None:
-        """Remember what is built; raise InputError where something else was begun here, and name what differs."""
+        """Remember what is built; raise InputError where something else was begun here, and name what differs.
+
+        A build that has got nowhere yet does not count as begun.
+        """
         known = dict(self._connection.execute("SELECT name, value FROM facts"))
+        begun = self._connection.execute(
+            "SELECT EXISTS (SELECT 1 FROM jobs) OR EXISTS (SELECT 1 FROM pages)"
+        ).fetchone()[0]
         differences = [
             f"{name} was {known.get(name, 'not there')}, now {facts.get(name, 'not there')}"
-            for name in sorted({*known, *facts}) if known and known.get(name) != facts.get(name)
+            for name in sorted({*known, *facts}) if known.get(name) != facts.get(name)
         ]  # fmt: skip
-        if differences:
+        if begun and differences:
             raise InputError(
                 f"{self.path.parent} holds a build with another configuration: {'; '.join(differences)}. Give the same flags "
                 f"to go on with it, delete that folder to start anew, or give another --out."
             )
         with self._writing():
-            self._connection.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", list(facts.items()))
+            self._connection.execute("DELETE FROM facts")
+            self._connection.executemany("INSERT INTO facts VALUES (?, ?)", list(facts.items()))
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from astropy.wcs import WCS
@@ -34,6 +34,7 @@ class StampRequest(NamedTuple):
     cutout: CutoutConvention
 
 
+@runtime_checkable
 class Survey(Protocol):
     """A survey and the way to its images. Methods may be called in several threads at once, `done` in the main one."""
 

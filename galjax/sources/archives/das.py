@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from galjax.sources.archives.frame import (
+    MOST_COMMON_COUNT,
     Band,
     FieldId,
     Frame,
@@ -24,9 +25,6 @@ from galjax.sources.archives.frame import (
 )
 from galjax.sources.cutout import NoCutout, read_wcs
 from galjax.sources.download import BadContent
-
-MOST_COMMON = 0.3
-"""Whole counts repeat themselves: of sky noise as small as 1.4 counts, every 0.3rd pixel is the same."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,5 +66,5 @@ class CorrectedFrames:
 
         return Frame(
             wcs, pixels.shape, "counts", "header" if in_header else "measured", softbias, stamp, lambda y, x: sky,
-            MOST_COMMON,
+            MOST_COMMON_COUNT,
         )  # fmt: skip

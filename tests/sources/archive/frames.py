@@ -174,6 +174,8 @@ def _deflate(content):
 def sky_subtracted_frame(field, lights=(), seed=0, band="r", *, not_a_number=False, compresslevel=1):
     """The bzipped frame of DR8 and later: nanomaggies without sky, calibration, sky."""
     counts = counts_of(field, lights, seed).astype(np.float64) - SOFTBIAS - field.sky
+    # The real ones are not whole counts any more: flat field, sky and rounding to 10 bits have spread them.
+    counts += np.random.default_rng(seed).uniform(-0.5, 0.5, field.shape)
     calibration = NANOMAGGIES_PER_COUNT * (1 + 0.01 * np.arange(field.shape[1]) / field.shape[1])
     image = (counts * calibration).astype(np.float32)
     if not_a_number:

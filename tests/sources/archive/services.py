@@ -27,7 +27,7 @@ class Archives:
         self.faults = Faults({f"/{path}": fault for path, fault in universe.faults.items()} | (service_faults or {}))
         self._by_path = {f"/{universe.das_path(n)}": ("das", n) for n in range(len(universe.fields))}
         self._by_path |= {f"/{universe.sas_path(n)}": ("sas", n) for n in range(len(universe.fields))}
-        self._made, self._lock = {}, threading.Lock()
+        self._lock = threading.Lock()
         self.queries, self.lists = [], []
         self.footprint = lambda ra, dec: True
 
@@ -48,16 +48,11 @@ class Archives:
         if kept is not None and kept.exists():
             return kept.read_bytes()
         with self._lock:
-            if path not in self._made:
-                archive, number = self._by_path[path]
-                made = self.universe.corrected_frame if archive == "das" else self.universe.sky_subtracted_frame
-                content = made(number)
-                if kept is None:
-                    self._made[path] = content
-                else:
-                    kept.write_bytes(content)
-                    return content
-            return self._made[path]
+            content = self.universe.file(path.strip("/"))
+            if kept is not None:
+                kept.write_bytes(content)
+                del self.universe.made[path.strip("/")]
+            return content
 
     def _frame(self, handler, path, fault):
         archive, number = self._by_path[path]

@@ -51,6 +51,8 @@ class Universe:
     spectra: list[tuple[int, int, float, float, int, str]]
     redshift: dict[int, float]
     """The right one, of every galaxy that has any."""
+    made: dict[str, bytes] = dataclasses.field(default_factory=dict, repr=False)
+    """Files by path, as far as they were needed."""
 
     def das_path(self, number):
         f = self.fields[number]
@@ -60,11 +62,22 @@ class Universe:
         f = self.fields[number]
         return f"sas/photoObj/frames/301/{f.run}/{f.camcol}/frame-r-{f.run:06d}-{f.camcol}-{f.field:04d}.fits.bz2"
 
-    def corrected_frame(self, number):
-        return frames.corrected_frame(self.fields[number], self.lights[number], seed=number % 2)
+    def file(self, path):
+        """A frame by its path; made once, under a lock of the caller's."""
+        if path not in self.made:
+            make, path_of = (frames.corrected_frame, self.das_path) if path.startswith("das/") else (
+                frames.sky_subtracted_frame, self.sas_path)  # fmt: skip
+            number = next(n for n in range(len(self.fields)) if path_of(n) == path)
+            self.made[path] = make(self.fields[number], self.lights[number], seed=number % 2)
+        return self.made[path]
 
-    def sky_subtracted_frame(self, number):
-        return frames.sky_subtracted_frame(self.fields[number], self.lights[number], seed=number % 2)
+    def make_sky_subtracted_frames(self):
+        """Those that will be asked for when the other archive is up; making one takes longer than a client waits."""
+        for number in range(len(self.fields)):
+            fault = self.faults.get(self.das_path(number))
+            if fault is not None and fault.times == ALWAYS and number not in self.missing_in_sas:
+                self.file(self.sas_path(number))
+        return self
 
     def catalogue(self):
         """Galaxy Zoo 1 Table 2 of this sky, gzipped; bad rows are spread over it."""

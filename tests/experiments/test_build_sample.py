@@ -1,0 +1,455 @@
+"""The whole chain from a catalogue to a sample, against the stand-in archives and their faults."""
+
+import collections
+import errno
+import os
+import re
+import shlex
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.ndimage
+from astropy.table import Table
+
+from experiments import build_sample
+from galjax import GalaxySample
+from galjax.sources import survey
+from galjax.sources.archives import check, skyserver
+from tests.sources.archive import frames
+from tests.sources.archive.faults import LASTING, PASSING, Fault
+from tests.sources.archive.frames import Field
+from tests.sources.archive.server import Server
+from tests.sources.archive.services import Archives, every_service_fault
+from tests.sources.archive.universe import Galaxy, Universe, make_universe
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "GalaxyZoo1_DR_table2.csv.gz"
+ATTEMPTS = 3
+QUICK = ["--connections", "6", "--attempts", str(ATTEMPTS), "--backoff", "0.01", "--timeout", "0.5"]
+SHAPE = (420, 560)
+
+
+@pytest.fixture(autouse=True)
+def quickly(monkeypatch):
+    monkeypatch.setattr(skyserver, "QUERIES_APART", 0.0)
+
+
+@pytest.fixture(scope="module")
+def universe():
+    """Every fault, passing and lasting, and of the lasting ones each with and without a frame in the other archive."""
+    made = make_universe(fields=110, galaxies=210, shape=SHAPE, faulty=0.52, seed=3)
+    kinds = collections.Counter((f.kind, f.times < ATTEMPTS) for f in made.faults.values())
+    assert {kind for kind, passing in kinds if passing} == set(PASSING) - {"cached"}
+    assert {kind for kind, passing in kinds if not passing} == set(LASTING) | {"cached"}
+    return made.make_sky_subtracted_frames()
+
+
+class Chain:
+    """A build with every fault, and what the server saw."""
+
+    def __init__(self, universe, folder, *flags):
+        self.out = folder / "sdss.fits"
+        archives = Archives(universe, service_faults=every_service_fault())
+        with Server(archives, stall_seconds=3) as server:
+            self.code = build_sample.main([
+                "--catalogue", str(folder / NAME), "--out", str(self.out), *QUICK, *server.addresses(), *flags,
+            ])  # fmt: skip
+            self.requests = list(server.requests)
+        self.sample = GalaxySample.load(self.out)
+        self.failures = Table.read(folder / "failures.ecsv")
+
+
+@pytest.fixture(scope="module")
+def chain(universe, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(skyserver, "QUERIES_APART", 0.0)
+        return Chain(universe, tmp_path_factory.mktemp("chain"))
+
+
+def test_counts_in_are_cut_outs_and_failures(chain, universe):
+    assert chain.code == 0
+    assert len(chain.sample) + len(chain.failures) == universe.rows()
+    assert int(chain.sample.provenance["catalogue rows"]) == universe.rows()
+    assert chain.failures.colnames == ["id", "stage", "reason", "attempts"]
+    assert len(chain.sample.excluded) == len(chain.failures)
+
+
+def test_every_galaxy_is_where_the_truth_says_and_failures_say_why(chain, universe):
+    truth = universe.expected(attempts=ATTEMPTS)
+    archives = dict(zip(map(str, chain.sample.ids.tolist()), chain.sample.columns["archive"].tolist(), strict=True))
+    reasons = {str(row["id"]): row["reason"] for row in chain.failures}
+    for identifier, expected in truth.items():
+        if expected in ("das", "sas"):
+            assert archives[identifier] == expected
+        else:
+            assert expected in reasons[identifier]
+    counts = collections.Counter(archives.values())
+    assert min(counts["das"], counts["sas"]) > 10
+    assert len(archives) + len(reasons) == len(truth) + 1  # one bad row has no readable id
+    assert set(chain.failures["stage"]) == {"catalogue", "fetch", "cut-out"}
+
+
+def test_labels_redshifts_and_positions_are_the_catalogue_s(chain, universe):
+    by_id = {galaxy.id: galaxy for galaxy in universe.galaxies}
+    ids = chain.sample.ids.tolist()
+    assert chain.sample.class_names == ("spiral", "elliptical", "uncertain")
+    assert chain.sample.labels.tolist() == [by_id[i].label for i in ids]
+    np.testing.assert_array_equal(chain.sample.redshift, [universe.redshift.get(i, np.nan) for i in ids])
+    unmatched = sum(galaxy.id not in universe.redshift for galaxy in universe.galaxies)
+    assert chain.sample.provenance["redshifts unmatched"] == str(unmatched)
+    # The table gives positions to 0.15 and 0.1 arcsec.
+    np.testing.assert_allclose(chain.sample.columns["dec"], [by_id[i].dec for i in ids], atol=0.06 / 3600)
+    np.testing.assert_allclose(chain.sample.columns["ra"], [by_id[i].ra for i in ids], atol=0.08 / 3600)
+
+
+def test_stars_planted_at_the_catalogue_s_positions_are_right_of_and_below_the_middle(chain, universe):
+    stars = {galaxy.id for galaxy in universe.galaxies if galaxy.is_star}
+    seen = 0
+    for number, identifier in enumerate(chain.sample.ids.tolist()):
+        if identifier not in stars:
+            continue
+        seen += 1
+        centre = [float(chain.sample.columns[name][number]) for name in ("centre_y", "centre_x")]
+        stamp = np.clip(chain.sample.images[number] - 60, 0, None)
+        found = np.array(scipy.ndimage.center_of_mass(stamp[24:42, 24:42])) + 24
+        assert np.abs(found - centre).max() < 0.5
+        assert min(centre) >= 32
+        assert max(centre) < 33
+        assert found.min() > 31.5  # the middle of 64 pixels
+    assert seen > 20
+
+
+def test_the_sample_keeps_frame_centre_sky_and_units(chain, universe):
+    columns, by_id = chain.sample.columns, {galaxy.id: galaxy for galaxy in universe.galaxies}
+    for number, identifier in enumerate(chain.sample.ids.tolist()):
+        galaxy = by_id[identifier]
+        field = universe.fields[galaxy.field]
+        path = (
+            universe.das_path(galaxy.field) if columns["archive"][number] == "das" else universe.sas_path(galaxy.field)
+        )
+        assert f"{columns['archive'][number]}/{columns['frame'][number]}" == path
+        assert columns["frame_y"][number] == pytest.approx(galaxy.y, abs=0.4)
+        assert columns["frame_x"][number] == pytest.approx(galaxy.x, abs=0.4)
+        assert columns["sky"][number] == pytest.approx(field.sky, abs=0.5)
+        assert columns["units"][number] == "counts"
+        expected = "pipeline" if columns["archive"][number] == "sas" else "header" if field.sky_card else "measured"
+        assert columns["sky_from"][number] == expected
+    assert "SOFTBIAS" in chain.sample.provenance["sky"]
+    assert chain.sample.provenance["cutout"] == "int"
+    assert chain.sample.pixel_scale == 0.396
+    # Sky is off: the median of all stamps' frames is near zero, whatever archive they came from.
+    border = np.concatenate([chain.sample.images[:, :4].ravel(), chain.sample.images[:, -4:].ravel()])
+    assert abs(np.median(border)) < 1
+
+
+def test_no_stamp_is_partial_or_of_another_field(chain, universe):
+    """Each stamp equals the truth's frame at the truth's place, up to the noise that both archives share."""
+    by_id = {galaxy.id: galaxy for galaxy in universe.galaxies}
+    for number in range(0, len(chain.sample), 9):
+        galaxy = by_id[int(chain.sample.ids[number])]
+        field = universe.fields[galaxy.field]
+        counts = frames.counts_of(field, universe.lights[galaxy.field], galaxy.field % 2) - 1000 - field.sky
+        top, left = (int(chain.sample.columns[f"frame_{a}"][number]) - 32 for a in "yx")
+        np.testing.assert_allclose(chain.sample.images[number], counts[top : top + 64, left : left + 64], atol=0.7)
+
+
+def test_every_frame_is_fetched_once_and_deleted(chain, universe):
+    whole = collections.Counter(
+        r.path
+        for r in chain.requests
+        if r.whole and r.status == 200 and not r.fault and r.path.startswith(("/das/", "/sas/"))
+    )
+    assert len(whole) > 90
+    assert max(whole.values()) == 1
+    assert not [path for path in (chain.out.parent / "sdss.fits.build").rglob("*") if path.suffix in (".gz", ".bz2")]
+    assert (chain.out.parent / NAME).exists()
+
+
+def test_attempts_are_counted(chain):
+    for row in chain.failures:
+        if row["stage"] == "catalogue":
+            assert row["attempts"] == 0
+        if "das: HTTP 404 (not found); sas: HTTP 404" in row["reason"]:
+            assert row["attempts"] == 2
+        if "das: HTTP 503 (Service Unavailable); sas: HTTP 404" in row["reason"]:
+            assert row["attempts"] == ATTEMPTS + 1
+
+
+def test_the_same_command_again_asks_nothing_and_gives_the_same_bytes(chain, universe):
+    before = chain.out.read_bytes()
+    with Server(Archives(universe)) as server:
+        again = ["--catalogue", str(chain.out.parent / NAME), "--out", str(chain.out), *QUICK, *server.addresses()]
+        assert build_sample.main(again) == 0
+        assert server.requests == []
+        assert chain.out.read_bytes() == before
+        # Mended archives: what failed for reasons that may pass is tried again.
+        assert build_sample.main([*again, "--retry-failed"]) == 0
+        archives = server.archive
+        archives.faults.by_path.clear()
+        assert build_sample.main([*again, "--retry-failed"]) == 0
+    assert len(GalaxySample.load(chain.out)) > len(chain.sample)
+
+
+@pytest.fixture(scope="module")
+def calm():
+    """No faults."""
+    made = make_universe(fields=24, galaxies=36, shape=SHAPE, faulty=0.0, seed=5)
+    for number in range(len(made.fields)):
+        made.file(made.sas_path(number))
+    return made
+
+
+def command(folder, server, *flags):
+    return [sys.executable, "-m", "experiments.build_sample", "--catalogue", str(folder / NAME), "--out",
+            str(folder / "sdss.fits"), *QUICK, *server.addresses(), *flags]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def small():
+    return make_universe(fields=40, galaxies=70, shape=SHAPE, faulty=0.3, seed=5).make_sky_subtracted_frames()
+
+
+def slow_archives(universe):
+    """As the others, but an answer takes its time, so that a build can be ended in its midst."""
+    archives = Archives(universe)
+    answer = archives.answer
+
+    def slowly(handler, path):
+        time.sleep(0.06)
+        return answer(handler, path)
+
+    archives.answer = slowly
+    return archives
+
+
+def test_killed_and_interrupted_it_goes_on_and_gives_the_same_bytes(small, tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    for name in ("one", "two"):
+        (tmp_path / name / NAME).write_bytes(small.catalogue())
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with Server(Archives(small), stall_seconds=3) as server:
+        assert run(tmp_path / "one", server) == 0
+    kept_before: set[str] = set()
+    with Server(slow_archives(small), stall_seconds=3) as server:
+        for signal_number, target in ((signal.SIGKILL, 8), (signal.SIGINT, 22), (None, None)):
+            first = len(server.requests)
+            process = subprocess.Popen(
+                command(tmp_path / "two", server, "--redshifts", "none"), cwd=ROOT, env=environment,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )  # fmt: skip
+            if signal_number is None:
+                _, error = process.communicate(timeout=60)
+                assert process.returncode == 0, error
+            else:
+                while len({r.path for r in server.requests}) < target and process.poll() is None:
+                    time.sleep(0.01)
+                process.send_signal(signal_number)
+                _, error = process.communicate(timeout=30)
+                assert process.returncode == (130 if signal_number == signal.SIGINT else -signal.SIGKILL)
+                if signal_number == signal.SIGINT:
+                    assert error.strip() == "Stopped by SIGINT. Nothing is lost: run the same command again to go on."
+            asked = {r.path for r in server.requests[first:]}
+            assert not asked & kept_before, "a frame that was kept or cut before was asked for again"
+            kept_before = finished(tmp_path / "two", small)
+    assert (tmp_path / "two" / "sdss.fits").read_bytes() == (tmp_path / "one" / "sdss.fits").read_bytes()
+    one, two = (Table.read(tmp_path / name / "failures.ecsv") for name in ("one", "two"))
+    for column in ("id", "stage", "reason"):  # attempts are those of the program that was not ended
+        assert one[column].tolist() == two[column].tolist()
+
+
+def finished(folder, universe):
+    """Paths of frames that are on disk, or whose galaxies are recorded, and which must not be asked for again."""
+    build = folder / "sdss.fits.build"
+    connection = sqlite3.connect(build / "journal.sqlite")
+    done = {job for (job,) in connection.execute("SELECT job FROM jobs")}
+    connection.close()
+    on_disk = {path.name for path in (build / "frames").rglob("*") if path.suffix in (".gz", ".bz2")}
+    paths = set()
+    for number, field in enumerate(universe.fields):
+        for path in (universe.das_path(number), universe.sas_path(number)):
+            key = f"{field.run}-{field.rerun}-{field.camcol}-{field.field}"
+            if key in done or path.rsplit("/", 1)[-1] in on_disk:
+                paths.add(f"/{path}")
+    return paths
+
+
+def run(folder, server, *flags):
+    return build_sample.main([
+        "--catalogue", str(folder / NAME), "--out", str(folder / "sdss.fits"), "--redshifts", "none", *QUICK,
+        *server.addresses(), *flags,
+    ])  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path, calm):
+    (tmp_path / NAME).write_bytes(calm.catalogue())
+    return tmp_path
+
+
+def test_a_full_disk_is_a_sentence_and_the_build_goes_on(calm, folder, monkeypatch, capsys):
+    written, real = [], survey.os.replace
+
+    def replace(source, target):
+        written.append(target)
+        if len(written) == 10:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(source, target)
+
+    with Server(Archives(calm)) as server:
+        monkeypatch.setattr(survey.os, "replace", replace)
+        assert run(folder, server) == 2
+        error = capsys.readouterr().err
+        assert re.search(r"The disk of .*sdss\.fits\.build is full\. What was done so far is kept", error)
+        assert not (folder / "sdss.fits").exists()
+        assert run(folder, server) == 0
+    assert len(GalaxySample.load(folder / "sdss.fits")) > 25
+
+
+def test_an_outage_is_a_sentence_and_not_thousands_of_failures(calm, folder, capsys):
+    archives = Archives(calm)
+    with Server(archives) as server:
+        down = [Fault("unavailable")] * len(calm.fields)
+        archives.faults.by_path = {f"/{calm.das_path(n)}": fault for n, fault in enumerate(down)}
+        assert run(folder, server, "--archive", "das") == 2
+        assert "the archive seems to be down" in capsys.readouterr().err
+        assert len(server.requests) < 30 * ATTEMPTS
+        archives.faults.by_path = {}
+        assert run(folder, server, "--archive", "das") == 0
+    sample = GalaxySample.load(folder / "sdss.fits")
+    off_edge = sum(galaxy.off_edge for galaxy in calm.galaxies)
+    assert len(sample) == len(calm.galaxies) - off_edge
+
+
+def test_auto_goes_to_the_other_archive_when_one_is_down(calm, folder):
+    archives = Archives(calm)
+    with Server(archives) as server:
+        archives.faults.by_path = {f"/{calm.das_path(n)}": Fault("closed") for n in range(len(calm.fields))}
+        assert run(folder, server, "--keep-frames") == 0
+        asked = sum(r.path.startswith("/das") for r in server.requests)
+    # After a few frames the archive that is down is no longer asked.
+    assert asked <= 14 * ATTEMPTS < len(calm.fields) * ATTEMPTS
+    sample = GalaxySample.load(folder / "sdss.fits")
+    assert set(sample.columns["archive"]) == {"sas"}
+    kept = [path.name for path in (folder / "sdss.fits.build" / "frames").rglob("*.bz2")]
+    assert len(kept) == len(calm.fields)
+
+
+def test_a_damaged_frame_on_disk_is_not_served_again(calm, folder):
+    with Server(Archives(calm)) as server:
+        frames = folder / "sdss.fits.build" / "frames" / "das"
+        frames.mkdir(parents=True)
+        path = calm.das_path(3)
+        (frames / path.rsplit("/", 1)[-1]).write_bytes(b"<html>Down for maintenance</html>")
+        assert run(folder, server) == 0
+        assert server.count(re.escape(path))[f"/{path}"] == 1
+
+
+def test_nanomaggies_need_the_archive_that_has_them(calm, folder, capsys):
+    with Server(Archives(calm)) as server:
+        assert run(folder, server, "--units", "nanomaggies") == 2
+        assert "--units nanomaggies needs --archive sas" in capsys.readouterr().err
+        assert run(folder, server, "--units", "nanomaggies", "--archive", "sas", "--rows", "20") == 0
+    sample = GalaxySample.load(folder / "sdss.fits")
+    assert set(sample.columns["units"]) == {"nanomaggies"}
+    assert sample.columns["sky"].max() < 391 * 0.005
+    assert "nanomaggies" in sample.provenance["units"]
+
+
+def test_a_table_of_redshifts(calm, folder, capsys):
+    rows = "\n".join(f"{identifier},{z}" for identifier, z in calm.redshift.items())
+    (folder / "z.csv").write_text(f"objid,z\n{rows}\n")
+    with Server(Archives(calm)) as server:
+        assert run(folder, server, "--redshifts", str(folder / "z.csv")) == 0
+        assert run(folder, server, "--redshifts", str(folder / "no.csv")) == 2
+        assert "another configuration: redshifts was" in capsys.readouterr().err
+    sample = GalaxySample.load(folder / "sdss.fits")
+    np.testing.assert_array_equal(sample.redshift, [calm.redshift.get(i, np.nan) for i in sample.ids.tolist()])
+
+
+def test_skyserver_down_is_a_sentence(calm, folder, capsys):
+    archives = Archives(calm, service_faults={"/skyserver/en/tools/search/x_results.aspx": Fault("html")})
+    with Server(archives) as server:
+        assert run(folder, server, "--redshifts", "skyserver") == 2
+    error = capsys.readouterr().err
+    assert "does not give redshifts: an HTML page in place of the table, after 3 tries" in error
+    assert "--redshifts none or a table" in error
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--rows", "0"], "--rows must be at least 1"),
+        (["--size", "4"], "--size must lie in 8..1024"),
+        (["--out", "sample.txt"], "ends in .fits"),
+        (["--das-url", "das.sdss.org"], "--das-url takes addresses such as https://host/path"),
+        (["--hsc-url", "https://me:secret@hsc.example"], "--hsc-url must not hold a name or password"),
+        (["--catalogue", "absent.csv"], "There is no catalogue absent.csv"),
+        (["--same-as", "absent.fits"], "There is no sample file absent.fits"),
+    ],
+)
+def test_what_cannot_be_used_gets_a_sentence(flags, sentence, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert build_sample.main(flags) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert "secret@" not in error or "must not hold" in error
+
+
+def test_the_failures_of_another_sample_are_not_overwritten(calm, folder, capsys):
+    Table({"id": ["1"]}, meta={"sample": "other.fits"}).write(folder / "failures.ecsv")
+    with Server(Archives(calm)) as server:
+        assert run(folder, server) == 2
+        assert "lists the failures of other.fits, not of sdss.fits" in capsys.readouterr().err
+        assert run(folder, server, "--rows", "20", "--failures", str(folder / "mine.ecsv")) == 0
+    assert Table.read(folder / "mine.ecsv").meta["sample"] == "sdss.fits"
+
+
+def test_a_catalogue_that_no_mirror_has(tmp_path, calm, capsys):
+    faults = {f"/{mirror}/{NAME}": Fault("missing") for mirror in ("gz1", "gz1-mirror")}
+    with Server(Archives(calm, service_faults=faults)) as server:
+        assert run(tmp_path, server) == 2
+    assert re.search(
+        r"could not be fetched: .*gz1: HTTP 404 \(not found\); .*gz1-mirror: HTTP 404", capsys.readouterr().err
+    )
+
+
+def test_check_says_which_archives_are_up(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("COLUMNS", "220")
+    monkeypatch.delenv("SSP_PDR_USR", raising=False)
+    field = Field(1729, 40, 3, 83, 0.0017, -10.37, 130.0, declination_first=False, sky_card=True, shape=(300, 400))
+    galaxy = Galaxy(check.KNOWN_ID, 0, 100.0, 100.0, check.KNOWN_RA, check.KNOWN_DEC, 2, False, False)
+    spectra = [(check.KNOWN_ID, 1, 0.0912, 1e-4, 0, "GALAXY")]
+    archives = Archives(Universe([field], [galaxy], [[]], {}, set(), [], spectra, {}))
+    with Server(archives) as server:
+        assert build_sample.main(["--check", *QUICK, *server.addresses()]) == 0
+        shown = capsys.readouterr().out
+        assert "7 of 7 are up" in shown
+        assert "redshift of 587727178986356823 is 0.0912" in shown
+        assert "has the frame of run 1729, camcol 3, field 83" in shown
+        assert "asks for a login" in shown
+        archives.faults.by_path = {
+            f"/{archives.universe.das_path(0)}": Fault("unavailable"), "/hips": Fault("html"),
+        }  # fmt: skip
+        assert build_sample.main(["--check", *QUICK, *server.addresses()]) == build_sample.SOME_DOWN
+    shown = capsys.readouterr().out
+    assert "5 of 7 are up" in shown
+    assert "HTTP 503" in shown
+    assert "an HTML page" in shown
+
+
+def test_the_recipe_is_understood(monkeypatch):
+    understood = []
+    monkeypatch.setattr(build_sample, "run", lambda config, console: understood.append(config) or 0)
+    lines = [line.split("#")[0] for line in build_sample.__doc__.splitlines() if "python -m" in line]
+    assert len(lines) == 4
+    for line in lines:
+        assert build_sample.main(shlex.split(line)[3:]) == 0
+    assert understood[0].check
+    assert (understood[1].rows, understood[1].out) == (15000, Path("sdss.fits"))
