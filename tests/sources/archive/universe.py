@@ -138,7 +138,7 @@ def make_universe(*, fields, galaxies, shape=frames.SHAPE, seed=0, faulty=0.25, 
     for index, number in enumerate(owner.tolist()):
         off_edge = bool(rng.random() < 0.03)
         is_star = bool(rng.random() < stars)
-        label = int(rng.choice(3, p=[0.42, 0.42, 0.16]))
+        label = 2 if is_star else int(rng.choice(3, p=[0.42, 0.42, 0.16]))
         y, x = _free_place(rng, shape, lights[number], off_edge)
         image, at_y, at_x = _light(light, index, label, is_star, rng)
         lights[number].append(Light(y, x, image))
