@@ -181,7 +181,8 @@ def _choose(
 ) -> tuple[GalaxyList, list[Wanted]]:
     """The galaxies of the given fields, and the same as the plain loop wants them."""
     survey = SdssFrames(Client(Politeness()), (CorrectedFrames(base),), FileStore(Path(), keep=False), _request())
-    wanted, members = [], []
+    wanted: list[Wanted] = []
+    members: list[int] = []
     for job in survey.jobs(galaxies):
         if of_field[job.key] in set(numbers):
             index = np.array(job.galaxies)

@@ -123,7 +123,7 @@ class SdssFrames:
             "archives": ", then ".join(archive.name for archive in self.archives)
             + " (das: DR7 corrected frames; sas: sky-subtracted frames, rerun 301)",
             "units": UNITS_IN_WORDS[self.units],
-            "sky": "das: pixel - SOFTBIAS - SKY, with SKY from the header, or where it has none the median of the frame clipped at "
+            "sky": "das: pixel - SOFTBIAS - SKY, with SKY from the header, or where it has none the median of every fourth row clipped at "
             "3 standard deviations; sas: taken off by the survey's pipeline; its value per galaxy is column sky",
         }  # fmt: skip
 

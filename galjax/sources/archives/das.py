@@ -2,8 +2,8 @@
 
 Documents: classic.sdss.org/dr7/dm/flatFiles/fpC.php and the DR7 data directory. A corrected frame is flat-fielded and
 bias-subtracted, unsigned 16-bit counts (BZERO 32768), gzipped. Since DR1 the sky is not taken off: the background is
-SOFTBIAS + sky. Some files have the sky in the card SKY; where it is missing it is measured here, as the median of the
-frame clipped at 3 standard deviations.
+SOFTBIAS + sky. Some files have the sky in the card SKY; where it is missing it is measured here, as the median of every fourth
+row clipped at 3 standard deviations: of 760,000 pixels with noise of 9 counts it is good to 0.013 counts.
 """
 
 import dataclasses
@@ -25,6 +25,8 @@ from galjax.sources.archives.frame import (
 )
 from galjax.sources.cutout import NoCutout, read_wcs
 from galjax.sources.download import BadContent
+
+SKY_ROWS_APART = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +57,7 @@ class CorrectedFrames:
         try:
             softbias = float(header.get("SOFTBIAS", 0.0))
             in_header = "SKY" in header
-            sky = float(header["SKY"]) if in_header else clipped_median(pixels) - softbias
+            sky = float(header["SKY"]) if in_header else clipped_median(pixels[::SKY_ROWS_APART]) - softbias
         except ValueError as error:
             raise BadContent("a frame whose card SKY or SOFTBIAS is no number") from error
 
