@@ -5,8 +5,6 @@ half a file) is tried again after a wait, or given up with its reason.
 """
 
 import dataclasses
-import datetime
-import email.utils
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -18,14 +16,12 @@ import tenacity
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from galjax.errors import InputError
+from galjax.sources.politeness import Politeness, in_words, retry_after
 
 Value = TypeVar("Value")
 
 FINAL_STATUS = frozenset({400, 401, 404, 410})
 """Asking again does not help: the request is wrong, needs a login, or the file is not there."""
-LONGEST_WAIT = 600.0
-"""Seconds that a server's Retry-After may make us wait."""
 MOST_REDIRECTS = 5
 MOST_BYTES = 2**30
 """Of one answer."""
@@ -59,33 +55,6 @@ class _Attempt(Exception):
     def __init__(self, reason: str, *, final: bool = False, status: int | None = None, wait: float = 0.0) -> None:
         super().__init__(reason)
         self.reason, self.final, self.status, self.wait = reason, final, status, wait
-
-
-@dataclasses.dataclass(frozen=True)
-class Politeness:
-    """How hard archives are asked."""
-
-    connections: int = 4
-    """Requests under way at the same time, to all archives together."""
-    attempts: int = 5
-    """Tries for each file of each archive, the first included."""
-    backoff: float = 1.0
-    """Seconds before the second try; doubled for each further one, up to 60, plus as much again at random at most."""
-    timeout: float = 60.0
-    """Seconds without a byte after which a connection counts as stalled."""
-    slowest: float = 1000.0
-    """Bytes per second, averaged over a download, below which it is given up once the timeout has passed."""
-
-    def __post_init__(self) -> None:
-        for name, least in {"connections": 1, "attempts": 1}.items():
-            if getattr(self, name) < least:
-                raise InputError(f"--{name} must be at least {least}, not {getattr(self, name)}.")
-        if not 0 <= self.backoff < float("inf"):
-            raise InputError(f"--backoff must be at least 0 s, not {self.backoff}.")
-        if not 0 < self.timeout < float("inf"):
-            raise InputError(f"--timeout must be above 0 s, not {self.timeout}.")
-        if not self.slowest >= 0:
-            raise InputError(f"--slowest must be at least 0 bytes per second, not {self.slowest}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,7 +128,7 @@ class Client:
                 if isinstance(error, OSError) and not isinstance(error, requests.RequestException | TimeoutError
                                                                   | ConnectionError):  # fmt: skip
                     raise  # of our own disk, not of the network
-                raise _Attempt(_in_words(error)) from None  # whose text may hold the address, and that a password
+                raise _Attempt(in_words(error)) from None  # whose text may hold the address, and that a password
 
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(self.politeness.attempts),
@@ -279,37 +248,6 @@ def _refused(response: requests.Response) -> _Attempt:
     status = response.status_code
     words = {401: "login needed or refused", 404: "not found", 429: "too many requests"}
     reason = f"HTTP {status} ({words.get(status, response.reason or 'no reason given')})"
-    return _Attempt(reason, final=status in FINAL_STATUS, status=status, wait=_retry_after(response))
-
-
-def _retry_after(response: requests.Response) -> float:
-    """Seconds that the server asks us to wait (RFC 9110, 10.2.3: seconds or a date); 0 where it does not."""
-    text = response.headers.get("Retry-After", "").strip()
-    try:
-        if text.isdigit():
-            seconds = float(text)
-        elif text:
-            then = email.utils.parsedate_to_datetime(text)
-            seconds = (then - datetime.datetime.now(datetime.UTC)).total_seconds()
-        else:
-            return 0.0
-    except (ValueError, TypeError):
-        return 0.0
-    return min(max(seconds, 0.0), LONGEST_WAIT)
-
-
-def _in_words(error: Exception) -> str:
-    """A network error without addresses."""
-    text = str(error)
-    if isinstance(error, requests.exceptions.SSLError):
-        return "the server's TLS certificate cannot be verified"
-    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError) or "timed out" in text:
-        return "the connection stalled (timeout)"
-    if isinstance(error, urllib3.exceptions.IncompleteRead | requests.exceptions.ChunkedEncodingError) or (
-        "IncompleteRead" in text
-    ):
-        return "the body was cut off"
-    if isinstance(error, requests.ConnectionError | urllib3.exceptions.ProtocolError | ConnectionError):
-        refused = "refused" in text
-        return "connection refused" if refused else "no connection, or it was closed"
-    return f"network error ({type(error).__name__})"
+    return _Attempt(
+        reason, final=status in FINAL_STATUS, status=status, wait=retry_after(response.headers.get("Retry-After", ""))
+    )

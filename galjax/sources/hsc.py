@@ -49,7 +49,7 @@ class HscCutouts:
             except BadContent:
                 self.store.remove(file)
 
-        def read(content: bytes) -> dict[int, list[bytes]]:
+        def read(content: bytes) -> dict[int, list[tuple[int, bytes]]]:
             self.store.write(file, content)
             try:
                 return hsc.read_answer(content, len(members))
@@ -84,11 +84,13 @@ class HscCutouts:
             "sky": "taken off by the survey's pipeline on small scales, which can take light from extended galaxies",
         }
 
-    def _cut(self, job: Job, galaxies: GalaxyList, files: Mapping[int, list[bytes]], attempts: int) -> list[Outcome]:
+    def _cut(
+        self, job: Job, galaxies: GalaxyList, files: Mapping[int, list[tuple[int, bytes]]], attempts: int
+    ) -> list[Outcome]:
         outcomes: list[Outcome] = []
         for number, galaxy in enumerate(job.galaxies):
             reasons = [] if files.get(number) else ["no image of this position (outside the survey's footprint?)"]
-            for tract, content in enumerate(files.get(number, [])):
+            for tract, content in files.get(number, []):
                 try:
                     outcomes.append(self._stamp(galaxy, galaxies, content, tract))
                     break
@@ -103,7 +105,7 @@ class HscCutouts:
         stamp, centre = cut_single(galaxy, galaxies, read_wcs(header), pixels, self.request)
         check_stamp(stamp)
         facts: dict[str, float | str] = {
-            "archive": "hsc", "frame": f"{hsc.RERUN}, tract {tract + 1} of the position", **centre, "units": hsc.UNITS,
+            "archive": "hsc", "frame": f"{hsc.RERUN}/{tract}", **centre, "units": hsc.UNITS,
             "sky": float("nan"), "sky_from": "pipeline",
         }  # fmt: skip
         return Stamp(galaxy, stamp, facts)

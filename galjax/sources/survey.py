@@ -1,6 +1,7 @@
 """What a survey must offer so that a sample can be built of it, and the files that are kept while it is."""
 
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -78,6 +79,11 @@ class FileStore:
     def remove(self, name: str) -> None:
         """Delete a file, if it is there."""
         (self.folder / name).unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Delete what is left, as of a program that was killed while it wrote, unless files are to be kept."""
+        if not self.keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def cut_single(

@@ -14,6 +14,7 @@ from tests.sources.archive.faults import Fault
 from tests.sources.archive.server import Server
 from tests.sources.archive.services import PASSWORD, USER, Archives
 from tests.sources.archive.universe import make_universe
+from tests.test_sample import make_sample
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +82,7 @@ def test_hsc_gives_the_same_galaxies_at_its_own_scale(universe, sdss, tmp_path, 
     assert len(sample) + len(sample.excluded) == len(coarse)
     assert all("no image of this position" in row.reason for row in sample.excluded)
     assert_stars_are_where_they_should(sample, 150)
+    assert set(sample.columns["frame"]) == {"pdr3_wide/9813"}
     assert set(sample.columns["units"]) == {"counts, zero point 27.0 mag"}
     # The list that was sent: semi-sizes in degrees, in the documented order.
     head, line, *_ = archives.lists[0].splitlines()
@@ -133,7 +135,9 @@ def test_a_tar_that_ends_between_members_is_cut_off():
         hsc.position_list(np.array([1.0, 2.0]), np.array([1.0, 2.0]), 16, "r").decode().splitlines()
     )
     assert sorted(hsc.read_answer(whole, 2)) == [0, 1]
-    for cut in (len(whole) - 1024, 512 * 7, 512 * 7 + 100, 10):
+    ends = [number for number in range(512, len(whole), 512) if whole[number:].startswith(b"arch-26")]
+    assert len(ends) == 2
+    for cut in (*ends, 512 * 7, 512 * 7 + 100, 10):
         with pytest.raises(BadContent, match="tar"):
             hsc.read_answer(whole[:cut], 2)
     with pytest.raises(BadContent, match="a member for line 3 of a list of 2"):
@@ -179,3 +183,12 @@ def test_sizes_cover_the_field_of_64_sdss_pixels(survey, size):
 def test_bands_that_a_survey_has_not_get_a_sentence():
     with pytest.raises(InputError, match="has the bands g, r, i, z, not u"):
         build_sample.BuildSample(survey="hsc-pdr3", band="u")
+
+
+def test_a_sample_without_positions_cannot_be_matched(tmp_path, capsys):
+    make_sample().save(tmp_path / "other.fits")
+    code = build_sample.main(
+        ["--survey", "hips-hsc", "--same-as", str(tmp_path / "other.fits"), "--out", str(tmp_path / "h.fits")]
+    )
+    assert code == 2
+    assert "other.fits has no positions (columns ra and dec)" in capsys.readouterr().err

@@ -43,6 +43,9 @@ class Addresses:
                     )
             if not value:
                 raise InputError(f"{flag} takes one or more addresses.")
+        hsc = urlsplit(self.hsc_url)
+        if hsc.scheme != "https" and hsc.hostname not in ("127.0.0.1", "localhost", "::1"):
+            raise InputError(f"--hsc-url must be https, since a login is sent there, not {self.hsc_url}.")
 
 
 def join(base: str, *path: str) -> str:

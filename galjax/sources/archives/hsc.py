@@ -30,7 +30,7 @@ MOST_LINES = 990
 SPARE = 3
 """Pixels around a stamp that are asked for beyond its size, so that it can be placed on the grid."""
 UNITS = "counts, zero point 27.0 mag"
-_MEMBER = re.compile(r"(?:.*/)?(\d+)-cutout-[^/]*\.fits")
+_MEMBER = re.compile(r"(?:.*/)?(\d+)-cutout-[^/]*?-(\d+)-[^/]*\.fits")
 _LARGEST_MEMBER = 50_000_000
 
 
@@ -66,21 +66,20 @@ def position_list(
     return ("\n".join(lines) + "\n").encode("ascii")
 
 
-def read_answer(content: bytes, positions: int) -> dict[int, list[bytes]]:
-    """FITS files by position (0 for the first), several where tracts overlap, in the order of their names.
+def read_answer(content: bytes, positions: int) -> dict[int, list[tuple[int, bytes]]]:
+    """(tract, FITS file) by position (0 for the first), several where tracts overlap, in the order of tracts.
 
-    Only the line number is taken from a member's name; nothing is ever written under it. Raises BadContent where the
+    Only the numbers of line and tract are taken from a member's name; nothing is ever written under it. Raises BadContent where the
     answer is no whole tar of such files.
     """
     if content[:512].lstrip()[:1] == b"<":
         raise BadContent("an HTML page in place of the cut-outs")
-    # A tar that is cut off between two members looks whole without its closing blocks of zeros.
-    if len(content) < 1024 or any(content[-1024:]):
-        raise BadContent("a tar that is cut off")
-    found: list[tuple[str, int, bytes]] = []
+    found: list[tuple[int, int, bytes]] = []
+    end = 0
     try:
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
             for member in archive:
+                end = member.offset_data + -(-member.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
                 name = _MEMBER.fullmatch(member.name)
                 if name is None or not member.isfile():
                     continue
@@ -88,12 +87,15 @@ def read_answer(content: bytes, positions: int) -> dict[int, list[bytes]]:
                 if not 0 <= number < positions or member.size > _LARGEST_MEMBER:
                     raise BadContent(f"a tar with a member for line {number + 2} of a list of {positions + 1}")
                 stream = archive.extractfile(member)
-                found.append((member.name, number, stream.read() if stream else b""))
+                found.append((number, int(name.group(2)), stream.read() if stream else b""))
     except (tarfile.TarError, OSError, EOFError, ValueError) as error:
-        raise BadContent("a damaged tar") from error
-    by_position: dict[int, list[bytes]] = {}
-    for _, number, file in sorted(found):
-        by_position.setdefault(number, []).append(file)
+        raise BadContent("a damaged or cut off tar") from error
+    # One that is cut off between two members looks whole but for the two blocks of zeros that end it.
+    if content[end : end + 2 * tarfile.BLOCKSIZE] != bytes(2 * tarfile.BLOCKSIZE):
+        raise BadContent("a tar that is cut off")
+    by_position: dict[int, list[tuple[int, bytes]]] = {}
+    for number, tract, file in sorted(found):
+        by_position.setdefault(number, []).append((tract, file))
     return by_position
 
 
