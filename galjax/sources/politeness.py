@@ -61,6 +61,8 @@ def in_words(error: Exception) -> str:
     text = str(error)
     if isinstance(error, requests.exceptions.SSLError):
         return "the server's TLS certificate cannot be verified"
+    if "NameResolutionError" in text:
+        return "the host is not found (no internet?)"
     if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError) or "timed out" in text:
         return "the connection stalled (timeout)"
     if isinstance(error, urllib3.exceptions.IncompleteRead | requests.exceptions.ChunkedEncodingError) or (

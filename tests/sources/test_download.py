@@ -160,6 +160,11 @@ def test_nobody_there():
     assert caught.value.transient
 
 
+def test_a_host_that_is_not_there():
+    with pytest.raises(FetchFailed, match="the host is not found"):
+        Client(Politeness(attempts=1)).fetch("http://archive.invalid/file", bytes)
+
+
 def test_an_answer_of_status_200_is_read_before_it_counts_and_asked_for_past_caches():
     def read(content):
         if content != BODY:
