@@ -3,6 +3,7 @@ import datetime
 import email.utils
 import itertools
 import shutil
+import socket
 import ssl
 import subprocess
 import threading
@@ -160,7 +161,11 @@ def test_nobody_there():
     assert caught.value.transient
 
 
-def test_a_host_that_is_not_there():
+def test_a_host_that_is_not_there(monkeypatch):
+    def unknown(*arguments, **options):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with pytest.raises(FetchFailed, match="the host is not found"):
         Client(Politeness(attempts=1)).fetch("http://archive.invalid/file", bytes)
 
