@@ -6,9 +6,11 @@
 Ends with a table to paste: repeats x images per second in training, the share of the device's floor (its measured
 ceilings and the least work of a step, see `benchmarks.training`), the cost of evaluating all 22 conditions, and what
 that makes for the thesis's sweep of 30 repeats and 900 epochs at 300 galaxies per class, every condition every 10
-epochs. Before it, on a GPU: each convolution as a grouped one, as patches and one repeat after the other (`lax.map`),
-forward and backward, for 1, 5, 10 and 30 repeats; the same choices, precisions, delayed updates and lengths of a chunk in
-the whole training; PyTorch with CUDA graphs, one repeat at a time. A CPU is measured with its own choices only.
+epochs. Before it: PyTorch (on a GPU with CUDA graphs) and Keras, one repeat at a time; precisions and delayed updates;
+the cost against repeats, galaxies per class, image size and batch size with fitted exponents; the length of a chunk;
+resampling; and each convolution as a grouped one, as patches and one repeat after the other (`lax.map`), forward and
+backward. A CPU, which trains one repeat after the other on every core, is measured with few repeats, and with its own
+choice of layers only; a GPU with all of them, and with every choice for 1, 5, 10 and 30 repeats.
 
 What does not fit the time is named and left out. On an H200, expect the sweep within 2 minutes, 5 times faster than
 PyTorch; no GPU has been measured yet.
@@ -24,9 +26,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from benchmarks import scaling
 from benchmarks.command import check_at_least, run_benchmark, say
 from benchmarks.contenders.jax_repeats import SWEEP, JaxRepeats
-from benchmarks.contenders.problem import NotHere, Problem
+from benchmarks.contenders.keras_fit import KerasFit
+from benchmarks.contenders.problem import Contender, NotHere, Problem
 from benchmarks.contenders.pytorch import CudaGraph, OneAtATime
 from benchmarks.measure import Ceilings, in_turn, machine_name, markdown_table, measure_ceilings, write_results
 from galjax.execution import ExecutionConfig, use_all_cores
@@ -89,16 +93,18 @@ def run(config: AcceleratorBenchmark) -> dict[str, Any]:
         config = dataclasses.replace(config, repeats=2, galaxies=24, image_size=16)
     clock = Clock(config.minutes)
     problem = Problem(galaxies=config.galaxies, image_size=config.image_size)
+    few = min(config.repeats, jax.device_count()) if jax.default_backend() == "cpu" else config.repeats
     ceilings = measure_ceilings()
     say(f"{machine_name()}: {ceilings.flops / 1e12:.2f} TFLOP/s, {ceilings.bytes / 1e9:.0f} GB/s")
     results: dict[str, Any] = {
         "ceilings": dataclasses.asdict(ceilings),
         "sweep": _sweep(problem, config.repeats, ceilings),
-        "pytorch": _pytorch(problem, clock),
-        "training": _variants(problem, config.repeats, clock),
-        "chunks": _chunk_lengths(problem, config.repeats, clock),
+        "others": _others(problem, clock),
+        "training": _variants(problem, few, clock),
+        **_scaling(few, clock, quick=config.quick),
+        "chunks": _chunk_lengths(problem, few, clock),
         "resampling": _resampling(problem.image_size, 200 if config.quick else 15_000, clock),
-        "layers": _layers(problem, config.repeats, clock),
+        "layers": _layers(problem, few, clock),
     }
     results["left_out"] = clock.left_out
     for table in tables(results).values():
@@ -132,12 +138,13 @@ def _sweep(problem: Problem, repeats: int, ceilings: Ceilings) -> dict[str, Any]
     }
 
 
-def _pytorch(problem: Problem, clock: Clock) -> dict[str, float]:
-    """Seconds per repeat and step."""
+def _others(problem: Problem, clock: Clock) -> dict[str, float]:
+    """What else a user could train with, one repeat at a time: seconds per repeat and step."""
     found: dict[str, float] = {}
-    makers: dict[str, Callable[[], CudaGraph | OneAtATime]] = {
+    makers: dict[str, Callable[[], Contender]] = {
         "PyTorch CUDA graph": lambda: CudaGraph(problem),
         "PyTorch channels-last, fused SGD": lambda: OneAtATime(problem, channels_last=True, fused=True),
+        f"Keras 3 fit ({KerasFit.backend() or 'not here'})": lambda: KerasFit(problem),
     }
     for name, make in makers.items():
         if clock.allows(name):
@@ -147,6 +154,25 @@ def _pytorch(problem: Problem, clock: Clock) -> dict[str, float]:
             except NotHere as reason:
                 say(f"{name}: left out, {reason}")
     return found
+
+
+def _scaling(repeats: int, clock: Clock, *, quick: bool) -> dict[str, Any]:
+    """The points of `benchmarks.scaling`, largest sizes last, as far as the time goes; and the exponents."""
+    if quick:
+        config = scaling.ScalingBenchmark(
+            repeats=(1, 2), per_class=(10, 20), image_sizes=(16, 24), batch_sizes=(4, 8), quick=True
+        )
+    else:
+        config = scaling.ScalingBenchmark(
+            repeats=tuple(n for n in (1, 2, 5, 10, 30, 100) if n <= max(5, repeats)), per_class=(100, 300, 1000),
+            image_sizes=(64, 150), batch_sizes=(8, 32), repeats_elsewhere=repeats,
+        )  # fmt: skip
+    rows = [
+        scaling.measure_point(point, rounds=1)
+        for point in scaling.points(config)
+        if point.axis != "devices" and clock.allows(point.label)
+    ]
+    return {"scaling": rows, "exponents": scaling.exponents(rows)}
 
 
 def _variants(problem: Problem, repeats: int, clock: Clock) -> list[dict[str, Any]]:
@@ -260,8 +286,10 @@ def tables(results: dict[str, Any]) -> dict[str, str]:
         ]
         found["accelerator-layers"] = markdown_table(["layer", "forward (us per repeat)", "with gradients"], rows)
     rows = [[r["name"], f"{1e3 * r['seconds']:.3f}", f"{r['compile_seconds']:.0f}"] for r in results["training"]]
-    rows += [[name, f"{1e3 * seconds:.3f}", ""] for name, seconds in results["pytorch"].items()]
+    rows += [[name, f"{1e3 * seconds:.3f}", ""] for name, seconds in results["others"].items()]
     found["accelerator-training"] = markdown_table(["training", "ms per repeat and step", "compile (s)"], rows)
+    scaled = scaling.tables({"rows": results["scaling"], "exponents": results["exponents"]})
+    found |= {f"accelerator-{name}": table for name, table in scaled.items()}
     rows = [
         ["device", results.get("environment", {}).get("machine") or machine_name()],
         ["repeats x images per second, training", f"{sweep['images_per_second']:,.0f}"],
@@ -272,6 +300,7 @@ def tables(results: dict[str, Any]) -> dict[str, str]:
             for method, rate in results["resampling"].items()
         ),
         *([f"an epoch in chunks of {n}", f"{seconds:.2f} s"] for n, seconds in results["chunks"].items()),
+        *([f"cost grows with {axis} to the power", f"{value:.2f}"] for axis, value in results["exponents"].items()),
         [f"sweep of {sweep['repeats']} repeats, {EPOCHS} epochs, reckoned", f"{sweep['sweep_seconds'] / 60:.1f} min"],
     ]
     found["accelerator"] = markdown_table([NAME, ""], rows)

@@ -42,6 +42,8 @@ class ScalingBenchmark:
     """Galaxies in a step."""
     rounds: int = 3
     """Times that each point is measured."""
+    repeats_elsewhere: int | None = None
+    """Repeats trained where something else is changed; None: one on every core of a CPU, 30 elsewhere."""
     quick: bool = False
     """Small numbers, to see that it works."""
     write: bool = True
@@ -50,7 +52,9 @@ class ScalingBenchmark:
     def __post_init__(self) -> None:
         for name in ("repeats", "per_class", "image_sizes", "batch_sizes"):
             check_at_least(8 if name == "image_sizes" else 1, **{name: min(getattr(self, name), default=0)})
-        check_at_least(1, rounds=self.rounds)
+        check_at_least(
+            1, rounds=self.rounds, repeats_elsewhere=1 if self.repeats_elsewhere is None else self.repeats_elsewhere
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +66,11 @@ class Point:
     repeats: int
     problem: Problem
     devices: int | None = None
+
+    @property
+    def label(self) -> str:
+        """As the tables call it."""
+        return f"{self.axis} {self.value}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,8 +87,8 @@ def run(config: ScalingBenchmark) -> dict[str, Any]:
         )
     rows = []
     for point in points(config):
-        rows.append(_measure(point, config.rounds))
-        say(f"{point.axis} {point.value}: {rows[-1]['seconds']['median']:.3f} s an epoch")
+        rows.append(measure_point(point, config.rounds))
+        say(f"{point.label}: {rows[-1]['seconds']['median']:.3f} s an epoch")
     results = {"rows": rows, "exponents": exponents(rows)}
     for table in tables(results).values():
         say(f"\n{table}")
@@ -91,20 +100,22 @@ def run(config: ScalingBenchmark) -> dict[str, Any]:
 def points(config: ScalingBenchmark) -> list[Point]:
     """All settings; where the axis is not the galaxies, an epoch is a sixth as long as with 300 per class."""
     devices = jax.device_count()
+    repeats = config.repeats_elsewhere or (devices if jax.default_backend() == "cpu" else 30)
     short = Problem(galaxies=24 if config.quick else 72, image_size=16 if config.quick else 64)
     found = [Point("repeats", n, n, short) for n in config.repeats]
     found += [
-        Point("galaxies per class", n, devices, dataclasses.replace(short, galaxies=round(2 * n * TRAIN_SHARE)))
+        Point("galaxies per class", n, repeats, dataclasses.replace(short, galaxies=round(2 * n * TRAIN_SHARE)))
         for n in config.per_class
     ]
-    found += [Point("image size", n, devices, dataclasses.replace(short, image_size=n)) for n in config.image_sizes]
-    found += [Point("batch size", n, devices, dataclasses.replace(short, batch_size=n)) for n in config.batch_sizes]
+    found += [Point("image size", n, repeats, dataclasses.replace(short, image_size=n)) for n in config.image_sizes]
+    found += [Point("batch size", n, repeats, dataclasses.replace(short, batch_size=n)) for n in config.batch_sizes]
     numbers = [n for n in (1, 2, 4, 8, 16) if n <= devices]
-    found += [Point("devices", n, 2 * max(numbers), short, devices=n) for n in numbers]
+    found += [Point("devices", n, max(repeats, 2 * max(numbers)), short, devices=n) for n in numbers]
     return found
 
 
-def _measure(point: Point, rounds: int) -> dict[str, Any]:
+def measure_point(point: Point, rounds: int) -> dict[str, Any]:
+    """The time of an epoch, in all and per repeat and galaxy."""
     contender = JaxRepeats(point.problem, point.repeats, ExecutionConfig(), devices=point.devices)
     seconds = in_turn({"epoch": contender.run}, rounds)["epoch"]
     return {

@@ -1,6 +1,6 @@
 """How far may the resolution of training images differ from that of the images to classify? (thesis, 5.2 and 5.3)
 
-    python -m experiments.resolution_sweep                      # simulated galaxies, quick preset
+    python -m experiments.resolution_sweep                      # simulated galaxies; 2 minutes on 2 CPU cores
     python -m experiments.resolution_sweep --preset thesis      # 30 repeats, 900 epochs, four sample sizes
     python -m experiments.resolution_sweep --data FOLDER        # your own catalogue and images
 
@@ -10,29 +10,35 @@ Original on SDSS images, all three methods usable to 1/4, and about 0.5 (chance)
 """
 
 import dataclasses
+import itertools
 import sys
-import time
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
 from astropy.table import Table
-from rich.console import Console
 from rich.table import Table as ScreenTable
 
-from galjax import draw, figures, outcome, report, runs, sources, stages
-from galjax.command import ExperimentConfig, PresetName, run_command
+from galjax import draw, outcome, stages
+from galjax.command import ExperimentConfig, PresetName
 from galjax.draw import Draw
 from galjax.errors import InputError
-from galjax.progress import ConsoleProgress
-from galjax.repeats import History, RepeatKeys, repeat_keys
+from galjax.experiment import Experiment, ExperimentRun, Findings, plus_minus, screen_table
+from galjax.figures.overview import overview_figures
+from galjax.figures.sweep import sweep_figures
+from galjax.outcome import Case, rows_with, values_of
+from galjax.published import Against, Published
+from galjax.report import Section
 from galjax.sample import GalaxySample
-from galjax.stages import Flat, ScheduleConfig, Stage, StageOutcome, TrainingConfig
-from galjax.statistics import UsableConfig
+from galjax.stages import Flat, ScheduleConfig, Stage, TrainingConfig
+from galjax.statistics import compare_paired, holm
+from galjax.usable import UsableConfig, limit_interval, usable_limit, with_usable
 
 NAME = "resolution_sweep"
+TITLE = "Resolution sweep"
 QUESTION = "How far may the resolution of training images differ from that of the images to classify?"
 EnlargingMethod = Literal["nearest", "bilinear", "bicubic"]
+NEAR = 0.9
+"""The accuracy that the thesis asks of a usable resolution."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,181 +72,214 @@ PRESETS: dict[PresetName, ResolutionSweep] = {
 }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; gives its exit code."""
-    description = f"{QUESTION}\n\n{(__doc__ or '').split(chr(10) * 2, 2)[2]}"
-    return run_command(PRESETS, run, f"python -m experiments.{NAME}", description, arguments)
+def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
+    """Train every sample size at Original, evaluate it under all conditions."""
+    sample = run.load()
+    pool = run.galaxies(sample)
+    draws = _draws(config, pool, run)
+    conditions = outcome.make_conditions(config.factors, config.methods)
+    device_pool = stages.to_device(pool)
+    stages.device_conditions(device_pool, conditions, config.training.convention)  # is every factor possible?
+    run.open(sample)
+    histories = {
+        per_class: run.train(
+            Stage(f"per_class_{per_class}", f"{per_class} per class", drawn, conditions),
+            device_pool,
+            len(config.classes),
+        )
+        for per_class, drawn in draws.items()
+    }
+    cases = [
+        Case({"per_class": per_class, "factor": condition.factor, "method": condition.method}, history, number)
+        for per_class, history in histories.items()
+        for number, condition in enumerate(conditions)
+    ]
+    results = outcome.results_table(cases)
+    summary = with_usable(outcome.summary_table(results), results, config.usable)
+    if config.total is not None:
+        note = f"natural draw of {config.total} galaxies; per_class is their number divided by the number of classes"
+        results.meta["draw"] = summary.meta["draw"] = note
+    headline, *conclusions = _conclusions(results, summary, config)
+    methods = methods_table(results, config)
+    figures = sweep_figures(summary, histories, pool, config.factors, config.methods, config.training.convention)
+    return Findings(
+        headline=headline,
+        conclusions=(*conclusions, *_about_methods(methods), *_about_sizes(summary, config)),
+        sections=(
+            Section(
+                "Accuracy and resolution",
+                figures=tuple(figures),
+                tables={
+                    "Summary over repeats": summary,
+                    "Enlarging methods compared (paired over repeats, Holm's correction)": methods,
+                },
+            ),
+            Section(
+                "The galaxies and the network",
+                figures=overview_figures(pool, config.training.network, len(config.classes)),
+            ),
+        ),
+        results=results,
+        summary=summary,
+        history=outcome.history_arrays(histories, "per_class", conditions, config.classes),
+        screen=tuple(_screen(summary, config)),
+        against=tuple(_against(results, config)),
+        further_tables={"methods.ecsv": methods},
+        thesis_figures=_thesis_figures(config),
+    )
 
 
-def run(config: ResolutionSweep, console: Console) -> None:
-    """The whole experiment: galaxies, draws, trainings, tables, figures and report in one run folder."""
-    started = time.perf_counter()
-    with ConsoleProgress(console) as progress:
-        sample = sources.load(config.source, config.seed, progress.images_read)
-        pool = draw.make_pool(sample, config.classes, config.redshift_range)
-        config.training.network.check_image_shape(*pool.images.shape[1:3])
-        keys = repeat_keys(config.seed, range(config.repeats))
-        draws = _draws(config, pool, keys)
-        conditions = outcome.make_conditions(config.factors, config.methods)
-        device_pool = stages.to_device(pool)
-        stages.device_conditions(device_pool, conditions, config.training.convention)
-        folder = runs.open_run(NAME, config, config.out, resume=config.resume, sample_digest=sample.digest())
-        folder.write_exclusions(pool.excluded)
-        progress.note(_about_galaxies(config, pool))
-        outcomes = {
-            per_class: stages.run_stage(
-                Stage(f"per_class_{per_class}", f"{per_class} per class", drawn, conditions),
-                device_pool, keys, len(config.classes), config.training, folder, progress,
-            )
-            for per_class, drawn in draws.items()
-        }  # fmt: skip
-        progress.note("Drawing figures")
-        summary = _write_outcome(config, pool, conditions, outcomes, folder, time.perf_counter() - started)
-    _print_summary(console, summary, config, folder)
-
-
-def _draws(config: ResolutionSweep, pool: GalaxySample, keys: RepeatKeys) -> dict[int, Draw]:
+def _draws(config: ResolutionSweep, pool: GalaxySample, run: ExperimentRun) -> dict[int, Draw]:
     """The draw of every sample size, by galaxies per class; all are checked before anything is trained."""
     fractions = {"test_fraction": config.test_fraction, "validation_fraction": config.validation_fraction}
     if config.total is not None:
-        drawn = draw.draw_natural(pool.labels, pool.class_names, config.total, keys.draw, **fractions)
+        drawn = draw.draw_natural(pool.labels, pool.class_names, config.total, run.keys.draw, **fractions)
         return {round(config.total / len(config.classes)): drawn}
     for per_class in config.per_class:
         draw.check_enough(pool.labels, pool.class_names, per_class)
     return {
-        per_class: draw.draw_balanced(pool.labels, pool.class_names, per_class, keys.draw, **fractions)
+        per_class: draw.draw_balanced(pool.labels, pool.class_names, per_class, run.keys.draw, **fractions)
         for per_class in config.per_class
     }
 
 
-def _about_galaxies(config: ResolutionSweep, pool: GalaxySample) -> str:
-    counts = ", ".join(f"{n} {name}" for name, n in pool.class_counts().items())
-    height, width = pool.images.shape[1:3]
-    left_out = f"; {len(pool.excluded)} left out (excluded.ecsv says why)" if pool.excluded else ""
-    return f"{config.source.data}: {counts}, {height}x{width} px{left_out}"
-
-
-def _write_outcome(
-    config: ResolutionSweep,
-    pool: GalaxySample,
-    conditions: Sequence[outcome.Condition],
-    outcomes: dict[int, StageOutcome],
-    folder: runs.RunFolder,
-    seconds: float,
-) -> Table:
-    """Tables, history, figures and report; gives the summary."""
-    histories = {per_class: done.history for per_class, done in outcomes.items()}
-    results = outcome.results_table(histories, conditions, range(config.repeats))
-    summary = outcome.summary_table(results, config.usable)
-    if config.total is not None:
-        note = f"natural draw of {config.total} galaxies; per_class is their number divided by the number of classes"
-        results.meta["draw"] = summary.meta["draw"] = note
-    folder.write_table("results.ecsv", results)
-    folder.write_table("summary.ecsv", summary)
-    folder.write_arrays("history.npz", _named_history(histories, conditions, config))
-    drawn_figures = figures.sweep_figures(
-        summary, histories, pool, config.factors, config.methods, config.training.convention
-    )
-    environment = {
-        **runs.describe_environment(),
-        "execution": {name: done.execution._asdict() for name, done in outcomes.items()},
-        "compile_seconds": round(sum(done.compile_seconds for done in outcomes.values()), 1),
-        "training_seconds": round(sum(done.train_seconds for done in outcomes.values()), 1),
-        "wall_seconds": round(seconds, 1),
-    }
-    report.write_report(
-        folder,
-        title="Resolution sweep",
-        question=QUESTION,
-        conclusions=_conclusions(summary, config),
-        tables={"Summary over repeats": summary},
-        figures=drawn_figures,
-        images=report.write_figures(folder, drawn_figures),
-        excluded=pool.excluded,
-        provenance=pool.provenance,
-        environment=environment,
-    )
-    folder.write_json("environment.json", environment)
-    return summary
-
-
-def _named_history(
-    histories: dict[int, History], conditions: Sequence[outcome.Condition], config: ResolutionSweep
-) -> dict[str, np.ndarray]:
-    """All histories stacked by sample size, with coordinates and, as `<name>_axes`, the names of the axes."""
-    axes = {
-        "train_loss": "per_class repeat epoch",
-        "train_accuracy": "per_class repeat epoch",
-        "test_loss": "per_class repeat evaluation condition",
-        "test_confusion": "per_class repeat evaluation condition predicted true",
-        "validation_loss": "per_class repeat evaluation condition",
-        "validation_confusion": "per_class repeat evaluation condition predicted true",
-    }
-    first = next(iter(histories.values()))
-    arrays = {
-        "per_class": np.array(list(histories)),
-        "repeat": np.arange(config.repeats),
-        "evaluated_epoch": first.evaluated_epoch,
-        "condition_factor": np.array([condition.factor for condition in conditions]),
-        "condition_method": np.array([condition.method for condition in conditions]),
-        "class_names": np.array(config.classes),
-    }
-    for name, names in axes.items():
-        if name in first.arrays():
-            arrays[name] = np.stack([history.arrays()[name] for history in histories.values()])
-            arrays[f"{name}_axes"] = np.array(names.split())
-    return arrays
-
-
-def _conclusions(summary: Table, config: ResolutionSweep) -> list[str]:
-    """In words, computed from the summary, at the thesis's choice of epoch."""
+def _conclusions(results: Table, summary: Table, config: ResolutionSweep) -> list[str]:
+    """In words, computed from the results, at the thesis's choice of epoch."""
     sentences = []
     for per_class in dict.fromkeys(summary["per_class"].tolist()):
         rows = summary[(summary["per_class"] == per_class) & (summary["selection"] == "test-mean")]
         original = rows[rows["factor"] == 1][0]
         sentences.append(
             f"{per_class} galaxies per class: accuracy {original['mean']:.3f} at Original (std {original['std']:.3f}, "
-            f"n = {original['n']}). {_usable_sentence(summary, per_class, config)}"
+            f"n = {original['n']}). {_usable_sentence(results, summary, per_class, config)}"
         )
     return [*sentences, f"{summary.meta['usable']}."]
 
 
-def _usable_sentence(summary: Table, per_class: int, config: ResolutionSweep) -> str:
+def _usable_sentence(results: Table, summary: Table, per_class: int, config: ResolutionSweep) -> str:
     if config.repeats == 1:
         return "What is usable cannot be said of one repeat."
-    limits = {method: outcome.usable_limit(summary, per_class, method, "test-mean") for method in config.methods}
+    limits = {method: usable_limit(summary, per_class, method, "test-mean") for method in config.methods}
     if not any(limits.values()):
         return (
             f"Nothing is usable: Original itself stays below --usable-accuracy {config.usable.usable_accuracy:g} "
             f"(0 asks only for the comparison with Original)."
         )
     words = [
-        f"{method} to 1/{limit}" if limit > 1 else f"{method} at no reduced resolution"
+        f"{method} {_limit_words(limit)}{_interval_words(results, per_class, method, config)}"
         for method, limit in limits.items()
     ]
     return f"Usable: {', '.join(words)}."
 
 
-def _print_summary(console: Console, summary: Table, config: ResolutionSweep, folder: runs.RunFolder) -> None:
+def _limit_words(limit: int) -> str:
+    return f"to 1/{limit}" if limit > 1 else "at no reduced resolution"
+
+
+def _interval_words(results: Table, per_class: int, method: str, config: ResolutionSweep) -> str:
+    """How far the limit would move with other repeats; nothing where that cannot be said."""
+    factors = (1, *sorted(config.factors))
+    chosen = rows_with(results, per_class=per_class, selection="test-mean")
+    values = [values_of(chosen, factor=factor, method=method if factor > 1 else "none") for factor in factors]
+    interval = limit_interval(factors, np.stack(values), config.usable, config.seed)
+    if interval is None or interval.low == interval.high:
+        return ""
+    low, high = (f"1/{limit}" if limit > 1 else ("Original", "none")[limit == 0] for limit in interval[:2])
+    return f" (with other repeats {low} to {high} in 95 of 100 cases)"
+
+
+def _screen(summary: Table, config: ResolutionSweep) -> list[ScreenTable]:
     """The closing table on the terminal: mean +- std at the thesis's epochs, usable resolutions marked."""
+    tables = []
     for per_class in dict.fromkeys(summary["per_class"].tolist()):
         rows = summary[(summary["per_class"] == per_class) & (summary["selection"] == "test-mean")]
-        n = rows["n"][0]
-        table = ScreenTable(title=f"accuracy, mean ± std of {n} repeats, {per_class} galaxies per class (* usable)")
-        table.add_column("resolution")
-        for method in config.methods:
-            table.add_column(method, justify="right")
+        lines = []
         for factor in sorted(set(rows["factor"])):
             cells = []
             for method in config.methods:
                 row = rows[(rows["factor"] == factor) & ((rows["method"] == method) | (factor == 1))][0]
-                cells.append(f"{row['mean']:.3f} ± {row['std']:.3f}{' *' if row['usable'] else '  '}")
-            table.add_row("Original" if factor == 1 else f"1/{factor}", *cells)
-        console.print(table)
-    for sentence in _conclusions(summary, config):
-        console.print(sentence, highlight=False, soft_wrap=True)
-    console.print(f"Results: {folder.path}/report.html", highlight=False, soft_wrap=True)
+                cells.append(f"{plus_minus(row['mean'], row['std'])}{' *' if row['usable'] else '  '}")
+            lines.append(["Original" if factor == 1 else f"1/{factor}", *cells])
+        title = f"accuracy, mean ± std of {rows['n'][0]} repeats, {per_class} galaxies per class (* usable)"
+        tables.append(screen_table(title, ["resolution", *config.methods], lines))
+    return tables
 
+
+def methods_table(results: Table, config: ResolutionSweep) -> Table:
+    """Every pair of enlarging methods at every factor and sample size, paired over repeats, at the thesis's epochs."""
+    rows = []
+    for per_class in dict.fromkeys(results["per_class"].tolist()):
+        chosen = rows_with(results, per_class=per_class, selection="test-mean")
+        for factor in sorted(config.factors):
+            for one, other in itertools.combinations(config.methods, 2):
+                first, second = (values_of(chosen, factor=factor, method=method) for method in (one, other))
+                rows.append((per_class, factor, f"{one} less {other}", *compare_paired(first, second)))
+    names = ("per_class", "factor", "methods", "difference", "low", "high", "p_value", "n")
+    table = Table(rows=rows or None, names=names, dtype=("i8", "i8", "U40", *["f8"] * 4, "i8"))
+    table["p_corrected"] = holm(table["p_value"].tolist())
+    return table
+
+
+def _about_methods(methods: Table) -> list[str]:
+    if not len(methods) or not np.isfinite(methods["p_corrected"]).any():
+        return []
+    different = methods[methods["p_corrected"] < 0.05]
+    if not len(different):
+        return [
+            "No two enlarging methods differ significantly at any resolution (paired over repeats, Holm's correction)."
+        ]
+    words = [f"1/{row['factor']} {row['methods']} {row['difference']:+.3f}" for row in different[:8]]
+    more = f" and {len(different) - 8} more" if len(different) > 8 else ""
+    return [f"Enlarging methods that differ significantly (paired, Holm's correction): {', '.join(words)}{more}."]
+
+
+def _about_sizes(summary: Table, config: ResolutionSweep) -> list[str]:
+    """What more galaxies change, from the smallest sample to the largest (thesis, 5.3)."""
+    sizes = sorted(dict.fromkeys(summary["per_class"].tolist()))
+    if len(sizes) < 2 or config.repeats < 2:
+        return []
+    chosen = rows_with(summary, selection="test-mean")
+    few, many = (rows_with(chosen, per_class=size) for size in (sizes[0], sizes[-1]))
+    fine = np.asarray(few["factor"]) <= 4
+    gain = np.mean(np.asarray(many["mean"])[fine] - np.asarray(few["mean"])[fine])
+    ratio = np.exp(np.mean(np.log(np.asarray(many["std"])[fine] / np.asarray(few["std"])[fine])))
+    return [
+        f"From {sizes[0]} to {sizes[-1]} galaxies per class the mean accuracy to 1/4 changes by {gain:+.3f}, and its standard "
+        f"deviation to {ratio:.2f} of what it was (geometric mean; the thesis: about half)."
+    ]
+
+
+def _thesis_figures(config: ResolutionSweep) -> dict[str, str]:
+    first = config.per_class[0] if config.total is None else round(config.total / len(config.classes))
+    return {
+        "5.1": "redshift",
+        "5.4": "network",
+        "5.2, 5.3": f"gallery_{config.classes[0]}",
+        "5.5-5.7": f"accuracy_std_{first}",
+        "5.8": f"methods_compared_{first}",
+        "5.9-5.11": f"accuracy_ste_{first}",
+        **({"5.12-5.14": "sample_sizes_compared"} if len(config.per_class) > 1 and config.total is None else {}),
+    }
+
+
+def _against(results: Table, config: ResolutionSweep) -> list[Against]:
+    """What the thesis states in figures, for its sample sizes: chance at 1/8, and how many runs reach 0.9 at 1/5."""
+    chosen = rows_with(results, selection="test-mean")
+    pairs = []
+    for method in config.methods:
+        values = values_of(chosen, per_class=300, factor=8, method=method)
+        pairs.append(Against(Published(f"accuracy at 1/8, {method}, 300 per class", 0.5, place="5.2"), values))
+    for per_class, share, place in ((300, 0.17, "5.2"), (1000, 0.25, "5.3")):
+        values = values_of(chosen, per_class=per_class, factor=5, method="nearest")
+        published = Published(
+            f"share of runs that reach {NEAR} at 1/5, nearest, {per_class} per class", share, place=place
+        )
+        pairs.append(Against(published, (values >= NEAR).astype(float)))
+    return [pair for pair in pairs if len(pair.ours)]
+
+
+EXPERIMENT = Experiment(NAME, TITLE, QUESTION, __doc__ or "", PRESETS, study)
+main = EXPERIMENT.main
 
 if __name__ == "__main__":
     sys.exit(main())

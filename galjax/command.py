@@ -63,12 +63,12 @@ class ExperimentConfig:
             )
 
 
-Config = TypeVar("Config", bound=ExperimentConfig)
+Config = TypeVar("Config")
 
 
 def run_command(
     presets: Mapping[PresetName, Config],
-    run: Callable[[Config, Console], None],
+    run: Callable[[Config, Console], object],
     program: str,
     description: str,
     arguments: Sequence[str] | None = None,

@@ -14,10 +14,10 @@ from jaxtyping import Array, Float, Int, Key
 
 from galjax.draw import Draw
 from galjax.execution import Execution
-from galjax.network import scale_images
 from galjax.training import (
     Conditions,
     Evaluation,
+    Galaxies,
     Hyperparameters,
     Pool,
     Trainer,
@@ -25,6 +25,7 @@ from galjax.training import (
     evaluate,
     initialise,
     scaling_of,
+    see,
     train_epoch,
 )
 
@@ -112,28 +113,31 @@ class RepeatProgram:
         hyperparameters: Hyperparameters,
         pool: Pool,
         draw: Draw,
+        trained_at: Conditions,
         conditions: Conditions,
         keys: RepeatKeys,
         evaluate_every: int,
         execution: Execution,
     ) -> None:
+        """Train on galaxies as the one condition `trained_at` shows them, and evaluate under every one of `conditions`."""
         self.evaluate_every = evaluate_every
         self.repeats = len(keys.initial)
         self._trainer, self._hyperparameters, self._keys = trainer, hyperparameters, keys
-        self._image_shape = (pool.images.shape[1], pool.images.shape[2], pool.images.shape[3])
+        _, _, height, width, bands = pool.images.shape
+        self._image_shape = (height, width, bands)
         self._mesh = Mesh(np.array(jax.devices()[: execution.devices]), (REPEAT,))
         self._on_all, self._spread = (NamedSharding(self._mesh, PartitionSpec(*axis)) for axis in ((), (REPEAT,)))
         granule = execution.devices * execution.repeats_at_once
         self._padding = -self.repeats % granule
         started = time.perf_counter()
         self._own = self.filled_up((keys.epochs, draw))
-        self._shared = jax.device_put((hyperparameters, pool, conditions), self._on_all)
-        state = jax.eval_shape(self._initialise, self.filled_up(keys.initial))
+        self._shared = jax.device_put((hyperparameters, pool, trained_at, conditions), self._on_all)
+        state = jax.eval_shape(self._initialise, hyperparameters, self.filled_up(keys.initial))
         count = jax.ShapeDtypeStruct((), jnp.int32)
-        with jax.default_matmul_precision(execution.matmul_precision):
-            run_chunk = _spread_chunk(trainer, evaluate_every, execution.repeats_at_once, self._mesh)
-            lowered = run_chunk.lower(state, *self._own, count, count, *self._shared)
-            self.compiled = execution.compile(lowered)
+        arguments = (state, *self._own, count, count, *self._shared)
+        leaves, structure = jax.tree.flatten(arguments)
+        shapes = tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves)
+        self.compiled = _compile_chunk(trainer, evaluate_every, execution, self._mesh, structure, shapes)
         self.compile_seconds = time.perf_counter() - started
 
     def filled_up(self, tree: Any) -> Any:
@@ -147,20 +151,19 @@ class RepeatProgram:
         """The opposite of `filled_up`."""
         return jax.tree.map(lambda leaf: leaf[: self.repeats], tree) if self._padding else tree
 
-    def _initialise(self, keys: Key[Array, " repeat"]) -> TrainingState:
-        # One after the other: the random bits of all repeats at once take three times the memory of their weights.
-        return jax.lax.map(lambda key: initialise(self._trainer, self._hyperparameters, key, self._image_shape), keys)
+    @property
+    def _initialise(self) -> Any:
+        return functools.partial(_initialise_all, self._trainer, self._image_shape)
 
     def start(self) -> Snapshot:
         """All repeats before their first epoch."""
-        own = PartitionSpec(REPEAT)
-        start = jax.shard_map(self._initialise, mesh=self._mesh, in_specs=own, out_specs=own, check_vma=False)
-        return Snapshot(0, jax.jit(start, out_shardings=self._spread)(self.filled_up(self._keys.initial)), None)
+        start = _spread_start(self._trainer, self._image_shape, self._mesh)
+        return Snapshot(0, start(self._hyperparameters, self.filled_up(self._keys.initial)), None)
 
     def state_shapes(self) -> TrainingState:
         """Shapes, dtypes and placement of the repeats' own state, for reading one back from disk."""
         place = SingleDeviceSharding(self._mesh.devices[0]) if self._padding else self._spread
-        shapes = jax.eval_shape(self._initialise, self._keys.initial)
+        shapes = jax.eval_shape(self._initialise, self._hyperparameters, self._keys.initial)
         return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place), shapes)
 
     def continue_from(self, snapshot: Snapshot, epochs: int) -> Iterator[Snapshot]:
@@ -180,18 +183,46 @@ REPEAT = "repeat"
 """The mesh axis."""
 
 
-@functools.lru_cache(maxsize=8)  # One trace where only traced values differ, as the learning rate.
-def _spread_chunk(trainer: Trainer, capacity: int, at_once: int, mesh: Mesh) -> Any:
-    """`_chunk` on every device of the mesh for its own repeats, the states updated in place."""
+def _initialise_all(
+    trainer: Trainer, image_shape: tuple[int, int, int], hyperparameters: Hyperparameters, keys: Key[Array, " repeat"]
+) -> TrainingState:
+    # One after the other: the random bits of all repeats at once take three times the memory of their weights.
+    return jax.lax.map(lambda key: initialise(trainer, hyperparameters, key, image_shape), keys)
+
+
+@functools.lru_cache(maxsize=8)
+def _spread_start(trainer: Trainer, image_shape: tuple[int, int, int], mesh: Mesh) -> Any:
+    """`_initialise_all` on every device of the mesh for its own repeats."""
     own, shared = PartitionSpec(REPEAT), PartitionSpec()
-    specs = (own, own, own, *[shared] * 5)
-    chunk = functools.partial(_chunk, trainer, capacity, at_once)
-    return jax.jit(
+    start = functools.partial(_initialise_all, trainer, image_shape)
+    spread = jax.shard_map(start, mesh=mesh, in_specs=(shared, own), out_specs=own, check_vma=False)
+    return jax.jit(spread, out_shardings=NamedSharding(mesh, own))
+
+
+@functools.lru_cache(maxsize=8)
+def _compile_chunk(
+    trainer: Trainer,
+    capacity: int,
+    execution: Execution,
+    mesh: Mesh,
+    structure: jax.tree_util.PyTreeDef,
+    shapes: tuple[jax.ShapeDtypeStruct, ...],
+) -> jax.stages.Compiled:
+    """`_chunk` on every device of the mesh for its own repeats, the states updated in place.
+
+    Compiled once for trainings that differ only in galaxies, learning rate or conditions.
+    """
+    own, shared = PartitionSpec(REPEAT), PartitionSpec()
+    specs = (own, own, own, *[shared] * 6)
+    chunk = functools.partial(_chunk, trainer, capacity, execution.repeats_at_once)
+    run_chunk = jax.jit(
         jax.shard_map(chunk, mesh=mesh, in_specs=specs, out_specs=own, check_vma=False),
         in_shardings=tuple(NamedSharding(mesh, spec) for spec in specs),
         out_shardings=NamedSharding(mesh, own),
         donate_argnums=0,
     )
+    with jax.default_matmul_precision(execution.matmul_precision):
+        return execution.compile(run_chunk.lower(*jax.tree.unflatten(structure, shapes)))
 
 
 def _chunk(
@@ -205,13 +236,14 @@ def _chunk(
     count: Int[Array, ""],
     hyperparameters: Hyperparameters,
     pool: Pool,
+    trained_at: Conditions,
     conditions: Conditions,
 ) -> tuple[TrainingState, Measured]:
     """Train `count` <= `capacity` epochs of every repeat on this device, then evaluate, `at_once` repeats at a time."""
 
     def one_repeat(state: TrainingState, key: Key[Array, ""], draw: Draw) -> tuple[TrainingState, Measured]:
-        images = scale_images(pool.images[draw.train], scaling_of(trainer))
-        galaxies = Pool(images, pool.labels[draw.train])
+        images = see(pool, draw.train, trained_at, scaling_of(trainer))
+        galaxies = Galaxies(images, pool.labels[draw.train])
 
         def one_epoch(
             index: Int[Array, ""], carry: tuple[TrainingState, Float[Array, " epoch"], Float[Array, " epoch"]]

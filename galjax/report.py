@@ -1,7 +1,9 @@
-"""One self-contained HTML file of a run: conclusion, figures, tables, what was left out, and how it was made."""
+"""One self-contained HTML file: conclusions, sections of figures and tables, what was left out, how it was made."""
 
 import base64
 import collections
+import dataclasses
+import functools
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,32 +15,52 @@ from galjax.figures import NamedFigure
 from galjax.runs import RunFolder
 from galjax.sample import Exclusion
 
-_PRINT_DPI = 200
+PRINT_DPI = 200
+"""Dots per inch of the figures."""
 
 
-def write_figures(folder: RunFolder, figures: Sequence[NamedFigure]) -> dict[str, bytes]:
-    """Write every figure as PNG and PDF into figures/; gives the PNG bytes by figure name."""
-    images = {}
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """A part of a report."""
+
+    title: str
+    text: tuple[str, ...] = ()
+    """Paragraphs."""
+    figures: tuple[NamedFigure, ...] = ()
+    tables: Mapping[str, Table] = dataclasses.field(default_factory=dict)
+    """By caption; tables but the first of a section are folded."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Chapter:
+    """What one experiment has to say. A report of one experiment has one chapter."""
+
+    name: str
+    """Of the experiment; in a report of several it leads the names of figures."""
+    title: str
+    question: str
+    conclusions: tuple[str, ...]
+    sections: tuple[Section, ...]
+    environment: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """How this experiment was computed."""
+
+
+def write_figures(folder: RunFolder, figures: Sequence[NamedFigure]) -> None:
+    """Write every figure as PNG and PDF into figures/."""
     for named in figures:
-        for ending in ("png", "pdf"):
-            buffer = io.BytesIO()
-            metadata = {"CreationDate": None} if ending == "pdf" else {"Software": None}
-            named.figure.savefig(buffer, format=ending, dpi=_PRINT_DPI, metadata=metadata)
-            folder.write_bytes(f"figures/{named.name}.{ending}", buffer.getvalue())
-            if ending == "png":
-                images[named.name] = buffer.getvalue()
-    return images
+        folder.write_bytes(f"figures/{named.name}.png", _as_png(named))
+        buffer = io.BytesIO()
+        named.figure.savefig(buffer, format="pdf", dpi=PRINT_DPI, metadata={"CreationDate": None})
+        folder.write_bytes(f"figures/{named.name}.pdf", buffer.getvalue())
 
 
 def write_report(
     folder: RunFolder,
+    chapters: Sequence[Chapter],
     *,
     title: str,
     question: str,
-    conclusions: Sequence[str],
-    tables: Mapping[str, Table],
-    figures: Sequence[NamedFigure],
-    images: Mapping[str, bytes],
+    conclusions: Sequence[str] = (),
     excluded: Sequence[Exclusion],
     provenance: Mapping[str, str],
     environment: Mapping[str, Any],
@@ -51,8 +73,7 @@ def write_report(
         title=title,
         question=question,
         conclusions=conclusions,
-        tables={name: _cells(table) for name, table in tables.items()},
-        figures=[(figure, base64.b64encode(images[figure.name]).decode()) for figure in figures],
+        chapters=[_as_template_sees_it(chapter, alone=len(chapters) == 1) for chapter in chapters],
         excluded=collections.Counter(_kind(row.reason) for row in excluded).most_common(),
         excluded_count=len(excluded),
         provenance=provenance,
@@ -61,8 +82,36 @@ def write_report(
     folder.write_text("report.html", page)
 
 
+def _as_template_sees_it(chapter: Chapter, *, alone: bool) -> dict[str, Any]:
+    sections = [
+        {
+            "title": section.title,
+            "text": section.text,
+            "figures": [
+                {
+                    "id": named.name if alone else f"{chapter.name}-{named.name}",
+                    "caption": named.caption,
+                    "alternative": named.alternative,
+                    "image": base64.b64encode(_as_png(named)).decode(),
+                }
+                for named in section.figures
+            ],
+            "tables": {name: _cells(table) for name, table in section.tables.items()},
+        }
+        for section in chapter.sections
+    ]
+    return {**{field.name: getattr(chapter, field.name) for field in dataclasses.fields(chapter)}, "sections": sections}
+
+
+@functools.lru_cache(maxsize=256)
+def _as_png(named: NamedFigure) -> bytes:
+    buffer = io.BytesIO()
+    named.figure.savefig(buffer, format="png", dpi=PRINT_DPI, metadata={"Software": None})
+    return buffer.getvalue()
+
+
 def _cells(table: Table) -> tuple[list[str], list[list[str]]]:
-    return list(table.colnames), [[_cell(value) for value in row] for row in table]
+    return [name.replace("_", " ") for name in table.colnames], [[_cell(value) for value in row] for row in table]
 
 
 def _cell(value: Any) -> str:

@@ -104,7 +104,13 @@ def degrade_matrices(
     _check_factor(height, width, factor)
     if factor == 1:
         return np.eye(height), np.eye(width)
-    small = (height // factor, width // factor)
+    return round_trip_matrices(shape, (height // factor, width // factor), method, convention)
+
+
+def round_trip_matrices(
+    shape: Sequence[int], small: Sequence[int], method: str, convention: Convention = "opencv"
+) -> tuple[Float64[np.ndarray, "height height"], Float64[np.ndarray, "width width"]]:
+    """Shrinking by "area" to `small` = (height, width) pixels and enlarging back with `method`, as one matrix pair."""
     down = resize_matrices(shape, small, "area", convention)
     up = resize_matrices(small, shape, method, convention)
     return up[0] @ down[0], up[1] @ down[1]

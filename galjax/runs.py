@@ -177,10 +177,6 @@ def _check_same(out: Path, wanted: dict[str, Any]) -> None:
         )
     if experiment != wanted["experiment"]:
         raise InputError(f"{out} holds a run of {experiment}, not of {wanted['experiment']}. Give another --out.")
-    if found.get("sample") != wanted["sample"]:
-        raise InputError(
-            f"{out} holds a run on other galaxies: --data has changed since. Give another --out, or restore the data."
-        )
     ours, theirs = _flat(wanted["config"]), _flat(config)
     differences = [
         f"{name} was {theirs.get(name, 'not there')}, now {ours.get(name, 'not there')}"
@@ -191,6 +187,10 @@ def _check_same(out: Path, wanted: dict[str, Any]) -> None:
         raise InputError(
             f"{out} holds a run with another configuration: {'; '.join(differences)}. Give the same flags to go on with "
             f"it, or another --out."
+        )
+    if found.get("sample") != wanted["sample"]:
+        raise InputError(
+            f"{out} holds a run on other galaxies: --data has changed since. Give another --out, or restore the data."
         )
 
 

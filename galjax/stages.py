@@ -8,8 +8,11 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Annotated, NamedTuple
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 import tyro
+from jaxtyping import Float32
 
 from galjax.checkpoints import Checkpoints
 from galjax.draw import Draw
@@ -17,10 +20,10 @@ from galjax.errors import InputError
 from galjax.execution import Execution, ExecutionConfig, Sizes, choose
 from galjax.metrics import accuracy
 from galjax.network import NetworkConfig
-from galjax.outcome import Condition
+from galjax.outcome import ORIGINAL, Condition
 from galjax.progress import TrainingProgress
 from galjax.repeats import History, RepeatKeys, RepeatProgram
-from galjax.resample import Convention, condition_matrices
+from galjax.resample import Convention
 from galjax.runs import RunFolder
 from galjax.sample import GalaxySample
 from galjax.training import Conditions, OptimiserConfig, Pool, hyperparameters_of
@@ -70,12 +73,14 @@ class TrainingConfig:
 
 
 class Stage(NamedTuple):
-    """One training to do: its name in the folder and on the bar, its galaxies, and where it is evaluated."""
+    """One training to do: its name in the folder and on the bar, its galaxies, and how they are seen."""
 
     name: str
     label: str
     draw: Draw
     conditions: Sequence[Condition]
+    """Under which to evaluate."""
+    trained_at: Condition = ORIGINAL
 
 
 class StageOutcome(NamedTuple):
@@ -87,20 +92,18 @@ class StageOutcome(NamedTuple):
     train_seconds: float
 
 
-def to_device(sample: GalaxySample) -> Pool:
-    """The sample's images, always with a band axis, and labels as device arrays."""
-    images = sample.images if sample.images.ndim == 4 else sample.images[..., None]
-    return Pool(jnp.asarray(images), jnp.asarray(sample.labels))
+def to_device(sample: GalaxySample, *views: Float32[np.ndarray, "galaxy height width *band"]) -> Pool:
+    """The sample's images, always with a band axis, and labels as device arrays; and further views of its galaxies."""
+    images = [view if view.ndim == 4 else view[..., None] for view in (sample.images, *views)]
+    return Pool(jnp.stack(images), jnp.asarray(sample.labels))
 
 
 def device_conditions(pool: Pool, conditions: Sequence[Condition], convention: Convention) -> Conditions:
-    """The conditions' resampling matrices for the pool's image size, in float32."""
-    matrices = condition_matrices(
-        (pool.images.shape[1], pool.images.shape[2]),
-        [(c.factor, "nearest" if c.factor == 1 else c.method) for c in conditions],
-        convention,
-    )
-    return Conditions(*(jnp.asarray(matrix, jnp.float32) for matrix in matrices))
+    """The conditions' views, and their resampling matrices for the pool's image size, in float32."""
+    shape = (pool.images.shape[2], pool.images.shape[3])
+    pairs = [condition.matrices(shape, convention) for condition in conditions]
+    rows, columns = (jnp.asarray(np.stack(matrices), jnp.float32) for matrices in zip(*pairs, strict=True))
+    return Conditions(jnp.asarray([condition.view for condition in conditions], jnp.int32), rows, columns)
 
 
 def run_stage(
@@ -118,7 +121,7 @@ def run_stage(
     Raises `Interrupted`, with a checkpoint written, where SIGINT or SIGTERM came.
     """
     train, test = stage.draw.train.shape[1], stage.draw.test.shape[1]
-    _, height, width, bands = pool.images.shape
+    _, _, height, width, bands = pool.images.shape
     sizes = Sizes((height, width, bands), len(pool.labels), train, test)
     execution = choose(config.execution, config.network, config.optimiser, sizes, len(keys.initial))
     done = folder.read_history(f"checkpoints/{stage.name}.npz")
@@ -130,6 +133,7 @@ def run_stage(
         hyperparameters_of(config.optimiser),
         pool,
         stage.draw,
+        jax.tree.map(lambda leaf: leaf[0], device_conditions(pool, [stage.trained_at], config.convention)),
         device_conditions(pool, stage.conditions, config.convention),
         keys,
         config.schedule.evaluate_every,

@@ -1,6 +1,6 @@
-"""What repeats say together: mean, std and ste, which epoch to report, and whether a resolution is usable."""
+"""What repeats say together: mean, std and ste, which epoch to report, and whether two results differ."""
 
-import dataclasses
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -51,49 +51,74 @@ def choose_evaluation(
     return int(validation_accuracy.mean(axis=0).argmax())
 
 
-@dataclasses.dataclass(frozen=True)
-class UsableConfig:
-    """When a degraded resolution counts as usable: as accurate as Original, and near 0.9 (thesis, section 5.2)."""
-
-    usable_accuracy: float = 0.88
-    """Mean accuracy that a usable resolution must reach, 0 to 1: "near 0.9". 0 asks only for the comparison with
-    Original."""
-    usable_loss: float = 0.03
-    """Accuracy, 0 to 1, that a usable resolution may at most lose against Original. The paired one-sided t-test over
-    repeats must show the mean loss to be smaller."""
-    usable_significance: float = 0.05
-    """Significance level of that test, between 0 and 0.5."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.usable_accuracy <= 1:
-            raise InputError(f"--usable-accuracy must lie in 0..1, not {self.usable_accuracy}.")
-        if not 0 < self.usable_loss <= 1:
-            raise InputError(f"--usable-loss must be above 0 and at most 1, not {self.usable_loss}.")
-        if not 0 < self.usable_significance < 0.5:
-            raise InputError(f"--usable-significance must lie between 0 and 0.5, not {self.usable_significance}.")
-
-    def rule(self) -> str:
-        """The definition in words, for tables and captions."""
-        return (
-            f"Usable means a mean accuracy of at least {self.usable_accuracy:g}, and a mean loss against Original on the same "
-            f"repeats below {self.usable_loss:g} (paired one-sided t-test at level {self.usable_significance:g})"
-        )
-
-
-def is_usable(
-    original: Float[np.ndarray, " repeat"], degraded: Float[np.ndarray, " repeat"], config: UsableConfig
-) -> bool:
-    """Whether a degraded resolution is as accurate as Original and near 0.9, by `UsableConfig`.
-
-    A non-inferiority test on paired repeats: usable where the upper confidence bound of the mean of
-    `original - degraded` is below `usable_loss`. A single repeat, which has no spread, is never usable.
-    """
-    if len(original) < 2 or degraded.mean() < config.usable_accuracy:
-        return False
-    return upper_bound_of_mean(original - degraded, config.usable_significance) < config.usable_loss
-
-
 def upper_bound_of_mean(values: Float[np.ndarray, " repeat"], significance: float) -> float:
     """One-sided Student-t confidence bound above the mean of at least two values; the mean itself where all agree."""
     summary = summarise(values)
     return float(summary.mean + scipy.stats.t.isf(significance, summary.n - 1) * summary.ste)
+
+
+class Comparison(NamedTuple):
+    """The mean difference between two results."""
+
+    difference: float
+    """First less second."""
+    low: float
+    high: float
+    """Confidence interval of the difference."""
+    p_value: float
+    """Two-sided probability of a difference as large as this where there is none."""
+    n: int
+    """Repeats of the smaller side."""
+
+
+def compare_paired(
+    first: Float[np.ndarray, " repeat"], second: Float[np.ndarray, " repeat"], confidence: float = 0.95
+) -> Comparison:
+    """Student's paired t-test: for results of the same repeats, on the same draws of galaxies.
+
+    A single repeat gives NaN for interval and probability; results that differ by the same number in every repeat give an
+    interval of no width and a probability of 0, or of 1 where that number is 0.
+    """
+    mean, _, ste, n = summarise(first - second)
+    return _compare(float(mean), float(ste), n - 1.0, n, confidence)
+
+
+def compare_independent(
+    first: Float[np.ndarray, " repeat"], second: Float[np.ndarray, " other"], confidence: float = 0.95
+) -> Comparison:
+    """Welch's t-test (1947, Biometrika 34, 28): for results on different galaxies, whose spreads may differ.
+
+    Degrees of freedom by Welch and Satterthwaite. Edge cases as for `compare_paired`.
+    """
+    one, two = summarise(first), summarise(second)
+    squares = (float(one.ste) ** 2, float(two.ste) ** 2)
+    n, total = min(one.n, two.n), sum(squares)
+    freedom = float("nan")
+    if n > 1:
+        shares = squares[0] ** 2 / (one.n - 1) + squares[1] ** 2 / (two.n - 1)
+        freedom = total**2 / shares if shares else n - 1.0
+    return _compare(float(one.mean - two.mean), total**0.5, freedom, n, confidence)
+
+
+def _compare(difference: float, ste: float, freedom: float, n: int, confidence: float) -> Comparison:
+    if n < 2:
+        return Comparison(difference, float("nan"), float("nan"), float("nan"), n)
+    if ste == 0:
+        return Comparison(difference, difference, difference, float(difference == 0), n)
+    half = float(scipy.stats.t.isf((1 - confidence) / 2, freedom)) * ste
+    p_value = 2 * float(scipy.stats.t.sf(abs(difference) / ste, freedom))
+    return Comparison(difference, difference - half, difference + half, p_value, n)
+
+
+def holm(p_values: Sequence[float]) -> Float[np.ndarray, " comparison"]:
+    """Probabilities corrected for their number (Holm 1979, Scand. J. Statist. 6, 65).
+
+    Each is then compared with the level that all comparisons together shall keep. NaN stays NaN and counts for nothing.
+    """
+    given = np.asarray(p_values, np.float64)
+    corrected = np.full(given.shape, np.nan)
+    known = np.flatnonzero(~np.isnan(given))
+    order = known[np.argsort(given[known], kind="stable")]
+    steps = given[order] * np.arange(len(order), 0, -1)
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return corrected

@@ -43,17 +43,30 @@ class Hyperparameters(NamedTuple):
 
 
 class Pool(NamedTuple):
-    """Galaxies on the device: those that all repeats draw from, or one repeat's own."""
+    """The galaxies that all repeats draw from, on the device."""
 
-    images: Float[Array, "galaxy height width band"]
+    images: Float[Array, "view galaxy height width band"]
+    """Pixels as the source gave them. Views show the same galaxies, as two instruments do; most pools have one."""
     labels: Int[Array, " galaxy"]
 
 
 class Conditions(NamedTuple):
-    """The resolutions to evaluate at, as `galjax.resample.condition_matrices`."""
+    """How to see galaxies: in which view, and resampled by which matrices (`galjax.resample.condition_matrices`).
 
-    rows: Float[Array, "condition height height"]
-    columns: Float[Array, "condition width width"]
+    One condition is the same without the leading axis.
+    """
+
+    view: Int[Array, "*condition"]
+    rows: Float[Array, "*condition height height"]
+    columns: Float[Array, "*condition width width"]
+
+
+class Galaxies(NamedTuple):
+    """One repeat's own, in the order of its draw."""
+
+    images: Float[Array, "galaxy height width band"]
+    """Scaled (`scale_images`)."""
+    labels: Int[Array, " galaxy"]
 
 
 class TrainingState(NamedTuple):
@@ -181,7 +194,7 @@ def train_delayed_step(
 
 
 def train_epoch(
-    trainer: Trainer, hyperparameters: Hyperparameters, state: TrainingState, key: Key[Array, ""], galaxies: Pool
+    trainer: Trainer, hyperparameters: Hyperparameters, state: TrainingState, key: Key[Array, ""], galaxies: Galaxies
 ) -> tuple[TrainingState, Float[Array, ""], Float[Array, ""]]:
     """One pass over all `galaxies` (scaled images) in a new order.
 
@@ -235,13 +248,25 @@ def train_epoch(
     return state, sums.loss / count, sums.right / count
 
 
+def see(
+    pool: Pool, chosen: Int[Array, " chosen"], condition: Conditions, scaling: InputScaling
+) -> Float[Array, "chosen height width band"]:
+    """Images of the `chosen` galaxies under one condition, as they enter the network.
+
+    Shrinking and enlarging come before the scaling, as for images of a coarser survey.
+    """
+    bands_first = jnp.moveaxis(pool.images[condition.view, chosen], -1, 1)
+    resampled = jnp.moveaxis(apply_matrices(bands_first, condition.rows, condition.columns), 1, -1)
+    return scale_images(resampled, scaling)
+
+
 def evaluate(
     trainer: Trainer, parameters: Parameters, pool: Pool, chosen: Int[Array, " test"], conditions: Conditions
 ) -> Evaluation:
-    """Degrade the `chosen` galaxies of the pool (pixels as the source gave them), scale, classify and count.
+    """Show the network the `chosen` galaxies under every condition, and count what it takes them for.
 
-    Shrinking and enlarging come before the scaling, as for images of a coarser survey. The convolutions take
-    `trainer.evaluation_batch` images at a time; the dense layers, whose kernels are large, all of them at once.
+    The convolutions take `trainer.evaluation_batch` images at a time; the dense layers, whose kernels are large, all of
+    them at once.
     """
     count, num_classes, size = len(chosen), trainer.network.num_classes, min(trainer.evaluation_batch, len(chosen))
     batches = -(-count // size)
@@ -249,11 +274,9 @@ def evaluate(
     labels = pool.labels[chosen]
     variables = {"params": parameters}
 
-    def one_condition(matrices: Conditions) -> tuple[Int[Array, "class class"], Float[Array, ""]]:
+    def one_condition(condition: Conditions) -> tuple[Int[Array, "class class"], Float[Array, ""]]:
         def features_of(galaxies: Int[Array, " batch"]) -> Float[Array, "batch feature"]:
-            bands_first = jnp.moveaxis(pool.images[galaxies], -1, 1)
-            degraded = jnp.moveaxis(apply_matrices(bands_first, matrices.rows, matrices.columns), 1, -1)
-            images = scale_images(degraded, scaling_of(trainer))
+            images = see(pool, galaxies, condition, scaling_of(trainer))
             features = trainer.network.apply(variables, images, method="features")
             assert isinstance(features, jax.Array)
             return features

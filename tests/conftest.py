@@ -4,7 +4,11 @@ import os
 import tempfile
 
 os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
+# Compiling, not computing, is what the tests wait for: the compiler's cheap passes do.
+os.environ["XLA_FLAGS"] = " ".join([
+    os.environ.get("XLA_FLAGS", ""), "--xla_force_host_platform_device_count=4",
+    "--xla_backend_optimization_level=0", "--xla_llvm_disable_expensive_passes=true",
+])  # fmt: skip
 os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="galjax-tests-")
 os.environ.setdefault("MPLBACKEND", "agg")
 
@@ -14,5 +18,6 @@ import shutil
 import jax
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 # Many tests compile the same small programs: each once in a session.
 atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)

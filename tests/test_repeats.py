@@ -28,14 +28,18 @@ def make_program(
     optimiser = OptimiserConfig(learning_rate, momentum)
     keys = repeat_keys(seed, repeats)
     drawn = draw_balanced(labels, ("a", "b"), 20, keys.draw, validation_fraction=validation_fraction)
-    conditions = Conditions(*(jnp.asarray(m, jnp.float32) for m in condition_matrices((16, 16), PAIRS)))
-    pool = Pool(jnp.asarray(images), jnp.asarray(labels))
+    rows, columns = (jnp.asarray(m, jnp.float32) for m in condition_matrices((16, 16), PAIRS))
+    conditions = Conditions(jnp.zeros(len(PAIRS), jnp.int32), rows, columns)
+    original = jax.tree.map(lambda leaf: leaf[0], conditions)
+    pool = Pool(jnp.asarray(images)[None], jnp.asarray(labels))
     devices = execution.pop("devices", None)
     sizes = Sizes((16, 16, 1), 60, drawn.train.shape[1], drawn.test.shape[1])
     chosen = choose(ExecutionConfig(**execution), SMALL, optimiser, sizes, len(repeats))
     chosen = chosen._replace(devices=devices or chosen.devices)
     trainer = chosen.trainer(SMALL, optimiser, 2)
-    return RepeatProgram(trainer, hyperparameters_of(optimiser), pool, drawn, conditions, keys, evaluate_every, chosen)
+    return RepeatProgram(
+        trainer, hyperparameters_of(optimiser), pool, drawn, original, conditions, keys, evaluate_every, chosen
+    )
 
 
 def train(program, epochs):
@@ -143,7 +147,7 @@ def test_one_trace_for_a_whole_run(monkeypatch):
     original = galjax.training.train_delayed_step
     monkeypatch.setattr(galjax.training, "train_delayed_step", lambda *a: traces.append(1) or original(*a))
     jax.clear_caches()
-    galjax.repeats._spread_chunk.cache_clear()
+    galjax.repeats._compile_chunk.cache_clear()
     program = make_program([0, 1], evaluate_every=2)
     at_compile = len(traces)
     assert at_compile >= 1

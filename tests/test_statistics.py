@@ -3,7 +3,14 @@ import pytest
 import scipy.stats
 
 from galjax.errors import InputError
-from galjax.statistics import UsableConfig, choose_evaluation, is_usable, summarise, upper_bound_of_mean
+from galjax.statistics import (
+    choose_evaluation,
+    compare_independent,
+    compare_paired,
+    holm,
+    summarise,
+    upper_bound_of_mean,
+)
 
 
 def test_summary_of_repeats():
@@ -38,21 +45,41 @@ def test_upper_bound_is_the_t_interval():
     assert upper_bound_of_mean(values, 0.05) == pytest.approx(expected)
 
 
-def test_usable_is_paired_and_asks_for_both_conditions():
-    config = UsableConfig(usable_accuracy=0.88, usable_loss=0.03)
-    rng = np.random.default_rng(2)
-    original = 0.93 + 0.05 * rng.standard_normal(20)  # a spread larger than the loss allowed
-    assert is_usable(original, original - 0.01 + 0.005 * rng.standard_normal(20), config)
-    assert not is_usable(original, original - 0.04, config)
-    assert not is_usable(original, rng.permutation(original) - 0.01, config)  # the same values, not paired
-    assert not is_usable(original - 0.1, original - 0.1, config)  # equal to Original, but not near 0.9
-    assert is_usable(original - 0.1, original - 0.1, UsableConfig(usable_accuracy=0.0))
-    assert not is_usable(original[:1], original[:1], config)
+def test_paired_comparison_is_the_paired_t_test():
+    rng = np.random.default_rng(0)
+    first = rng.normal(0.9, 0.05, 12)
+    second = first - 0.01 + rng.normal(0, 0.01, 12)
+    expected = scipy.stats.ttest_rel(first, second)
+    found = compare_paired(first, second)
+    assert found.difference == pytest.approx((first - second).mean())
+    assert found.p_value == pytest.approx(expected.pvalue)
+    assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval(0.95)))
+    assert found.p_value < compare_independent(first, second).p_value  # pairs take away what the draws share
 
 
-@pytest.mark.parametrize(
-    ("field", "value"), [("usable_accuracy", 1.5), ("usable_loss", 0.0), ("usable_significance", 0.7)]
-)
-def test_thresholds_out_of_range_get_a_sentence(field, value):
-    with pytest.raises(InputError, match=f"--{field.replace('_', '-')} must .* not {value}"):
-        UsableConfig(**{field: value})
+def test_independent_comparison_is_welchs():
+    rng = np.random.default_rng(1)
+    first, second = rng.normal(0.9, 0.01, 9), rng.normal(0.88, 0.05, 15)
+    expected = scipy.stats.ttest_ind(first, second, equal_var=False)
+    found = compare_independent(first, second)
+    assert found.p_value == pytest.approx(expected.pvalue)
+    assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval(0.95)))
+    assert found.n == 9
+
+
+def test_comparisons_without_spread_or_of_single_repeats():
+    same = np.full(5, 0.9)
+    assert compare_paired(same, same) == (0.0, 0.0, 0.0, 1.0, 5)
+    assert compare_paired(same, same - 0.25).p_value == 0.0
+    assert compare_independent(same, same).p_value == 1.0
+    alone = compare_paired(same[:1], same[:1] - 0.25)
+    assert alone.difference == 0.25
+    assert np.isnan([alone.low, alone.high, alone.p_value]).all()
+
+
+def test_holm_corrects_step_by_step():
+    # Holm (1979): the smallest times 4, the next times 3, ..., never falling, never above 1.
+    np.testing.assert_allclose(holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
+    np.testing.assert_allclose(holm([0.9, 0.6]), [1.0, 1.0])
+    np.testing.assert_array_equal(holm([0.02, float("nan"), 0.5]), [0.04, np.nan, 0.5])
+    assert len(holm([])) == 0

@@ -12,6 +12,7 @@ from galjax.resample import condition_matrices, degrade
 from galjax.training import (
     Batch,
     Conditions,
+    Galaxies,
     OptimiserConfig,
     Pool,
     Trainer,
@@ -19,6 +20,7 @@ from galjax.training import (
     hyperparameters_of,
     initialise,
     scaling_of,
+    see,
     train_epoch,
     train_step,
 )
@@ -31,7 +33,12 @@ def make_pool(count=40, size=16, bands=1):
     labels = np.arange(count, dtype=np.int32) % 2
     images = rng.standard_normal((count, size, size, bands), dtype=np.float32)
     images[labels == 1, 4:8, 4:8] += 2
-    return Pool(jnp.asarray(images), jnp.asarray(labels))
+    return Pool(jnp.asarray(images)[None], jnp.asarray(labels))
+
+
+def make_conditions(pairs, size=16):
+    rows, columns = (jnp.asarray(m, jnp.float32) for m in condition_matrices((size, size), pairs))
+    return Conditions(jnp.zeros(len(pairs), jnp.int32), rows, columns)
 
 
 def start(network=SMALL, optimiser=None, shape=(16, 16, 1), **how):
@@ -90,10 +97,10 @@ def test_twenty_steps_equal_pytorch(momentum, bands):
         padded = np.pad(chosen, (0, 8 - len(chosen)))
         mask = jnp.asarray(np.arange(8) < len(chosen), jnp.float32)
         with jax.default_matmul_precision("float32"):
-            batch = Batch(pool.images[padded], pool.labels[padded], mask)
+            batch = Batch(pool.images[0, padded], pool.labels[padded], mask)
             state, measures = step(trainer, hyperparameters, state, jax.random.key(0), batch)
         ours.append(float(measures.loss) / len(chosen))
-        images = torch.tensor(np.asarray(pool.images)[chosen].transpose(0, 3, 1, 2).copy())
+        images = torch.tensor(np.asarray(pool.images[0])[chosen].transpose(0, 3, 1, 2).copy())
         optimiser.zero_grad()
         their_loss = torch.nn.functional.cross_entropy(
             network(images), torch.tensor(np.asarray(pool.labels)[chosen], dtype=torch.long)
@@ -126,7 +133,7 @@ def test_galaxies_of_mask_zero_change_nothing():
     pool = make_pool()
     trainer, hyperparameters, state = start()
     mask = jnp.asarray([1, 1, 1, 0], jnp.float32)
-    batch = Batch(pool.images[:4], pool.labels[:4], mask)
+    batch = Batch(pool.images[0, :4], pool.labels[:4], mask)
     one, measures_one = train_step(trainer, hyperparameters, state, jax.random.key(0), batch)
     other = batch._replace(images=batch.images.at[3].set(100.0))
     two, measures_two = train_step(trainer, hyperparameters, state, jax.random.key(0), other)
@@ -140,9 +147,9 @@ def test_an_epoch_visits_every_galaxy_once_and_the_last_batch_is_partial(delayed
     still = OptimiserConfig(learning_rate=1e-20)
     trainer, hyperparameters, state = start(optimiser=still, delayed_steps=delayed_steps)
     chosen = jnp.arange(3, 22)  # 19 galaxies: two batches of 8 and one of 3
-    galaxies = Pool(pool.images[chosen], pool.labels[chosen])
+    galaxies = Galaxies(pool.images[0, chosen], pool.labels[chosen])
     _, loss, accuracy = train_epoch(trainer, hyperparameters, state, jax.random.key(5), galaxies)
-    identity = Conditions(*(jnp.asarray(m, jnp.float32) for m in condition_matrices((16, 16), [(1, "nearest")])))
+    identity = make_conditions([(1, "nearest")])
     unscaled = GalaxyNetwork(dataclasses.replace(SMALL, input_scaling="none"), 2, "direct")
     expected = evaluate(trainer._replace(network=unscaled), state.parameters, pool, chosen, identity)
     np.testing.assert_allclose(loss, expected.loss[0], rtol=1e-5)
@@ -155,10 +162,10 @@ def test_evaluation_degrades_then_scales_then_counts(batch_size):
     trainer, _, state = start(shape=(16, 16, 2), evaluation_batch=batch_size)
     chosen = jnp.asarray([4, 9, 2, 31, 30, 8, 7, 22, 39, 0, 1])
     pairs = [(1, "nearest"), (2, "bilinear"), (5, "bicubic")]
-    conditions = Conditions(*(jnp.asarray(m, jnp.float32) for m in condition_matrices((16, 16), pairs)))
+    conditions = make_conditions(pairs)
     found = evaluate(trainer, state.parameters, pool, chosen, conditions)
     for number, (factor, method) in enumerate(pairs):
-        bands = [degrade(pool.images[chosen, :, :, band], factor, method) for band in range(2)]
+        bands = [degrade(pool.images[0, chosen, :, :, band], factor, method) for band in range(2)]
         images = scale_images(jnp.stack(bands, axis=-1), scaling_of(trainer))
         logits = trainer.network.apply({"params": state.parameters}, images, train=False)
         true = np.asarray(pool.labels[chosen])
@@ -169,12 +176,25 @@ def test_evaluation_degrades_then_scales_then_counts(batch_size):
         np.testing.assert_allclose(found.loss[number], losses.mean(), rtol=1e-4)
 
 
+def test_a_condition_names_the_view_and_its_resampling():
+    pool = make_pool(count=6)
+    both = pool._replace(images=jnp.concatenate([pool.images, -2 * pool.images]))
+    chosen = jnp.asarray([5, 0, 3])
+    conditions = make_conditions([(1, "nearest"), (4, "bilinear")])._replace(view=jnp.asarray([0, 1], jnp.int32))
+    first, second = (jax.tree.map(lambda leaf, n=n: leaf[n], conditions) for n in (0, 1))
+    np.testing.assert_array_equal(see(both, chosen, first, "none"), pool.images[0, chosen])
+    expected = degrade(-2 * pool.images[0, chosen, :, :, 0], 4, "bilinear")
+    np.testing.assert_allclose(see(both, chosen, second, "none")[..., 0], expected, atol=1e-5)
+
+
 def test_training_separates_classes_that_differ():
     pool = make_pool()
     trainer, hyperparameters, state = start(optimiser=OptimiserConfig(learning_rate=0.05))
     epoch = jax.jit(train_epoch, static_argnums=0)
     for number in range(8):
-        state, loss, accuracy = epoch(trainer, hyperparameters, state, jax.random.key(number), pool)
+        state, loss, accuracy = epoch(
+            trainer, hyperparameters, state, jax.random.key(number), Galaxies(pool.images[0], pool.labels)
+        )
     assert accuracy > 0.9
     assert loss < 0.4
 

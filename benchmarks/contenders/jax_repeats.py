@@ -45,13 +45,13 @@ class JaxRepeats:
         train = jnp.tile(jnp.arange(problem.galaxies), (repeats, 1))
         test = jnp.tile(jnp.arange(tested) % problem.galaxies, (repeats, 1))
         draw = Draw(train, jnp.zeros((repeats, 0), jnp.int32), test)
-        matrices = condition_matrices(images.shape[1:3], conditions)
+        rows, columns = (jnp.asarray(m, jnp.float32) for m in condition_matrices(images.shape[1:3], conditions))
+        seen = Conditions(jnp.zeros(len(conditions), jnp.int32), rows, columns)
         self._epochs = epochs
         self.program = RepeatProgram(
             self.execution.trainer(network, optimiser, 2), hyperparameters_of(optimiser),
-            Pool(jnp.asarray(images), jnp.asarray(labels)), draw,
-            Conditions(*(jnp.asarray(matrix, jnp.float32) for matrix in matrices)), problem.keys(repeats),
-            epochs, self.execution,
+            Pool(jnp.asarray(images)[None], jnp.asarray(labels)), draw, jax.tree.map(lambda leaf: leaf[0], seen),
+            seen, problem.keys(repeats), epochs, self.execution,
         )  # fmt: skip
         self.compile_seconds = self.program.compile_seconds
         self.repeat_steps = repeats * problem.steps * epochs

@@ -10,9 +10,9 @@ import tyro
 from galjax.errors import InputError
 from galjax.sample import GalaxySample
 from galjax.sources.folder import FolderOptions, read_folder
-from galjax.sources.simulated import SimulatedSurvey, simulate
+from galjax.sources.simulated import HSC_WIDE, SimulatedSurvey, simulate
 
-__all__ = ["FolderOptions", "SimulatedSurvey", "SourceConfig", "load", "read_folder", "simulate"]
+__all__ = ["HSC_WIDE", "FolderOptions", "SimulatedSurvey", "SourceConfig", "load", "read_folder", "simulate"]
 
 
 @dataclasses.dataclass(frozen=True)

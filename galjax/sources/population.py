@@ -17,6 +17,8 @@ COSMOLOGY = FlatLambdaCDM(H0=70, Om0=0.3)
 """As in Shen et al. (2003), whose sizes are used."""
 
 CLASS_NAMES = ("spiral", "elliptical", "uncertain")
+THESIS_FRACTIONS = (0.271, 0.104, 0.625)
+"""Spiral, elliptical and uncertain among the first 15,000 rows of Galaxy Zoo 1 Table 2 (thesis, 4.1)."""
 REDSHIFT_RANGE = (0.01, 0.25)
 MEDIAN_REDSHIFT = 0.104
 """Of the SDSS main galaxy sample (Strauss et al. 2002, AJ 124, 1810)."""
@@ -78,11 +80,9 @@ def assign_classes(count: int, fractions: tuple[float, ...]) -> Int32[np.ndarray
 
 
 @jax.jit
-def draw_galaxies(key: Key[Array, ""], classes: Int[Array, " galaxy"]) -> Galaxies:
-    """Parameters of every galaxy, given its class (position in `CLASS_NAMES`)."""
-    return jax.vmap(lambda index, label: _one_galaxy(jax.random.fold_in(key, index), label))(
-        jnp.arange(len(classes)), classes
-    )
+def draw_galaxies(key: Key[Array, ""], numbers: Int[Array, " galaxy"], classes: Int[Array, " galaxy"]) -> Galaxies:
+    """Parameters of the galaxies with these numbers, given their classes (positions in `CLASS_NAMES`)."""
+    return jax.vmap(lambda number, label: _one_galaxy(jax.random.fold_in(key, number), label))(numbers, classes)
 
 
 def _one_galaxy(key: Key[Array, ""], label: Int[Array, ""]) -> Galaxies:

@@ -77,7 +77,7 @@ def test_scaling_measures_every_axis(monkeypatch):
             "compile_seconds": 1,
         }
 
-    monkeypatch.setattr(scaling, "_measure", record)
+    monkeypatch.setattr(scaling, "measure_point", record)
     results = scaling.run(scaling.ScalingBenchmark(write=False))
     assert results["exponents"] == {axis: pytest.approx(1.0) for axis in (
         "repeats", "galaxies per class", "image size", "batch size", "devices")}  # fmt: skip
@@ -85,7 +85,7 @@ def test_scaling_measures_every_axis(monkeypatch):
 
 
 def test_one_point_is_measured(monkeypatch):
-    row = scaling._measure(scaling.Point("repeats", 2, 2, Problem(galaxies=16, image_size=16)), rounds=1)
+    row = scaling.measure_point(scaling.Point("repeats", 2, 2, Problem(galaxies=16, image_size=16)), rounds=1)
     assert row["seconds_per_galaxy"] == pytest.approx(row["seconds"]["median"] / 32)
 
 

@@ -14,7 +14,7 @@ from experiments import resolution_sweep
 from galjax import GalaxySample
 from galjax.outcome import summary_table
 from galjax.sources.simulated import SimulatedSurvey, simulate
-from galjax.statistics import UsableConfig
+from galjax.usable import UsableConfig, with_usable
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = [
@@ -38,7 +38,7 @@ def test_the_run_folder_is_complete(folder):
     names = {path.name for path in folder.iterdir()}
     assert names == {
         "config.json", "environment.json", "results.ecsv", "summary.ecsv", "excluded.ecsv", "history.npz", "figures",
-        "report.html", "checkpoints",
+        "report.html", "checkpoints", "methods.ecsv",
     }  # fmt: skip
     figures = {path.name for path in (folder / "figures").iterdir()}
     for stem in ("accuracy_std_20", "accuracy_ste_30", "methods_compared_20", "sample_sizes_compared",
@@ -47,7 +47,7 @@ def test_the_run_folder_is_complete(folder):
     environment = json.loads((folder / "environment.json").read_text())
     assert environment["compile_seconds"] > 0
     assert environment["device"]["platform"] == "cpu"
-    execution = environment["execution"]["20"]
+    execution = environment["execution"]["per_class_20"]
     assert execution["lowering"] == "direct"
     assert execution["precision"] == "float32"
     assert execution["repeats_at_once"] == 1
@@ -212,7 +212,8 @@ def test_the_conclusion_says_what_is_usable(repeats, bicubic, threshold, sentenc
     config = resolution_sweep.ResolutionSweep(
         repeats=repeats, per_class=(20,), factors=(2,), methods=("bicubic",), usable=usable
     )
-    conclusions = resolution_sweep._conclusions(summary_table(Table(rows=rows, names=names), usable), config)
+    results = Table(rows=rows, names=names)
+    conclusions = resolution_sweep._conclusions(results, with_usable(summary_table(results), results, usable), config)
     assert sentence in conclusions[0]
 
 

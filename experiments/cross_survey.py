@@ -1,0 +1,249 @@
+"""May a network trained on one instrument's images classify another's? (thesis, 6.3)
+
+    python -m experiments.cross_survey                      # the simulated survey seen by SDSS and HSC; 6 minutes on 2 CPU cores
+    python -m experiments.cross_survey --preset thesis      # 100 repeats, 1,000 galaxies, 150x150 px
+    python -m experiments.cross_survey --data COARSE --sharp.data SHARP --sharp.image-size 150
+                                                            # two folders or saved samples of the same galaxies
+
+The same galaxies in coarse images (SDSS, 64 px) and sharp ones (HSC, 150 px), matched by id; the coarse ones are enlarged with
+nearest. Three conditions: coarse -> coarse, sharp -> coarse and sharp -> sharp (trained -> tested). The thesis finds sharp ->
+coarse significantly worse than the other two, which do not differ. Beyond it, the sharp test images are made like the coarse
+ones one step at a time (pixel size, seeing, noise), to see which of them costs what.
+"""
+
+import dataclasses
+import itertools
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+from astropy.table import Table
+from rich.table import Table as ScreenTable
+
+from galjax import draw, outcome, stages
+from galjax.command import ExperimentConfig, PresetName
+from galjax.errors import InputError
+from galjax.experiment import Experiment, ExperimentRun, Findings, plus_minus, screen_table
+from galjax.figures import NamedFigure
+from galjax.figures.comparison import points_with_bars
+from galjax.figures.curves import training_curves
+from galjax.figures.galleries import clearest
+from galjax.figures.instruments import instrument_gallery, steps_figure
+from galjax.instruments import COARSE, SHARP, MatchedSamples, Steps, degrade_in_steps, match_by_id
+from galjax.outcome import Case, Condition, values_of
+from galjax.report import Section
+from galjax.sources import HSC_WIDE, SimulatedSurvey, SourceConfig
+from galjax.stages import ScheduleConfig, Stage, TrainingConfig
+from galjax.statistics import compare_paired, holm, summarise
+
+NAME = "cross_survey"
+TITLE = "Across surveys: two instruments, the same galaxies"
+QUESTION = "May a network trained on one instrument's images classify another's?"
+CONDITIONS = {"coarse → coarse": (COARSE, COARSE), "sharp → coarse": (SHARP, COARSE), "sharp → sharp": (SHARP, SHARP)}
+"""Trained on, tested on."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CrossSurvey(ExperimentConfig):
+    """Flags. --data are the coarse images, --sharp.data the sharp ones; labels are those of --data."""
+
+    sharp: SourceConfig = dataclasses.field(default_factory=lambda: SourceConfig(simulated=HSC_WIDE))
+    per_class: int = 500
+    """Galaxies of each class that a repeat draws."""
+    coarse_seeing: float | None = None
+    """Full width at half maximum of the coarse images, arcsec; None: the simulated survey's, else the step is left out."""
+    sharp_seeing: float | None = None
+    """The same of the sharp images."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for flag in ("coarse_seeing", "sharp_seeing"):
+            value = getattr(self, flag)
+            if value is not None and not 0 < value < float("inf"):
+                raise InputError(f"--{flag.replace('_', '-')} must be above 0 arcsec, not {value}.")
+
+    def simulated_together(self) -> bool:
+        """Whether both instruments see the simulated survey."""
+        return self.source.data == self.sharp.data == "simulated"
+
+    def seeing(self) -> tuple[float, float] | None:
+        """(coarse, sharp) full width at half maximum in arcsec, where both are known."""
+        known = (
+            (self.source.simulated.seeing, self.sharp.simulated.seeing) if self.simulated_together() else (None, None)
+        )
+        coarse, sharp = self.coarse_seeing or known[0], self.sharp_seeing or known[1]
+        return (coarse, sharp) if coarse and sharp else None
+
+
+PRESETS: dict[PresetName, CrossSurvey] = {
+    "quick": CrossSurvey(
+        source=SourceConfig(simulated=SimulatedSurvey(galaxies=1200)),
+        repeats=4, per_class=200, training=TrainingConfig(ScheduleConfig(epochs=12, evaluate_every=3)),
+    ),
+    "thesis": CrossSurvey(repeats=100, training=TrainingConfig(ScheduleConfig(epochs=200, evaluate_every=10))),
+}  # fmt: skip
+
+
+def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
+    """Train on each instrument, and test on both and on every step between them."""
+    matched = _matched(config, run)
+    pool = matched.coarse
+    drawn = draw.draw_balanced(
+        pool.labels, pool.class_names, config.per_class, run.keys.draw,
+        test_fraction=config.test_fraction, validation_fraction=config.validation_fraction,
+    )  # fmt: skip
+    height, width = matched.sharp.images.shape[1:3]
+    config.training.network.check_image_shape(height, width)
+    run.open(*matched)
+    run.progress.note("Making the sharp images coarse, step by step")
+    steps = degrade_in_steps(matched, config.seeing(), config.seed)
+    names = list(steps.views)
+    first, *further = steps.views.values()
+    device_pool = stages.to_device(dataclasses.replace(matched.sharp, images=first), *further)
+    conditions = [Condition(view=view) for view in range(len(names))]
+    histories = {
+        trained_on: run.train(
+            Stage(f"trained_on_{trained_on}", f"trained on {trained_on}", drawn, conditions,
+                  Condition(view=names.index(trained_on))),
+            device_pool, len(config.classes),
+        )
+        for trained_on in (SHARP, COARSE)
+    }  # fmt: skip
+    results = outcome.results_table([
+        Case({"trained_on": trained_on, "tested_on": tested_on}, history, number)
+        for trained_on, history in histories.items()
+        for number, tested_on in enumerate(names)
+    ])  # fmt: skip
+    summary = outcome.summary_table(results)
+    accuracies = {
+        (one, other): values_of(results, trained_on=one, tested_on=other, selection="test-mean")
+        for one in histories for other in names
+    }  # fmt: skip
+    compared, costs = conditions_table(accuracies), steps_table(accuracies, names)
+    headline, *conclusions = _conclusions(compared, costs, accuracies, config)
+    return Findings(
+        headline=headline, conclusions=tuple(conclusions),
+        sections=(
+            Section("Three conditions", figures=(
+                points_with_bars({"accuracy": {name: accuracies[pair] for name, pair in CONDITIONS.items()}}, ["std"],
+                                 "conditions", "Trained on the images before the arrow, tested on those after it."),
+                *(training_curves({"": h}, f"training_curves_{n}", f"on {n} images, tested on sharp images")
+                  for n, h in histories.items()),
+            ), tables={"Pairs of conditions (paired over repeats, 95 % confidence intervals, Holm's correction)": compared}),
+            Section("Which step costs what", text=(_about_steps(steps, config),),
+                    figures=(_gallery(matched, steps), steps_figure(accuracies, names)),
+                    tables={"Each step against the one before, trained on sharp images": costs,
+                            "Summary over repeats": summary}),
+        ),
+        results=results, summary=summary,
+        history=outcome.history_arrays(histories, "trained_on", conditions, pool.class_names),
+        screen=(_screen(accuracies, names),),
+        thesis_figures={"6.1": "conditions"},
+        further_tables={"conditions.ecsv": compared, "steps.ecsv": costs},
+    )  # fmt: skip
+
+
+def _matched(config: CrossSurvey, run: ExperimentRun) -> MatchedSamples:
+    """Both sets of images, galaxies that are in one alone left out."""
+    sharp_source = config.sharp
+    if config.simulated_together():
+        ours = config.source.simulated
+        theirs = dataclasses.replace(
+            sharp_source.simulated, galaxies=ours.galaxies, class_fractions=ours.class_fractions
+        )
+        sharp_source = dataclasses.replace(sharp_source, simulated=theirs)
+    elif "simulated" in (config.source.data, sharp_source.data):
+        raise InputError(
+            "One of --data and --sharp.data is the simulated survey and the other is not: they do not show the same galaxies. "
+            "Give both, or neither."
+        )
+    matched = match_by_id(run.load(), run.load(sharp_source))
+    pool = run.galaxies(matched.coarse)
+    keep = np.flatnonzero(np.isin(matched.coarse.ids, pool.ids))
+    sharp = matched.sharp.take(keep).with_classes(config.classes)
+    return MatchedSamples(pool, sharp)
+
+
+def conditions_table(accuracies: dict[tuple[str, str], np.ndarray]) -> Table:
+    """Every pair of the three conditions compared: paired over repeats, which draw the same galaxies."""
+    names = list(CONDITIONS)
+    rows = [
+        (f"{one} less {other}", *compare_paired(accuracies[CONDITIONS[one]], accuracies[CONDITIONS[other]]))
+        for index, one in enumerate(names) for other in names[index + 1 :]
+    ]  # fmt: skip
+    return _corrected(Table(rows=rows, names=("conditions", "difference", "low", "high", "p_value", "n")))
+
+
+def steps_table(accuracies: dict[tuple[str, str], np.ndarray], steps: Sequence[str]) -> Table:
+    """What every step from sharp to coarse costs a network trained on sharp images; paired over repeats."""
+    rows = []
+    for before, step in itertools.pairwise(steps):
+        found = compare_paired(accuracies[SHARP, before], accuracies[SHARP, step])
+        name = "what remains to the coarse images" if step == COARSE else step
+        rows.append((name, float(accuracies[SHARP, step].mean()), *found))
+    return _corrected(Table(rows=rows, names=("step", "accuracy", "cost", "low", "high", "p_value", "n")))
+
+
+def _corrected(table: Table) -> Table:
+    table["p_corrected"] = holm(table["p_value"].tolist())
+    return table
+
+
+def _conclusions(
+    compared: Table, costs: Table, accuracies: dict[tuple[str, str], np.ndarray], config: CrossSurvey
+) -> list[str]:
+    means = ", ".join(
+        f"{name} {plus_minus(*(float(v) for v in summarise(accuracies[pair])[:2]))}"
+        for name, pair in CONDITIONS.items()
+    )
+    sentences = [f"Accuracy (trained → tested), mean ± std of {config.repeats} repeats: {means}."]
+    sentences += [
+        f"{row['conditions']}: {row['difference']:+.3f} (95 % confidence interval {row['low']:+.3f} to {row['high']:+.3f}, paired, "
+        f"p = {row['p_corrected']:.2g} after Holm's correction)."
+        for row in compared
+    ]
+    dearest = costs[int(np.argmax(costs["cost"]))]
+    if dearest["p_corrected"] < 0.05 and dearest["cost"] > 0:
+        sentences.append(
+            f"Of the steps from sharp to coarse, {dearest['step'].removeprefix('+ ')} costs most: {dearest['cost']:.3f} of accuracy."
+        )
+    else:
+        sentences.append("No single step from sharp to coarse costs a significant amount of accuracy.")
+    if config.seeing() is None:
+        sentences.append("The step of the seeing was left out: --coarse-seeing and --sharp-seeing are not given.")
+    return sentences
+
+
+def _about_steps(steps: Steps, config: CrossSurvey) -> str:
+    seeing = config.seeing()
+    words = f"seeing of {seeing[1]:g} to {seeing[0]:g} arcsec" if seeing else "no change of seeing (unknown)"
+    noise = (
+        f"noise of {steps.noise_added:.3g} per coarse pixel added (in units of the sharp images)" if steps.noise_added
+        else "no noise added: the sharp images, made coarse, are as noisy as the coarse ones"
+    )  # fmt: skip
+    return (
+        f"Pixel size by the mean over covered pixels, enlarged again with nearest; {words}; {noise}. What remains after the last "
+        f"step is what these do not describe: wings of the point-spread function, position on the grid, another noise."
+    )
+
+
+def _gallery(matched: MatchedSamples, steps: Steps) -> NamedFigure:
+    names = matched.coarse.class_names
+    chosen = [clearest(matched.sharp, name, percentile) for name in names for percentile in (50.0, 90.0)]
+    return instrument_gallery(steps.views, chosen, [names[matched.coarse.labels[index]] for index in chosen])
+
+
+def _screen(accuracies: dict[tuple[str, str], np.ndarray], names: Sequence[str]) -> ScreenTable:
+    rows = []
+    for name in names:
+        found = [summarise(accuracies[trained_on, name]) for trained_on in (SHARP, COARSE)]
+        rows.append([name, *(plus_minus(float(s.mean), float(s.std)) for s in found)])
+    title = f"accuracy, mean ± std of {found[0].n} repeats"
+    return screen_table(title, ["tested on", "trained on sharp", "trained on coarse"], rows)
+
+
+EXPERIMENT = Experiment(NAME, TITLE, QUESTION, __doc__ or "", PRESETS, study)
+main = EXPERIMENT.main
+
+if __name__ == "__main__":
+    sys.exit(main())

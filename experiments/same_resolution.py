@@ -1,0 +1,174 @@
+"""How much of the loss at low resolution is the mismatch, and how much is information gone for good? (thesis, 6.2)
+
+    python -m experiments.same_resolution                      # simulated galaxies; 4 minutes on 2 CPU cores
+    python -m experiments.same_resolution --preset thesis      # 30 repeats, 300 per class, every factor from 2 to 8
+    python -m experiments.same_resolution --data FOLDER        # your own catalogue and images
+
+The thesis leaves open whether a network trained on 1/8 images classifies 1/8 images. Here one network is trained at every
+resolution, on the same galaxies, and tested at every resolution. What training at Original and testing at 1/k loses against
+training and testing at Original falls into two parts: what training at 1/k wins back (the mismatch) and what it does not (the
+information). Expect the mismatch to be most of it.
+"""
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+from astropy.table import Table
+from rich.table import Table as ScreenTable
+
+from experiments.resolution_sweep import EnlargingMethod
+from galjax import draw, outcome, stages
+from galjax.command import ExperimentConfig, PresetName
+from galjax.errors import InputError
+from galjax.experiment import Experiment, ExperimentRun, Findings, screen_table
+from galjax.figures.resolutions import Accuracies, loss_figure, resolution_matrix, same_resolution_figure
+from galjax.outcome import Case, Condition, values_of
+from galjax.report import Section
+from galjax.stages import ScheduleConfig, Stage, TrainingConfig
+from galjax.statistics import compare_paired, holm
+
+NAME = "same_resolution"
+TITLE = "Trained and tested at the same resolution"
+QUESTION = "How much of the loss at low resolution is the mismatch, and how much is information gone for good?"
+
+
+@dataclasses.dataclass(frozen=True)
+class SameResolution(ExperimentConfig):
+    """Flags."""
+
+    per_class: int = 300
+    """Galaxies of each class that a repeat draws."""
+    factors: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8)
+    """Factors to shrink images by, each at least 2; one training for each, and one at Original."""
+    method: EnlargingMethod = "bilinear"
+    """Method to enlarge them back with. All methods keep the same information: the enlarged images are invertible."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.factors or len(set(self.factors)) != len(self.factors):
+            raise InputError(f"--factors takes one or more values, each once, not {self.factors}.")
+        if min(self.factors) < 2:
+            raise InputError(f"--factors start at 2 (Original is always used), not at {min(self.factors)}.")
+
+
+PRESETS: dict[PresetName, SameResolution] = {
+    "quick": SameResolution(
+        repeats=6, factors=(2, 4, 6, 8), training=TrainingConfig(ScheduleConfig(epochs=16, evaluate_every=4))
+    ),
+    "thesis": SameResolution(),
+}
+
+
+def study(config: SameResolution, run: ExperimentRun) -> Findings:
+    """Train at every resolution, on the same draws, and evaluate each at all of them."""
+    sample = run.load()
+    pool = run.galaxies(sample)
+    drawn = draw.draw_balanced(
+        pool.labels, pool.class_names, config.per_class, run.keys.draw,
+        test_fraction=config.test_fraction, validation_fraction=config.validation_fraction,
+    )  # fmt: skip
+    conditions = outcome.make_conditions(sorted(config.factors), (config.method,))
+    device_pool = stages.to_device(pool)
+    stages.device_conditions(device_pool, conditions, config.training.convention)  # is every factor possible?
+    run.open(sample)
+    histories = {
+        condition.factor: run.train(
+            Stage(f"factor_{condition.factor}", f"trained at {condition.label}", drawn, conditions, condition),
+            device_pool, len(config.classes),
+        )
+        for condition in conditions
+    }  # fmt: skip
+    results = outcome.results_table([
+        Case({"trained_at": trained_at, "factor": condition.factor, "method": condition.method}, history, number)
+        for trained_at, history in histories.items()
+        for number, condition in enumerate(conditions)
+    ])  # fmt: skip
+    summary = outcome.summary_table(results)
+    accuracies = _accuracies(results, conditions)
+    losses = losses_table(accuracies)
+    factors = [condition.factor for condition in conditions]
+    figures = (
+        same_resolution_figure(accuracies, factors, config.method), loss_figure(losses),
+        resolution_matrix(accuracies, factors, config.method),
+    )  # fmt: skip
+    headline, *conclusions = _conclusions(losses)
+    return Findings(
+        headline=headline, conclusions=tuple(conclusions),
+        sections=(Section(
+            "Mismatch and information", (), figures,
+            {"Loss of accuracy against Original (paired differences, 95 % confidence intervals, Holm's correction)": losses,
+             "Summary over repeats": summary},
+        ),),
+        results=results, summary=summary,
+        history=outcome.history_arrays(histories, "trained_at", conditions, pool.class_names),
+        screen=(_screen(losses, accuracies, config),),
+        further_tables={"losses.ecsv": losses},
+    )  # fmt: skip
+
+
+def _accuracies(results: Table, conditions: Sequence[Condition]) -> Accuracies:
+    """At the thesis's choice of epoch."""
+    return {
+        (one.factor, other.factor): values_of(
+            results, trained_at=one.factor, factor=other.factor, selection="test-mean"
+        )
+        for one in conditions
+        for other in conditions
+    }
+
+
+def losses_table(accuracies: Accuracies) -> Table:
+    """For every factor the whole loss and its two parts, each a paired difference over the repeats.
+
+    total = trained and tested at Original, less trained at Original and tested at 1/k; information = the former less trained
+    and tested at 1/k; mismatch = trained and tested at 1/k, less trained at Original and tested at 1/k.
+    """
+    rows = []
+    for factor in sorted({tested for _, tested in accuracies} - {1}):
+        original, mixed, same = accuracies[1, 1], accuracies[1, factor], accuracies[factor, factor]
+        for part, (one, other) in {
+            "total": (original, mixed), "information": (original, same), "mismatch": (same, mixed)
+        }.items():  # fmt: skip
+            rows.append((factor, part, *compare_paired(one, other)))
+    table = Table(rows=rows, names=("factor", "part", "difference", "low", "high", "p_value", "n"))
+    table["p_corrected"] = holm(table["p_value"].tolist())
+    return table
+
+
+def _conclusions(losses: Table) -> list[str]:
+    sentences = []
+    for factor in sorted(set(losses["factor"]), reverse=True):  # the coarsest has the most to say
+        parts = {row["part"]: row for row in losses[losses["factor"] == factor]}
+        total, mismatch, information = (parts[name] for name in ("total", "mismatch", "information"))
+        sentences.append(
+            f"At 1/{factor} a network trained at Original loses {total['difference']:.3f} of accuracy: "
+            f"{_with_interval(mismatch)} is the mismatch, which training at 1/{factor} wins back, and "
+            f"{_with_interval(information)} is information gone for good."
+        )
+    return sentences
+
+
+def _with_interval(row: Table.Row) -> str:
+    sure = "significant" if row["p_corrected"] < 0.05 else "not significant"
+    return f"{row['difference']:+.3f} (95 % interval {row['low']:+.3f} to {row['high']:+.3f}, {sure})"
+
+
+def _screen(losses: Table, accuracies: Accuracies, config: SameResolution) -> ScreenTable:
+    rows = []
+    for factor in sorted(set(losses["factor"])):
+        parts = {row["part"]: f"{row['difference']:+.3f}" for row in losses[losses["factor"] == factor]}
+        means = (f"{np.mean(accuracies[at, factor]):.3f}" for at in (1, factor))
+        rows.append([f"1/{factor}", *means, parts["total"], parts["mismatch"], parts["information"]])
+    title = f"accuracy tested at 1/k, mean of {config.repeats} repeats; loss against Original and its two parts"
+    return screen_table(
+        title, ["resolution", "trained at Original", "trained at 1/k", "loss", "mismatch", "information"], rows
+    )
+
+
+EXPERIMENT = Experiment(NAME, TITLE, QUESTION, __doc__ or "", PRESETS, study)
+main = EXPERIMENT.main
+
+if __name__ == "__main__":
+    sys.exit(main())

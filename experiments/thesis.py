@@ -1,0 +1,208 @@
+"""Every experiment of the thesis in one folder, and one report.
+
+    python -m experiments.thesis                      # simulated galaxies; 25 minutes on 2 CPU cores
+    python -m experiments.thesis --preset thesis      # the thesis's sizes: for an accelerator
+    python -m experiments.thesis --data FOLDER        # your own galaxies, with the experiments that they allow
+
+Each experiment has its own folder inside, as if it had been run alone with the same preset; the report puts them together,
+with every figure that the thesis states beside ours. Where the command is stopped, the same command goes on with the experiment
+at hand. An experiment that the galaxies do not allow (no uncertain class, too few of a class, no second instrument) is left out
+and named.
+"""
+
+import dataclasses
+import datetime
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from astropy.table import Table, vstack
+from rich.console import Console
+
+from experiments import (
+    class_balance,
+    cross_survey,
+    interpolation_cost,
+    phase_shift,
+    resolution_sweep,
+    same_resolution,
+    uncertain_labels,
+)
+from galjax import report, runs, sources
+from galjax.command import PresetName, run_command
+from galjax.errors import InputError
+from galjax.experiment import AGAINST_CAPTION, Experiment, Finished, Load
+from galjax.published import against_table
+from galjax.report import Chapter, Section
+from galjax.sample import GalaxySample
+from galjax.sources import FolderOptions, SourceConfig
+from galjax.stages import Flat
+
+NAME = "thesis"
+TITLE = "Galaxy morphology across resolutions: every experiment of the thesis"
+QUESTION = (
+    "How far may the resolution of the images a CNN is trained on differ from that of the images it must classify?"
+)
+EXPERIMENTS: dict[str, Experiment[Any]] = {
+    module.NAME: module.EXPERIMENT
+    for module in (uncertain_labels, class_balance, resolution_sweep, phase_shift, same_resolution, cross_survey)
+}
+ExperimentName = Literal[
+    "uncertain_labels", "class_balance", "resolution_sweep", "phase_shift", "same_resolution", "cross_survey"
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Thesis:
+    """Flags. What is not given is as the preset of each experiment has it."""
+
+    preset: Literal["quick", "thesis"] = "quick"
+    """Of the experiments."""
+    experiments: tuple[ExperimentName, ...] = (
+        "uncertain_labels", "class_balance", "resolution_sweep", "phase_shift", "same_resolution", "cross_survey",
+    )  # fmt: skip
+    """Which to run, in this order."""
+    data: str = "simulated"
+    """`simulated`, a folder with a catalogue and images, or a saved sample (*.fits)."""
+    folder: Annotated[FolderOptions, Flat] = dataclasses.field(default_factory=FolderOptions)
+    sharp: SourceConfig = dataclasses.field(default_factory=lambda: cross_survey.PRESETS["quick"].sharp)
+    """Of cross_survey: the sharp images of the same galaxies."""
+    repeats: int | None = None
+    """Trainings of every experiment."""
+    epochs: int | None = None
+    """Passes over the training galaxies in every experiment."""
+    seed: int = 0
+    """Of every draw, starting weight and shuffle, and of the simulated survey; at least 0."""
+    out: Path | None = None
+    """Run folder; None makes runs/thesis/TIME. A folder of the same command is gone on with."""
+    resume: bool = False
+    """Without --out: go on with the newest run."""
+
+    def __post_init__(self) -> None:
+        if not self.experiments or len(set(self.experiments)) != len(self.experiments):
+            raise InputError(f"--experiments takes one or more names, each once, not {self.experiments}.")
+        for name in ("repeats", "epochs"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"--{name} must be at least 1, not {value}.")
+
+    def of(self, name: str, out: Path) -> Any:
+        """The configuration of one experiment."""
+        config = EXPERIMENTS[name].presets[self.preset]
+        source = dataclasses.replace(config.source, data=self.data, folder=self.folder)
+        changes: dict[str, Any] = {"source": source, "seed": self.seed, "out": out, "resume": False}
+        if self.repeats is not None:
+            changes["repeats"] = self.repeats
+        if self.epochs is not None:
+            schedule = config.training.schedule
+            every = min(schedule.evaluate_every, self.epochs)
+            schedule = dataclasses.replace(schedule, epochs=self.epochs, evaluate_every=every)
+            changes["training"] = dataclasses.replace(config.training, schedule=schedule)
+        if name == cross_survey.NAME:
+            changes["sharp"] = self.sharp
+        return dataclasses.replace(config, **changes)
+
+
+PRESETS: dict[PresetName, Thesis] = {"quick": Thesis(), "thesis": Thesis(preset="thesis")}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; gives its exit code."""
+    description = f"{QUESTION}\n\n{(__doc__ or '').split(chr(10) * 2, 2)[2]}"
+    return run_command(PRESETS, run, f"python -m experiments.{NAME}", description, arguments)
+
+
+def run(config: Thesis, console: Console) -> None:
+    """All experiments, then the report of all."""
+    started = time.perf_counter()
+    folder = runs.open_run(NAME, config, config.out, resume=config.resume, sample_digest="of each experiment")
+    load = remembering(sources.load)
+    finished: dict[str, Finished] = {}
+    left_out: dict[str, str] = {}
+    for number, name in enumerate(config.experiments, 1):
+        console.rule(f"{number} of {len(config.experiments)}: {EXPERIMENTS[name].title}")
+        try:
+            finished[name] = EXPERIMENTS[name].run(config.of(name, folder.path / name), console, load)
+        except InputError as reason:
+            if (folder.path / name / "config.json").exists():  # It had begun: not for want of galaxies.
+                raise
+            left_out[name] = str(reason)
+            console.print(f"left out: {reason}", highlight=False, markup=False, soft_wrap=True)
+    if not finished:
+        raise InputError(f"No experiment can be run. {next(iter(left_out.values()))}")
+    _write(config, folder, finished, left_out, time.perf_counter() - started)
+    console.rule("All experiments")
+    for ran, done in finished.items():
+        console.print(f"{ran}: {done.findings.headline}", highlight=False, soft_wrap=True)
+    for left, why in left_out.items():
+        console.print(f"{left}: left out. {why}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"Results: {folder.path}/report.html", highlight=False, soft_wrap=True)
+
+
+def remembering(load: Load) -> Load:
+    """`load` that reads the galaxies of a source once, however many experiments ask for them one after the other."""
+    newest: dict[Any, GalaxySample] = {}
+
+    def load_once(source: SourceConfig, seed: int, progress: Any = None) -> GalaxySample:
+        key = (source, seed)
+        if key not in newest:
+            while len(newest) > 1:  # two instruments at the most
+                del newest[next(iter(newest))]
+            newest[key] = load(source, seed, progress)
+        return newest[key]
+
+    return load_once
+
+
+def _write(
+    config: Thesis, folder: runs.RunFolder, finished: dict[str, Finished], left_out: dict[str, str], seconds: float
+) -> None:
+    """The tables and the report of all experiments."""
+    beside = _beside(finished)
+    folder.write_table("against_thesis.ecsv", beside)
+    folder.write_exclusions(dict.fromkeys(row for done in finished.values() for row in done.excluded))
+    overview = Chapter(
+        "overview", "The thesis's figures and ours", "Does it come out as in the thesis?",
+        tuple(f"{name}: left out. {reason}" for name, reason in left_out.items()),
+        (Section("Numbers", tables={AGAINST_CAPTION: beside}),
+         Section("Where the thesis's figures are", tables={"Figures of the thesis, and here": _figures(finished)})),
+    )  # fmt: skip
+    environment = {
+        **runs.describe_environment(),
+        "experiments": {name: "left out" if name in left_out else "run" for name in config.experiments},
+        "wall_seconds": round(seconds, 1),
+        "finished": datetime.datetime.now().isoformat(timespec="seconds"),
+    }
+    cost = interpolation_cost.chapter()
+    provenance = {key: value for done in finished.values() for key, value in done.provenance.items()}
+    report.write_report(
+        folder, [overview, *(done.chapter for done in finished.values()), *([cost] if cost else [])], title=TITLE,
+        question=QUESTION, conclusions=[f"{EXPERIMENTS[n].title}. {done.findings.headline}" for n, done in finished.items()],
+        excluded=list(dict.fromkeys(row for done in finished.values() for row in done.excluded)),
+        provenance=provenance, environment=environment,
+    )  # fmt: skip
+    folder.write_json("environment.json", environment)
+
+
+def _beside(finished: dict[str, Finished]) -> Table:
+    """All that the thesis states in numbers."""
+    tables = []
+    for name, done in finished.items():
+        table = against_table(done.findings.against)
+        table.add_column([name] * len(table), name="experiment", index=0)
+        tables.append(table)
+    return vstack([table for table in tables if len(table)] or tables[:1])
+
+
+def _figures(finished: dict[str, Finished]) -> Table:
+    rows = [
+        (figure, name, here) for name, done in finished.items() for figure, here in done.findings.thesis_figures.items()
+    ]
+    rows.sort(key=lambda row: [float(part) if part else 0.0 for part in row[0].split(",")[0].split("-")[0].split(" ")])
+    return Table(rows=rows or None, names=("thesis_figure", "experiment", "figure_here"), dtype=("U20", "U40", "U60"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,214 @@
+"""From a configuration to a run folder: what every experiment does around the part that is its own.
+
+An `Experiment` has a function `study(config, run) -> Findings`. It asks `run` for galaxies, opens the folder once all that the
+user gave is known to be good, has stages trained, and says what came out; tables, figures, report and the closing words on
+the terminal are made here.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
+from astropy.table import Table
+from rich.console import Console
+from rich.table import Table as ScreenTable
+
+from galjax import draw, report, runs, sources
+from galjax.command import ExperimentConfig, PresetName, run_command
+from galjax.progress import ConsoleProgress
+from galjax.published import Against, against_table
+from galjax.repeats import History, RepeatKeys, repeat_keys
+from galjax.report import Chapter, Section
+from galjax.runs import RunFolder
+from galjax.sample import Exclusion, GalaxySample
+from galjax.stages import Stage, StageOutcome, run_stage
+from galjax.training import Pool
+
+Load = Callable[[sources.SourceConfig, int, Callable[[int, int], None] | None], GalaxySample]
+
+
+@dataclasses.dataclass(frozen=True)
+class Findings:
+    """What an experiment found."""
+
+    headline: str
+    """The answer in one sentence."""
+    conclusions: tuple[str, ...]
+    """Further sentences, all computed from the results."""
+    sections: tuple[Section, ...]
+    results: Table
+    """Tidy: one row per repeat and condition."""
+    summary: Table
+    """One row per condition."""
+    history: Mapping[str, np.ndarray]
+    screen: tuple[ScreenTable, ...]
+    """For the terminal."""
+    against: tuple[Against, ...] = ()
+    """Beside what the thesis found."""
+    further_tables: Mapping[str, Table] = dataclasses.field(default_factory=dict)
+    """By file name."""
+    thesis_figures: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Which figure here shows what a figure of the thesis shows: its number, and the name here."""
+
+
+class Finished(NamedTuple):
+    """A run that got to its end."""
+
+    folder: RunFolder
+    findings: Findings
+    chapter: Chapter
+    excluded: tuple[Exclusion, ...]
+    provenance: Mapping[str, str]
+
+
+class ExperimentRun:
+    """One run of an experiment: gives it galaxies, a folder and trainings, and remembers what they cost."""
+
+    def __init__(
+        self, name: str, config: ExperimentConfig, progress: ConsoleProgress, load: Load = sources.load
+    ) -> None:
+        self.name, self.config, self.progress = name, config, progress
+        self._load = load
+        self._started = time.perf_counter()
+        self._folder: RunFolder | None = None
+        self._outcomes: dict[str, StageOutcome] = {}
+        self.keys = repeat_keys(config.seed, range(config.repeats))
+        self.excluded: tuple[Exclusion, ...] = ()
+        self.provenance: Mapping[str, str] = {}
+
+    def load(self, source: sources.SourceConfig | None = None) -> GalaxySample:
+        """All galaxies of the configuration's source, or of another."""
+        return self._load(source or self.config.source, self.config.seed, self.progress.images_read)
+
+    def galaxies(self, sample: GalaxySample, classes: Sequence[str] | None = None) -> GalaxySample:
+        """Those of the sample that repeats may draw, of the configuration's classes or of others, inside the redshift range.
+
+        Says on the screen what they are, and puts those left out into excluded.ecsv.
+        """
+        pool = draw.make_pool(sample, classes or self.config.classes, self.config.redshift_range)
+        self.config.training.network.check_image_shape(*pool.images.shape[1:3])
+        self.excluded = tuple(dict.fromkeys((*self.excluded, *pool.excluded)))
+        self.provenance = {**self.provenance, **pool.provenance}
+        counts = ", ".join(f"{n} {name}" for name, n in pool.class_counts().items())
+        height, width = pool.images.shape[1:3]
+        left_out = f"; {len(pool.excluded)} left out (excluded.ecsv says why)" if pool.excluded else ""
+        self.progress.note(f"{self.config.source.data}: {counts}, {height}x{width} px{left_out}")
+        return pool
+
+    def open(self, *samples: GalaxySample) -> None:
+        """Make or find the run folder (`runs.open_run`), for galaxies that are all in `samples`."""
+        digest = "+".join(sample.digest() for sample in samples)
+        config = self.config
+        self._folder = runs.open_run(self.name, config, config.out, resume=config.resume, sample_digest=digest)
+        self._folder.write_exclusions(self.excluded)
+
+    @property
+    def folder(self) -> RunFolder:
+        """The run folder, once it is open."""
+        if self._folder is None:
+            raise RuntimeError("The run folder is not open yet.")
+        return self._folder
+
+    def train(
+        self, stage: Stage, pool: Pool, num_classes: int, keys: RepeatKeys | None = None, epochs: int | None = None
+    ) -> History:
+        """All repeats of one training (`stages.run_stage`), by the configuration; `epochs` stops it earlier."""
+        training = self.config.training
+        if epochs is not None:
+            every = min(training.schedule.evaluate_every, epochs)
+            schedule = dataclasses.replace(training.schedule, epochs=epochs, evaluate_every=every)
+            training = dataclasses.replace(training, schedule=schedule)
+        outcome = run_stage(stage, pool, keys or self.keys, num_classes, training, self.folder, self.progress)
+        self._outcomes[stage.name] = outcome
+        return outcome.history
+
+    def environment(self) -> dict[str, Any]:
+        """How it was computed, and how long it took so far."""
+        outcomes = self._outcomes.values()
+        return {
+            **runs.describe_environment(),
+            "execution": {name: done.execution._asdict() for name, done in self._outcomes.items()},
+            "compile_seconds": round(sum(done.compile_seconds for done in outcomes), 1),
+            "training_seconds": round(sum(done.train_seconds for done in outcomes), 1),
+            "wall_seconds": round(time.perf_counter() - self._started, 1),
+        }
+
+
+Config = TypeVar("Config", bound=ExperimentConfig)
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment(Generic[Config]):
+    """A question, the flags that it takes, and the study that answers it."""
+
+    name: str
+    """Of the module in `experiments`, and of its run folders."""
+    title: str
+    question: str
+    recipe: str
+    """The docstring of the module, whose first paragraphs are the question and the commands."""
+    presets: Mapping[PresetName, Config]
+    study: Callable[[Config, ExperimentRun], Findings]
+
+    def main(self, arguments: Sequence[str] | None = None) -> int:
+        """The command: parse flags, run, and give the exit code."""
+        description = f"{self.question}\n\n{self.recipe.split(chr(10) * 2, 2)[2]}"
+        return run_command(self.presets, self.run, f"python -m experiments.{self.name}", description, arguments)
+
+    def run(self, config: Config, console: Console, load: Load = sources.load) -> Finished:
+        """Do the study, write its tables, figures and report into the run folder, and print what it found."""
+        with ConsoleProgress(console) as progress:
+            run = ExperimentRun(self.name, config, progress, load)
+            findings = self.study(config, run)
+            progress.note("Drawing figures")
+            chapter = _write(self, findings, run)
+        for table in findings.screen:
+            console.print(table)
+        for sentence in (findings.headline, *findings.conclusions):
+            console.print(sentence, highlight=False, soft_wrap=True)
+        console.print(f"Results: {run.folder.path}/report.html", highlight=False, soft_wrap=True)
+        return Finished(run.folder, findings, chapter, run.excluded, run.provenance)
+
+
+def _write(experiment: Experiment[Any], findings: Findings, run: ExperimentRun) -> Chapter:
+    """Tables, history, figures, report, and last environment.json, which marks a whole run."""
+    folder = run.folder
+    tables = {"results.ecsv": findings.results, "summary.ecsv": findings.summary, **findings.further_tables}
+    sections = list(findings.sections)
+    if findings.against:
+        beside = against_table(findings.against)
+        tables["against_thesis.ecsv"] = beside
+        sections.append(Section("Beside the thesis", tables={AGAINST_CAPTION: beside}))
+    for file, table in tables.items():
+        folder.write_table(file, table)
+    folder.write_arrays("history.npz", findings.history)
+    report.write_figures(folder, [figure for section in sections for figure in section.figures])
+    environment = run.environment()
+    sentences = (findings.headline, *findings.conclusions)
+    chapter = Chapter(run.name, experiment.title, experiment.question, sentences, tuple(sections))
+    report.write_report(
+        folder, [chapter], title=experiment.title, question=experiment.question, excluded=run.excluded,
+        provenance=run.provenance, environment=environment,
+    )  # fmt: skip
+    folder.write_json("environment.json", environment)
+    return dataclasses.replace(chapter, environment=environment)
+
+
+AGAINST_CAPTION = "Our figures, the thesis's, and the difference in standard errors (galaxies and unstated parts of the network differ)"
+
+
+def screen_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> ScreenTable:
+    """A table for the terminal; all columns but the first are aligned right."""
+    table = ScreenTable(title=title)
+    for number, name in enumerate(header):
+        table.add_column(name, justify="left" if number == 0 else "right")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def plus_minus(mean: float, spread: float) -> str:
+    """As in the thesis's tables."""
+    return f"{mean:.3f} ± {spread:.3f}" if np.isfinite(spread) else f"{mean:.3f}"

@@ -1,0 +1,58 @@
+"""Loss and accuracy against epoch, mean and band over the repeats."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from galjax.figures.style import COLOURS, MARKERS, NamedFigure, light_grid, make_panels
+from galjax.metrics import accuracy
+from galjax.repeats import History
+from galjax.statistics import summarise
+
+
+def training_curves(histories: Mapping[str, History], name: str, trained_on: str) -> NamedFigure:
+    """Loss and accuracy of training and test at the first condition, a band of 1 std (thesis, figures 4.7-4.10, 4.13).
+
+    One colour per history, which its key names; solid lines are training, dashed ones test.
+    """
+    figure, (loss_panel, accuracy_panel) = make_panels(2, width=4.2, height=3.2)
+    words = []
+    for index, (label, history) in enumerate(histories.items()):
+        epochs = np.arange(1, history.train_loss.shape[1] + 1)
+        test_accuracy = accuracy(history.test_confusion[:, :, 0])
+        prefix = f"{label}, " if label else ""
+        curves = [
+            (loss_panel, epochs, history.train_loss, "training", 0),
+            (loss_panel, history.evaluated_epoch, history.test_loss[:, :, 0], "test", 1),
+            (accuracy_panel, epochs, history.train_accuracy, "training", 0),
+            (accuracy_panel, history.evaluated_epoch, test_accuracy, "test", 1),
+        ]
+        for panel, x, values, kind, style in curves:
+            mean, std, _, n = summarise(np.asarray(values, np.float64))
+            colour = COLOURS[(index if len(histories) > 1 else style) % len(COLOURS)]
+            panel.plot(x, mean, "-" if style == 0 else "--", color=colour, label=prefix + kind,
+                       marker=MARKERS[style] if len(x) <= 40 else None, markersize=3)  # fmt: skip
+            if n > 1:
+                panel.fill_between(x, mean - std, mean + std, color=colour, alpha=0.18, linewidth=0)
+        words.append(
+            f"{prefix}training loss falls from {history.train_loss[:, 0].mean():.2f} to "
+            f"{history.train_loss[:, -1].mean():.2f}, test accuracy goes from {test_accuracy[:, 0].mean():.3f} to "
+            f"{test_accuracy[:, -1].mean():.3f}"
+        )
+    highest = max(3 * float(np.median(history.train_loss)) + 0.7 for history in histories.values())
+    loss_panel.set(xlabel="epoch", ylabel="categorical cross-entropy")
+    loss_panel.set_ylim(0, min(loss_panel.get_ylim()[1], highest))
+    accuracy_panel.set(xlabel="epoch", ylabel="accuracy")
+    accuracy_panel.legend(frameon=False, fontsize=8)
+    for panel in (loss_panel, accuracy_panel):
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+        light_grid(panel)
+    n = len(next(iter(histories.values())).train_loss)
+    return NamedFigure(
+        name,
+        figure,
+        f"Training, {trained_on}: mean over n = {n} repeats and a band of 1 standard deviation. Training values are means "
+        f"over the epoch, with dropout; very high losses are cut off.",
+        f"{'; '.join(words)}.",
+    )

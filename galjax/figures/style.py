@@ -1,0 +1,85 @@
+"""What all figures share: colours that colour-blind eyes tell apart, panels, and words for bars and choices."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from astropy.table import Table
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from galjax.statistics import Selection
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe & Ito's palette, told apart also by colour-blind eyes; markers and line styles differ as well."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+SPREADS = {
+    "std": "1 standard deviation over the repeats",
+    "ste": "1 standard error of the mean",
+    "2 std": "2 standard deviations over the repeats",
+    "2 ste": "2 standard errors of the mean",
+}
+SELECTION_MEANING: dict[Selection, str] = {
+    "test-mean": "epoch of the best mean test accuracy",
+    "last": "last epoch",
+    "validation": "epoch of the best mean validation accuracy",
+}
+DPI = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class NamedFigure:
+    """A figure with what a reader and a screen reader need to know of it."""
+
+    name: str
+    """File name without ending."""
+    figure: Figure
+    caption: str
+    alternative: str
+    """What the figure shows, for those who cannot see it."""
+
+
+def make_panels(
+    columns: int, rows: int = 1, *, width: float = 3.2, height: float = 3.4, **options: Any
+) -> tuple[Figure, list[Axes]]:
+    """A figure of panels, `width` x `height` inches each, row by row."""
+    figure = Figure(figsize=(max(width * columns, 4.8), height * rows), layout="constrained", dpi=DPI)
+    return figure, list(figure.subplots(rows, columns, squeeze=False, **options).flat)
+
+
+def spread_of(table: Table, spread: str) -> Float[np.ndarray, " row"]:
+    """Lengths of the bars: a key of `SPREADS`."""
+    times, _, name = spread.rpartition(" ")
+    return float(times or 1) * np.asarray(table[name], np.float64)
+
+
+def light_grid(panel: Axes) -> None:
+    """Thin horizontal lines to read values from."""
+    panel.grid(axis="y", color="0.92", linewidth=0.6)
+    panel.set_axisbelow(True)
+
+
+def stretched(image: Float[np.ndarray, "height width"], low: float, high: float) -> Float[np.ndarray, "height width"]:
+    """Arcsinh stretch of pixel values, 0 at `low` and 1 at `high`; faint parts show without burning out the middle."""
+    softening = max(0.05 * (high - low), 1e-12)
+    return np.arcsinh((image - low) / softening) / np.arcsinh((high - low) / softening)
+
+
+def grey(image: Float[np.ndarray, "height width *band"]) -> Float[np.ndarray, "height width"]:
+    """The mean over bands, in float64."""
+    plain = np.asarray(image, np.float64)
+    return plain if plain.ndim == 2 else plain.mean(axis=-1)
+
+
+def show_image(panel: Axes, image: Float[np.ndarray, "height width"], low: float, high: float) -> None:
+    """A galaxy as it lies on its pixels, row 0 at the bottom, without axes."""
+    panel.imshow(stretched(image, low, high), cmap="gray", vmin=0, vmax=1, origin="lower", interpolation="nearest")
+    panel.set(xticks=[], yticks=[])
+
+
+def listed(names: Sequence[object]) -> str:
+    """Words in a row: a, b and c."""
+    words = [str(name) for name in names]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -1,0 +1,159 @@
+"""The same galaxies as two instruments see them: matched by id, and the sharper made like the coarser one step at a time."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.ndimage
+from jaxtyping import Float, Float32
+
+from galjax.errors import InputError
+from galjax.resample import resize
+from galjax.sample import Exclusion, GalaxySample
+
+FRAME = 5
+"""Width of the frame around a stamp, px, in which the sky is measured."""
+FWHM_PER_SIGMA = 2 * (2 * np.log(2)) ** 0.5
+LARGEST_FIELD_DIFFERENCE = 0.05
+
+Images = Float32[np.ndarray, "galaxy height width *band"]
+Resized = Float32[np.ndarray, "galaxy new_height new_width *band"]
+Planes = Callable[[Float32[np.ndarray, "galaxy height width"]], Any]
+
+
+class MatchedSamples(NamedTuple):
+    """The same galaxies in the same order."""
+
+    coarse: GalaxySample
+    sharp: GalaxySample
+
+
+def match_by_id(coarse: GalaxySample, sharp: GalaxySample) -> MatchedSamples:
+    """The galaxies that both have, in the order of the coarse one, whose labels and redshifts hold for both.
+
+    The others go to `excluded`. Raises InputError where there are none, or where the stamps show fields of different size on
+    the sky or are not in the order that their names say.
+    """
+    common, at_coarse, at_sharp = np.intersect1d(coarse.ids, sharp.ids, return_indices=True)
+    if not len(common):
+        raise InputError(
+            f"No galaxy is in both sets: ids of the first are like {coarse.ids[0]}, of the second like {sharp.ids[0]}. Give two "
+            f"sets whose catalogues have the same ids."
+        )
+    _check_fields(coarse, sharp)
+    order = np.argsort(at_coarse)
+    missing = [
+        Exclusion(str(i), "", f"not among the {other} images")
+        for sample, other in ((coarse, "sharp"), (sharp, "coarse"))
+        for i in np.setdiff1d(sample.ids, common)
+    ]
+    one, two = coarse.take(at_coarse[order]), sharp.take(at_sharp[order])
+    excluded = (*one.excluded, *two.excluded, *missing)
+    return MatchedSamples(
+        dataclasses.replace(one, excluded=excluded),
+        dataclasses.replace(two, labels=one.labels, class_names=one.class_names, redshift=one.redshift, excluded=()),
+    )
+
+
+def _check_fields(coarse: GalaxySample, sharp: GalaxySample) -> None:
+    heights = (coarse.images.shape[1], sharp.images.shape[1])
+    if coarse.images.ndim != sharp.images.ndim or coarse.images.shape[3:] != sharp.images.shape[3:]:
+        raise InputError(f"The two sets have different bands: {coarse.bands} and {sharp.bands}. Give the same ones.")
+    if heights[1] < heights[0]:
+        raise InputError(
+            f"The coarse images are {heights[0]} px high and the sharp ones {heights[1]}: the sharp must have at least as many "
+            f"pixels on the same field. Swap --data and --sharp.data, or give other sizes."
+        )
+    fields = (heights[0] * coarse.pixel_scale, heights[1] * sharp.pixel_scale)
+    if np.isfinite(fields).all() and abs(fields[0] / fields[1] - 1) > LARGEST_FIELD_DIFFERENCE:
+        raise InputError(
+            f"The stamps show different fields: {fields[0]:.1f} and {fields[1]:.1f} arcsec. Cut them so that both show the same "
+            f"part of the sky (sizes in the inverse ratio of the pixel scales)."
+        )
+
+
+class Steps(NamedTuple):
+    """The sharp galaxies made like the coarse ones, by what was done; all as large as the sharp images, as is `coarse`."""
+
+    views: Mapping[str, Images]
+    noise_added: float
+    """Standard deviation that was added per coarse pixel, in units of the sharp images; 0 where they are noisier already."""
+
+
+SHARP, PIXELS, SEEING, NOISE, COARSE = "sharp", "+ pixel size", "+ seeing", "+ noise", "coarse"
+
+
+def degrade_in_steps(matched: MatchedSamples, seeing: tuple[float, float] | None, seed: int = 0) -> Steps:
+    """The sharp images with the coarse pixels, then also the coarse seeing, then also its noise; and the coarse images.
+
+    Coarse images, and those shrunk to their size by "area", are enlarged with "nearest", as the thesis did (6.3). `seeing` is
+    (coarse, sharp), full width at half maximum in arcsec: a Gaussian of sqrt(coarse^2 - sharp^2) brings one to the other, which
+    is exact for Gaussian point-spread functions and leaves the wings of others to the sharp one. Without it that step is left
+    out. Noise is white per coarse pixel, what lacks to that of the coarse images, measured in the frames of the stamps.
+    """
+    coarse, sharp = matched
+    size, large = coarse.images.shape[1:3], sharp.images.shape[1:3]
+    views = {SHARP: sharp.images, PIXELS: _enlarge(_shrink(sharp.images, size), large)}
+    shrunk = _shrink(sharp.images, size)
+    if seeing is not None:
+        kernel = max(seeing[0] ** 2 - seeing[1] ** 2, 0.0) ** 0.5 / FWHM_PER_SIGMA / sharp.pixel_scale
+        shrunk = _shrink(_blur(sharp.images, kernel), size)
+        views[SEEING] = _enlarge(shrunk, large)
+    wanted = sky_noise(coarse.images) * brightness_ratio(shrunk, coarse.images)
+    lacking = float(max(wanted**2 - sky_noise(shrunk) ** 2, 0.0) ** 0.5)
+    noise = np.random.default_rng(seed).standard_normal(shrunk.shape, dtype=np.float32)
+    views[NOISE] = _enlarge(shrunk + np.float32(lacking) * noise, large)
+    views[COARSE] = _enlarge(coarse.images, large)
+    return Steps(views, lacking)
+
+
+def _by_planes(images: Images, function: Planes) -> Resized:
+    """A function of (galaxy, height, width), for images with or without bands."""
+    if images.ndim == 3:
+        return np.asarray(function(images), np.float32)
+    bands = np.moveaxis(images, -1, 0)
+    return np.stack([np.asarray(function(band), np.float32) for band in bands], axis=-1)
+
+
+def _shrink(images: Images, size: tuple[int, int]) -> Resized:
+    return _by_planes(images, lambda planes: resize(planes, size, "area"))
+
+
+def _enlarge(images: Images, size: tuple[int, int]) -> Resized:
+    return _by_planes(images, lambda planes: resize(planes, size, "nearest"))
+
+
+def _blur(images: Images, sigma: float) -> Images:
+    if sigma == 0:
+        return images
+    return _by_planes(images, lambda planes: scipy.ndimage.gaussian_filter(planes, (0, sigma, sigma), mode="nearest"))
+
+
+def sky_noise(images: Images) -> float:
+    """Standard deviation of the sky per pixel: 1.4826 times the median absolute deviation in the frames of the stamps.
+
+    The median over galaxies, so that stars in some frames do not count.
+    """
+    frames = _frames(images)
+    deviations = np.abs(frames - np.median(frames, axis=1, keepdims=True))
+    return float(1.4826 * np.median(np.median(deviations, axis=1)))
+
+
+def brightness_ratio(ours: Images, theirs: Resized) -> float:
+    """How many units of `ours` one unit of `theirs` is: the median ratio of the galaxies' light above the sky."""
+    light = [
+        (images - np.median(_frames(images), axis=1).reshape(-1, *[1] * (images.ndim - 1))).sum(
+            axis=tuple(range(1, images.ndim))
+        )
+        for images in (ours, theirs)
+    ]
+    usable = (light[0] > 0) & (light[1] > 0)
+    return float(np.median(light[0][usable] / light[1][usable])) if usable.any() else 1.0
+
+
+def _frames(images: Images) -> Float[np.ndarray, "galaxy pixel"]:
+    mask = np.ones(images.shape[1:3], bool)
+    width = min(FRAME, min(mask.shape) // 4)
+    mask[width:-width, width:-width] = False
+    return images[:, mask].reshape(len(images), -1)

@@ -1,0 +1,44 @@
+import dataclasses
+
+import numpy as np
+from astropy.table import Table
+
+from experiments import cross_survey
+from galjax.sources.simulated import HSC_WIDE, SimulatedSurvey, simulate
+
+GALAXIES = {"galaxies": 70, "class_fractions": (0.5, 0.5, 0.0)}
+TINY = [
+    "--per-class", "15", "--repeats", "2", "--epochs", "1", "--evaluate-every", "1", "--filters", "4", "4", "4",
+    "--dense-units", "8",
+]  # fmt: skip
+
+
+def test_two_saved_samples_are_matched_by_id(tmp_path, capsys):
+    coarse = simulate(SimulatedSurvey(image_size=32, **GALAXIES), seed=3)
+    sharp = simulate(dataclasses.replace(HSC_WIDE, image_size=75, **GALAXIES), seed=3)
+    coarse.take(np.arange(5, 70)).save(tmp_path / "coarse.fits")
+    sharp.take(np.arange(69, -1, -1)[:65]).save(tmp_path / "sharp.fits")
+    out = tmp_path / "run"
+    command = [
+        *TINY,
+        "--data",
+        str(tmp_path / "coarse.fits"),
+        "--sharp.data",
+        str(tmp_path / "sharp.fits"),
+        "--out",
+        str(out),
+    ]
+    assert cross_survey.main(command) == 0
+    said = capsys.readouterr().out
+    assert "The step of the seeing was left out: --coarse-seeing and --sharp-seeing are not given." in said
+    results = Table.read(out / "results.ecsv")
+    assert list(dict.fromkeys(results["tested_on"])) == ["sharp", "+ pixel size", "+ noise", "coarse"]
+    excluded = Table.read(out / "excluded.ecsv")
+    assert (excluded["reason"] == "not among the coarse images").sum() == 0  # 65 of 70 in both, the last 65
+    assert len(excluded) == (np.asarray(excluded["reason"]) != "").sum()
+
+    assert (
+        cross_survey.main([*command[:-1], str(tmp_path / "two"), "--coarse-seeing", "1.3", "--sharp-seeing", "0.6"])
+        == 0
+    )
+    assert "+ seeing" in Table.read(tmp_path / "two" / "summary.ecsv")["tested_on"]
