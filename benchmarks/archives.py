@@ -129,7 +129,7 @@ def _rendered(count: int) -> Any:
     instrument = SimulatedSurvey().instrument()
     images, centres = [], []
     for label in range(3):
-        galaxies = draw_galaxies(jax.random.key(label), jnp.full(count, label, jnp.int32))
+        galaxies = draw_galaxies(jax.random.key(label), jnp.arange(count), jnp.full(count, label, jnp.int32))
         images.append(np.asarray(jax.lax.map(lambda galaxy: render(galaxy, instrument), galaxies, batch_size=50)))
         low, high = instrument.centre
         centres.append(low + (high - low) * np.asarray(galaxies.subpixel))
