@@ -6,7 +6,7 @@ from experiments import build_sample
 
 NAME = "GalaxyZoo1_DR_table2.csv.gz"
 ATTEMPTS = 3
-QUICK = ["--connections", "6", "--attempts", str(ATTEMPTS), "--backoff", "0.01", "--timeout", "0.5"]
+QUICK = ["--connections", "6", "--attempts", str(ATTEMPTS), "--backoff", "0.01", "--timeout", "1.2"]
 SHAPE = (340, 460)
 """Of the small frames; each full-size one would take a tenth of a second."""
 ROOT = Path(__file__).resolve().parents[2]

@@ -36,12 +36,12 @@ def calm():
     made = make_universe(fields=24, galaxies=36, shape=SHAPE, faulty=0.0, seed=5)
     for number in range(len(made.fields)):
         made.file(made.sas_path(number))
-    return made
+    return made.make_frames()
 
 
 @pytest.fixture(scope="module")
 def small():
-    return make_universe(fields=36, galaxies=60, shape=SHAPE, faulty=0.3, seed=5).make_sky_subtracted_frames()
+    return make_universe(fields=36, galaxies=60, shape=SHAPE, faulty=0.3, seed=5).make_frames()
 
 
 def slow_archives(universe):

@@ -32,7 +32,7 @@ def universe():
     kinds = collections.Counter((f.kind, f.times < ATTEMPTS) for f in made.faults.values())
     assert {kind for kind, passing in kinds if passing} == set(PASSING) - {"cached"}
     assert {kind for kind, passing in kinds if not passing} == set(LASTING) | {"cached"}
-    return made.make_sky_subtracted_frames()
+    return made.make_frames()
 
 
 class Chain:

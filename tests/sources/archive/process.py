@@ -14,7 +14,7 @@ def make_files(universe, folder):
     paths = [universe.das_path(number) for number in range(len(universe.fields))]
     for path in paths:
         archives.frame(f"/{path}")
-    universe.make_sky_subtracted_frames()
+    universe.make_frames(corrected=False)
     for path in list(universe.made):
         archives.frame(f"/{path}")
     return sum(len(archives.frame(f"/{path}")) for path in paths) / len(paths)

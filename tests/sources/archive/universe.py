@@ -71,9 +71,11 @@ class Universe:
             self.made[path] = make(self.fields[number], self.lights[number], seed=number % 2)
         return self.made[path]
 
-    def make_sky_subtracted_frames(self):
-        """Those that will be asked for when the other archive is up; making one takes longer than a client waits."""
+    def make_frames(self, *, corrected=True):
+        """Those that will be asked for, ahead: a client that is in a hurry does not wait until one is made."""
         for number in range(len(self.fields)):
+            if corrected:
+                self.file(self.das_path(number))
             fault = self.faults.get(self.das_path(number))
             if fault is not None and fault.times == ALWAYS and number not in self.missing_in_sas:
                 self.file(self.sas_path(number))
