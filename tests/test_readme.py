@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import thesis
+from experiments import build_sample, thesis
 from galjax.experiment import Experiment
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,6 +30,7 @@ def understand(command, monkeypatch):
     understood = []
     monkeypatch.setattr(Experiment, "run", lambda self, config, console: understood.append(config))
     monkeypatch.setattr(thesis, "run", lambda config, console: understood.append(config))
+    monkeypatch.setattr(build_sample, "run", lambda config, console: understood.append(config) or 0)
     if "--help" in flags:
         with pytest.raises(SystemExit) as caught:
             module.main(flags)

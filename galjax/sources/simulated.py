@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +10,9 @@ from jaxtyping import Array, Float, Float32, Int, Int32, Key
 
 from galjax.errors import InputError
 from galjax.sample import GalaxySample
+from galjax.sources.cutout import CutoutConvention
 from galjax.sources.population import CLASS_NAMES, Galaxies, assign_classes, draw_galaxies
 from galjax.sources.rendering import Instrument, add_noise, render
-
-CutoutConvention = Literal["int", "round", "cutout2d"]
 
 _AT_ONCE = 50
 _FIRST_ID = 1
