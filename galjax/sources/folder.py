@@ -14,13 +14,11 @@ from jaxtyping import Float32, Int8
 from galjax.errors import InputError
 from galjax.sample import Exclusion, GalaxySample
 from galjax.sources.catalogue import (
-    FORMATS,
     ID_NAMES,
     MISSING,
     REDSHIFT_NAMES,
     UNREADABLE,
     find_column,
-    read_catalogue,
     read_flags,
     read_ids,
     read_redshift,
@@ -34,6 +32,7 @@ from galjax.sources.image_files import (
     read_image,
     to_stamp,
 )
+from galjax.sources.table_files import FORMATS, read_catalogue
 
 _Item = TypeVar("_Item")
 _READERS = 4
@@ -181,10 +180,10 @@ def _select_rows(
         optional = column == "UNCERTAIN"
         found = find_column(table, None if optional else column, (column,), "class", "--class-columns", name)
         if found is not None:
-            flags.append(read_flags(table, found))
+            flags.append(read_flags(table, found, name))
             class_names.append(column.lower())
     redshift_column = find_column(table, options.redshift_column, REDSHIFT_NAMES, "redshift", "--redshift-column", name)
-    redshift, unreadable = read_redshift(table, redshift_column)
+    redshift, unreadable = read_redshift(table, redshift_column, name)
     ids, present = read_ids(table, id_column, name)
     notes = {"catalogue rows": str(len(table)), "redshifts": redshift_column or "none"}
     if unreadable:
