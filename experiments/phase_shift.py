@@ -95,7 +95,9 @@ def study(config: PhaseShift, run: ExperimentRun) -> Findings:
         pool.labels, pool.class_names, config.per_class, run.keys.draw,
         test_fraction=config.test_fraction, validation_fraction=config.validation_fraction,
     )  # fmt: skip
-    run.open(sample)
+    if max(config.factors) > height:
+        raise InputError(f"--factors can be up to {height} for images of {height} px, not {max(config.factors)}.")
+    run.open(sample, draws=[drawn])
     run.progress.note("Re-centring galaxies")
     recentred = recentre(pool.images)
     device_pool = stages.to_device(pool, recentred.images)

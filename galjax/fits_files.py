@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 
@@ -24,7 +23,9 @@ SAFE_COMPRESSIONS = ("GZIP_1", "GZIP_2", "RICE_1")
 """Of tiled images; astropy's decoders of HCOMPRESS_1 and PLIO_1 corrupt memory where a file is damaged."""
 
 _COMPRESSION = re.compile(rb"(?:HIERARCH +)?ZCMPTYPE *=(.*)", re.IGNORECASE)
-_COUNT = re.compile(rb"(?:HIERARCH +)?(BITPIX|GCOUNT|PCOUNT|TFIELDS|THEAP|Z?NAXIS\d*|ZTILE\d+|ZBITPIX) *=([^/]*)", re.IGNORECASE)
+_COUNT = re.compile(
+    rb"(?:HIERARCH +)?(BITPIX|GCOUNT|PCOUNT|TFIELDS|THEAP|Z?NAXIS\d*|ZTILE\d+|ZBITPIX) *=([^/]*)", re.IGNORECASE
+)
 
 
 class FitsError(ValueError):
@@ -43,7 +44,10 @@ def open_fits(source: Path | bytes, *, tiled_images: bool = False) -> Iterator[f
         stream.seek(0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AstropyWarning)  # of units and cards that keep to no standard
-            for message in ("File may have been truncated", "Error validating header"):  # what is left comes without a word
+            for message in (
+                "File may have been truncated",
+                "Error validating header",
+            ):  # what is left comes without a word
                 warnings.filterwarnings("error", f"(?s).*{message}", AstropyWarning)
             with fits.open(stream, memmap=False, disable_image_compression=not tiled_images) as hdus:
                 yield hdus
@@ -91,7 +95,9 @@ def _counts(cards: list[bytes], *, is_first: bool) -> dict[str, int]:
     for card in cards:
         compression = _COMPRESSION.match(card)
         if compression and compression[1].split(b"/")[0].strip(b" '").decode("latin-1") not in SAFE_COMPRESSIONS:
-            raise FitsError(f"an image is compressed in another way than {', '.join(SAFE_COMPRESSIONS)}; unpack it with funpack")
+            raise FitsError(
+                f"an image is compressed in another way than {', '.join(SAFE_COMPRESSIONS)}; unpack it with funpack"
+            )
         found = _COUNT.match(card)
         if not found:
             continue

@@ -6,7 +6,22 @@ import zlib
 
 import numpy as np
 
-NUMBERS = (b"0", b"-1", b"1", b"2", b"255", b"65536", b"2147483647", b"4294967295", b"-2147483648", b"9999999999", b"9" * 20, b"1e999", b"nan", b"0.5")
+NUMBERS = (
+    b"0",
+    b"-1",
+    b"1",
+    b"2",
+    b"255",
+    b"65536",
+    b"2147483647",
+    b"4294967295",
+    b"-2147483648",
+    b"9999999999",
+    b"9" * 20,
+    b"1e999",
+    b"nan",
+    b"0.5",
+)
 BYTES = (0, 1, 0x7F, 0x80, 0xFE, 0xFF, ord(" "), ord("9"), ord("-"), ord('"'))
 FITS_WORDS = (
     b"NAXIS   =", b"NAXIS1  =", b"NAXIS2  =", b"NAXIS3  =", b"BITPIX  =", b"BZERO   =", b"BSCALE  =", b"PCOUNT  =", b"GCOUNT  =", b"TFIELDS =",
@@ -33,10 +48,12 @@ WORDS: dict[str, tuple[bytes, ...]] = {
 
 
 def mutated(rng: np.random.Generator, kind: str, seeds: list[bytes]) -> bytes:
-    """One of the valid `seeds` with one to six changes, for some formats repaired so that readers get beyond the first check."""
+    """One of the valid `seeds` with one to five changes, for some formats repaired so that readers get beyond the first check."""
     content = bytearray(seeds[rng.integers(len(seeds))])
     words = WORDS.get(kind, FITS_WORDS)
-    for _ in range(rng.integers(1, 7)):
+    if kind == "png" and rng.random() < 0.4:
+        return bytes(_with_other_pixels(rng, content))
+    for _ in range(rng.integers(1, rng.integers(2, 7))):
         if content:
             content = CHANGES[rng.integers(len(CHANGES))](rng, content, words, seeds)
     if kind == "png" and rng.random() < 0.7:
@@ -108,7 +125,21 @@ def _word(rng, content, words, seeds):
     return content
 
 
-CHANGES = (_set_bytes, _flip_bit, _cut_off, _delete, _repeat, _splice, _number, _number, _word, _word)
+CHANGES = (_set_bytes, _flip_bit, _delete, _cut_off, _repeat, _splice, _number, _number, _word, _word)
+
+
+def _with_other_pixels(rng: np.random.Generator, png: bytearray) -> bytearray:
+    """A whole PNG whose lines of pixels, each with the number of its filter, are spoiled before they are compressed."""
+    first = png.index(b"IDAT")
+    length = int.from_bytes(png[first - 4 : first], "big")
+    lines = bytearray(zlib.decompress(png[first + 4 : first + 4 + length]))
+    lines = CHANGES[rng.integers(5)](rng, lines, (), [bytes(lines)])
+    if rng.random() < 0.3:
+        png = _set_bytes(rng, png[: first - 4], (), []) + png[first - 4 :]
+    packed = zlib.compress(bytes(lines))
+    return _with_checksums(
+        png[: first - 4] + len(packed).to_bytes(4, "big") + b"IDAT" + packed + png[first + 4 + length :]
+    )
 
 
 def _with_checksums(content: bytearray) -> bytearray:

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32, Int8
 
 from galjax.errors import InputError
-from galjax.sample import Exclusion, GalaxySample
+from galjax.sample import Exclusion, GalaxySample, check_class_name
 from galjax.sources.catalogue import (
     ID_NAMES,
     MISSING,
@@ -70,6 +70,10 @@ class FolderOptions:
         lowered = [name.lower() for name in self.class_columns]
         if len(set(lowered)) < max(len(lowered), 2):
             raise InputError(f"--class-columns takes two or more different columns, not {self.class_columns}.")
+        for name in lowered:
+            check_class_name(name)
+        if self.pixel_scale <= 0 or self.pixel_scale == float("inf"):
+            raise InputError(f"--pixel-scale must be above 0 arcsec (nan where it is unknown), not {self.pixel_scale}.")
 
 
 class _Row(NamedTuple):
@@ -253,7 +257,9 @@ def _reason_against(
         return "no image file"
     if len(files) > 1:
         return f"{len(files)} image files"
-    if not files[0].resolve().is_relative_to(files[0].parent.resolve()):
+    if not Path(os.path.realpath(files[0])).is_relative_to(
+        os.path.realpath(files[0].parent)
+    ):  # also of a link to itself
         return "the image file is a link that leaves the folder"
     return None
 

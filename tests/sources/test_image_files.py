@@ -99,7 +99,11 @@ huge_fits = fit.replace(b"NAXIS1  =                   30", b"NAXIS1  =          
         ("a.fits", fit[:2880], "is not a whole FITS file (it is cut off: 5280 bytes are declared, 2880 are there)"),
         ("a.fits", b"SIMPLE  = hello", "is not a whole FITS file (the header at byte 0 has no end)"),
         ("a.fits", as_fits(fits.PrimaryHDU()), "holds no image (a FITS file without an image of two axes)"),
-        ("a.fits", huge_fits, "is not a whole FITS file (it is cut off: 24000002880 bytes are declared, 5760 are there)"),
+        (
+            "a.fits",
+            huge_fits,
+            "is not a whole FITS file (it is cut off: 24000002880 bytes are declared, 5760 are there)",
+        ),
         ("a.fits.gz", gzip.compress(fit)[:-20], "is damaged or cut off (not a whole gzip file)"),
         ("a.fits.gz", fit, "is damaged or cut off (not a whole gzip file)"),
     ],
