@@ -148,4 +148,6 @@ def _split_preset(arguments: list[str], names: list[PresetName]) -> tuple[Preset
 
 
 def _say(text: str) -> None:
-    Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)
+    # Names out of a user's file may hold line breaks, and what a terminal takes for commands.
+    plain = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    Console(stderr=True).print(plain, highlight=False, markup=False, soft_wrap=True)

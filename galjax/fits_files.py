@@ -17,6 +17,7 @@ from astropy.utils.exceptions import AstropyWarning
 
 BLOCK, CARD = 2880, 80
 LONGEST_HEADER = 10_000 * CARD
+MOST_TILES = 100_000
 MOST = {"NAXIS": 999, "TFIELDS": 999, "ZNAXIS": 3}
 """Axes and columns: the FITS standard 4.0, sections 4.4.1.1 and 7.3.1; tiled images as read here."""
 SAFE_COMPRESSIONS = ("GZIP_1", "GZIP_2", "RICE_1")
@@ -44,10 +45,8 @@ def open_fits(source: Path | bytes, *, tiled_images: bool = False) -> Iterator[f
         stream.seek(0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AstropyWarning)  # of units and cards that keep to no standard
-            for message in (
-                "File may have been truncated",
-                "Error validating header",
-            ):  # what is left comes without a word
+            # But after these astropy goes on with what is left of the file.
+            for message in ("File may have been truncated", "Error validating header"):
                 warnings.filterwarnings("error", f"(?s).*{message}", AstropyWarning)
             with fits.open(stream, memmap=False, disable_image_compression=not tiled_images) as hdus:
                 yield hdus
@@ -113,8 +112,13 @@ def _counts(cards: list[bytes], *, is_first: bool) -> dict[str, int]:
 
 
 def _check_tiles(counts: dict[str, int]) -> None:
-    """Tiles lie within their image."""
+    """Tiles lie within their image, and are not so many that reading them one by one takes minutes."""
+    tiles = 1
     for number in range(1, counts.get("ZNAXIS", 0) + 1):
         axis = counts.get(f"ZNAXIS{number}", 0)
-        if not 1 <= counts.get(f"ZTILE{number}", 1) <= axis:
-            raise FitsError(f"axis {number} of a tiled image has {axis} px and tiles of {counts.get(f'ZTILE{number}')}")
+        tile = counts.get(f"ZTILE{number}", axis if number == 1 else 1)
+        if not 1 <= tile <= axis:
+            raise FitsError(f"axis {number} of a tiled image has {axis} px and tiles of {tile}")
+        tiles *= -(-axis // tile)
+    if tiles > MOST_TILES:
+        raise FitsError(f"an image has {tiles} tiles, more than {MOST_TILES}")

@@ -33,9 +33,15 @@ def find_column(table: Table, wanted: str | None, usual: Sequence[str], kind: st
             return by_lowered[name.lower()]
     if wanted is not None:
         raise InputError(
-            f"{file} has no {kind} column {wanted!r}; its columns are {', '.join(table.colnames)}. Name one with {flag}."
+            f"{file} has no {kind} column {wanted!r}; its columns are {listed_columns(table)}. Name one with {flag}."
         )
     return None
+
+
+def listed_columns(table: Table, most: int = 30) -> str:
+    """The names of the columns, for a sentence."""
+    names = [name if name.isprintable() else ascii(name) for name in table.colnames]
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def read_ids(table: Table, column: str, file: str) -> tuple[Shaped[np.ndarray, " row"], Bool[np.ndarray, " row"]]:

@@ -19,6 +19,7 @@ from galjax.sources.catalogue import (
     REDSHIFT_NAMES,
     UNREADABLE,
     find_column,
+    listed_columns,
     read_flags,
     read_ids,
     read_redshift,
@@ -176,7 +177,7 @@ def _select_rows(
     id_column = find_column(table, options.id_column, ID_NAMES, "id", "--id-column", name)
     if id_column is None:
         raise InputError(
-            f"{name} has none of the id columns {', '.join(ID_NAMES)}; its columns are {', '.join(table.colnames)}. Name "
+            f"{name} has none of the id columns {', '.join(ID_NAMES)}; its columns are {listed_columns(table)}. Name "
             f"one with --id-column."
         )
     flags, class_names = [], []

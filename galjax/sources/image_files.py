@@ -5,6 +5,7 @@ import io
 import math
 import stat
 import struct
+import threading
 import warnings
 import zlib
 from pathlib import Path
@@ -26,6 +27,9 @@ MAX_PIXELS = 64_000_000
 MAX_BYTES = 8 * MAX_PIXELS + 1_000_000
 LUMINANCE = (0.299, 0.587, 0.114)
 """Weights of red, green and blue (ITU-R BT.601)."""
+
+_ONE_AT_A_TIME = threading.Lock()
+"""Both decoders say which warnings are errors, and that is said to all threads at once."""
 
 # A file that cannot be decoded is reported by us, not on the terminal by OpenCV.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -55,9 +59,9 @@ def read_image(path: Path) -> Shaped[np.ndarray, "height width *band"]:
     name = path.name.lower()
     if name.endswith(PICTURE_ENDINGS):
         return _decode_picture(content)
-    if name.endswith(".npy"):
-        return _decode_npy(content)
-    return _decode_fits(_unzip(content) if name.endswith(".gz") else content)
+    content = _unzip(content) if name.endswith(".gz") else content
+    with _ONE_AT_A_TIME:
+        return _decode_npy(content) if name.endswith(".npy") else _decode_fits(content)
 
 
 def to_stamp(

@@ -55,6 +55,7 @@ IMAGES = {
     "no image in it": (".fits", save_fits(fits.PrimaryHDU()), "holds no image"),
     "a table": (".fits", save_fits(fits.PrimaryHDU(), fits.table_to_hdu(Table({"a": [1]}))), "holds no image"),
     "pickle": (".npy", save_array(np.array([Bomb()], object)), "holds Python objects, not numbers"),
+    "commands to the terminal": (".npy", save_array(np.ones(8, [("\x1b[2J", "f4")])), "shape"),
     "NaN": (".npy", with_value(np.nan), "has 1 NaN, infinite or too large pixels"),
     "infinite": (".npy", with_value(-np.inf), "has 1 NaN, infinite or too large pixels"),
     "beyond float32": (".npy", with_value(1e300), "has 1 NaN, infinite or too large pixels"),
