@@ -44,9 +44,9 @@ class RunFolder:
         """Write a file of the folder: whole, or not at all. `name` may have folders in it."""
         path = self.path / name
         partial = path.with_name(path.name + ".partial")
-        if not path.resolve().is_relative_to(self.path.resolve()):
+        if not Path(os.path.realpath(partial)).is_relative_to(os.path.realpath(self.path)):
             raise InputError(
-                f"{path} lies outside of the run folder, through a link in it. Remove the link, or give another --out."
+                f"{partial} lies outside of the run folder, through a link in it. Remove the link, or give another --out."
             )
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

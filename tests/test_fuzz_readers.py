@@ -1,7 +1,7 @@
 """Mutated files through every reader: each is read, or refused with a sentence; no crash, no hang, no memory blow-up.
 
     pytest tests/test_fuzz_readers.py             # a few hundred files
-    pytest -m slow tests/test_fuzz_readers.py     # 10,000 files of every format; 15 minutes on 2 CPU cores
+    pytest -m slow tests/test_fuzz_readers.py     # 10,000 files of every format; 20 minutes on a CPU core
     python -m tests.test_fuzz_readers vot 4711 1  # one file again, with what it raises
 
 The files are made from a seed (format, number), so a number names the same file on every machine. They are read in a process

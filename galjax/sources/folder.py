@@ -258,9 +258,8 @@ def _reason_against(
         return "no image file"
     if len(files) > 1:
         return f"{len(files)} image files"
-    if not Path(os.path.realpath(files[0])).is_relative_to(
-        os.path.realpath(files[0].parent)
-    ):  # also of a link to itself
+    real_file, real_folder = (Path(os.path.realpath(path)) for path in (files[0], files[0].parent))
+    if not real_file.is_relative_to(real_folder):
         return "the image file is a link that leaves the folder"
     return None
 

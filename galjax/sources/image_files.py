@@ -42,8 +42,8 @@ class UnusableImage(Exception):
 def read_image(path: Path) -> Shaped[np.ndarray, "height width *band"]:
     """The pixels of a file in its own dtype; a colour picture has bands red, green, blue last.
 
-    JPEG and PNG of 8 or 16 bit per channel (transparency is dropped), FITS (first image HDU; of three axes the slowest
-    is the band), `.fits.gz`, and `.npy` arrays (height, width) or (height, width, band). Raises UnusableImage.
+    JPEG and PNG of 8 or 16 bit per channel (transparency is dropped), FITS (first image HDU, also in tiles of GZIP or
+    RICE; of three axes the slowest is the band), `.fits.gz`, and `.npy` arrays (height, width) or (height, width, band). Raises UnusableImage.
     """
     try:
         status = path.stat()

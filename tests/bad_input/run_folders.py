@@ -52,7 +52,7 @@ RUN_FOLDERS = {
     "training cut off": (lambda out: os.truncate(out / "checkpoints" / "factor_2.npz", 300), r"factor_2\.npz is damaged .* Delete it"),
     "training that is a pickle": (lambda out: (out / "checkpoints" / "factor_2.npz").write_bytes(pickle.dumps(Bomb())), r"factor_2\.npz is damaged"),
     "training of something else": (lambda out: np.savez(out / "checkpoints" / "factor_2.npz", a=1), r"factor_2\.npz is damaged"),
-    "link out of the folder": (replace("excluded.ecsv", "../precious"), "excluded.ecsv lies outside of the run folder, through a link"),
+    "link out of the folder": (replace("excluded.ecsv.partial", "../precious"), r"excluded\.ecsv\.partial lies outside of the run folder, through a link"),
     "table is a folder": (lambda out: ((out / "excluded.ecsv").unlink(), (out / "excluded.ecsv").mkdir()), r"Cannot write .*excluded\.ecsv \(Is a directory\)"),
     "checkpoints is a file": (replace("checkpoints", b""), r"Cannot make the folder .*checkpoints|Not a directory"),
     "not ours": (lambda out: (shutil.rmtree(out), out.mkdir(), (out / "thesis.tex").write_text("years")), "no readable run"),
