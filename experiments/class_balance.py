@@ -80,7 +80,7 @@ def study(config: ClassBalance, run: ExperimentRun) -> Findings:
     pool = run.galaxies(sample)
     again = repeat_keys(config.seed, range(config.repeats, 2 * config.repeats))
     draws = {keys: _draws(config, pool, its) for keys, its in ((FIRST, run.keys), (SECOND, again))}
-    run.open(sample)
+    run.open(sample, draws=[drawn for its in draws.values() for drawn in its.values()])
     device_pool, num_classes = stages.to_device(pool), len(config.classes)
     cases: dict[tuple[str, str], Case] = {}
     for name, drawn in draws[FIRST].items():

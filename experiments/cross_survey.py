@@ -94,7 +94,7 @@ def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
     )  # fmt: skip
     height, width = matched.sharp.images.shape[1:3]
     config.training.network.check_image_shape(height, width)
-    run.open(*matched)
+    run.open(*matched, draws=[drawn])
     run.progress.note("Making the sharp images coarse, step by step")
     steps = degrade_in_steps(matched, config.seeing(), config.seed)
     names = list(steps.views)

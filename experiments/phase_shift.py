@@ -106,7 +106,9 @@ def study(config: PhaseShift, run: ExperimentRun) -> Findings:
         pool.labels, pool.class_names, config.per_class, run.keys.draw,
         test_fraction=config.test_fraction, validation_fraction=config.validation_fraction,
     )  # fmt: skip
-    run.open(sample)
+    if max(config.factors) > height:
+        raise InputError(f"--factors can be up to {height} for images of {height} px, not {max(config.factors)}.")
+    run.open(sample, draws=[drawn])
     run.progress.note("Moving galaxies onto the grid")
     on_grid = recentre(pool.images)
     even = [size for size in sizes if size % 2 == 0]

@@ -80,7 +80,7 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
     conditions = outcome.make_conditions(config.factors, config.methods)
     device_pool = stages.to_device(pool)
     stages.device_conditions(device_pool, conditions, config.training.convention)  # is every factor possible?
-    run.open(sample)
+    run.open(sample, draws=draws.values())
     histories = {
         per_class: run.train(
             Stage(f"per_class_{per_class}", f"{per_class} per class", drawn, conditions),

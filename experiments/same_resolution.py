@@ -72,7 +72,7 @@ def study(config: SameResolution, run: ExperimentRun) -> Findings:
     conditions = outcome.make_conditions(sorted(config.factors), (config.method,))
     device_pool = stages.to_device(pool)
     stages.device_conditions(device_pool, conditions, config.training.convention)  # is every factor possible?
-    run.open(sample)
+    run.open(sample, draws=[drawn])
     histories = {
         condition.factor: run.train(
             Stage(f"factor_{condition.factor}", f"trained at {condition.label}", drawn, conditions, condition),

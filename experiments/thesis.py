@@ -35,10 +35,11 @@ from galjax import report, runs, sources
 from galjax.command import PresetName, run_command
 from galjax.errors import InputError
 from galjax.experiment import AGAINST_CAPTION, Experiment, Finished, Load
+from galjax.progress import ConsoleProgress
 from galjax.published import against_table
 from galjax.report import Chapter, Section
 from galjax.sample import GalaxySample
-from galjax.sources import FolderOptions, SourceConfig
+from galjax.sources import FolderOptions, SimulatedSurvey, SourceConfig
 from galjax.stages import Flat
 
 NAME = "thesis"
@@ -88,6 +89,8 @@ class Thesis:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"--{name} must be at least 1, not {value}.")
+        for experiment in self.experiments:
+            self.of(experiment, Path())  # raises InputError for what no experiment takes
 
     def of(self, name: str, out: Path) -> Any:
         """The configuration of one experiment."""
@@ -118,8 +121,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(config: Thesis, console: Console) -> None:
     """All experiments, then the report of all."""
     started = time.perf_counter()
-    folder = runs.open_run(NAME, config, config.out, resume=config.resume, sample_digest="of each experiment")
     load = remembering(sources.load)
+    if config.data != "simulated":
+        with ConsoleProgress(console) as progress:  # before a folder is made for nothing
+            load(SourceConfig(data=config.data, folder=config.folder), config.seed, progress.images_read)
+    folder = runs.open_run(NAME, config, config.out, resume=config.resume, sample_digest="of each experiment")
     finished: dict[str, Finished] = {}
     left_out: dict[str, str] = {}
     for number, name in enumerate(config.experiments, 1):
@@ -136,10 +142,10 @@ def run(config: Thesis, console: Console) -> None:
     _write(config, folder, finished, left_out, time.perf_counter() - started)
     console.rule("All experiments")
     for ran, done in finished.items():
-        console.print(f"{ran}: {done.findings.headline}", highlight=False, soft_wrap=True)
+        console.print(f"{ran}: {done.findings.headline}", highlight=False, markup=False, soft_wrap=True)
     for left, why in left_out.items():
         console.print(f"{left}: left out. {why}", highlight=False, markup=False, soft_wrap=True)
-    console.print(f"Results: {folder.path}/report.html", highlight=False, soft_wrap=True)
+    console.print(f"Results: {folder.path}/report.html", highlight=False, markup=False, soft_wrap=True)
 
 
 def remembering(load: Load) -> Load:
@@ -147,7 +153,8 @@ def remembering(load: Load) -> Load:
     newest: dict[Any, GalaxySample] = {}
 
     def load_once(source: SourceConfig, seed: int, progress: Any = None) -> GalaxySample:
-        key = (source, seed)
+        given = source if source.data == "simulated" else dataclasses.replace(source, simulated=SimulatedSurvey())
+        key = (given, seed)
         if key not in newest:
             while len(newest) > 1:  # two instruments at the most
                 del newest[next(iter(newest))]

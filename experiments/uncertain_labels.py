@@ -88,7 +88,7 @@ def study(config: UncertainLabels, run: ExperimentRun) -> Findings:
             pool.labels, pool.class_names, config.total, run.keys.draw, **fractions), (ORIGINAL,))
         for name, pool in pools.items()
     }  # fmt: skip
-    run.open(sample)
+    run.open(sample, draws=[stage.draw for stage in stages_.values()])
     cases = {
         name: Case({"labels": name}, run.train(stage, stages.to_device(pools[name]), len(pools[name].class_names)))
         for name, stage in stages_.items()

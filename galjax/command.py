@@ -1,6 +1,7 @@
 """From a command line to a configuration, and from an error to a sentence and an exit code."""
 
 import dataclasses
+import io
 import os
 import signal
 import sys
@@ -18,6 +19,8 @@ from galjax.stages import Flat, Interrupted, TrainingConfig
 
 BAD_INPUT = 2
 """Exit code where the user gave something that cannot be used."""
+
+MOST_REPEATS = 1_000_000
 
 PresetName = Literal["quick", "thesis"]
 
@@ -46,8 +49,8 @@ class ExperimentConfig:
     training: Annotated[TrainingConfig, Flat] = dataclasses.field(default_factory=TrainingConfig)
 
     def __post_init__(self) -> None:
-        if self.repeats < 1:
-            raise InputError(f"--repeats must be at least 1, not {self.repeats}.")
+        if not 1 <= self.repeats <= MOST_REPEATS:
+            raise InputError(f"--repeats must be at least 1 and at most {MOST_REPEATS}, not {self.repeats}.")
         if not 0 <= self.seed < 2**32:
             raise InputError(f"--seed must lie in 0..{2**32 - 1}, not {self.seed}.")
         if len(self.classes) < 2:
@@ -90,6 +93,9 @@ def run_command(
 
 def exit_code(command: Callable[[], object]) -> int:
     """Do what a command does, and turn what stops it into a sentence and an exit code (see `run_command`)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # Names of files may hold what no terminal can show.
+            stream.reconfigure(errors="backslashreplace")
     try:
         try:
             command()
@@ -142,4 +148,6 @@ def _split_preset(arguments: list[str], names: list[PresetName]) -> tuple[Preset
 
 
 def _say(text: str) -> None:
-    Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)
+    # Names out of a user's file may hold line breaks, and what a terminal takes for commands.
+    plain = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    Console(stderr=True).print(plain, highlight=False, markup=False, soft_wrap=True)

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 
 from galjax.errors import InputError
+from galjax.host import host_memory
 from galjax.lowering import LoweringName
 from galjax.network import KERNEL_SIZES, GalaxyNetwork, NetworkConfig, Operands
 from galjax.training import OptimiserConfig, Trainer
@@ -21,7 +22,7 @@ Precision = Literal["float32", "tf32", "bfloat16"]
 CPU_COMPILER_OPTIONS: dict[str, str | bool] = {"xla_cpu_copy_insertion_use_region_analysis": True}
 """Without it XLA:CPU copies all weights in every step."""
 
-
+MOST_DELAYED_STEPS = 1024
 CPU_EVALUATION_BATCH, EVALUATION_BATCH = 8, 60
 """Images that pass the convolutions together in an evaluation: few, for the cache of a CPU, or enough to fill a GPU."""
 
@@ -46,8 +47,10 @@ class ExecutionConfig:
     def __post_init__(self) -> None:
         if self.repeats_at_once is not None and self.repeats_at_once < 1:
             raise InputError(f"--repeats-at-once must be at least 1, not {self.repeats_at_once}.")
-        if self.delayed_steps < 1:
-            raise InputError(f"--delayed-steps must be at least 1, not {self.delayed_steps}.")
+        if not 1 <= self.delayed_steps <= MOST_DELAYED_STEPS:
+            raise InputError(
+                f"--delayed-steps must be at least 1 and at most {MOST_DELAYED_STEPS}, not {self.delayed_steps}."
+            )
 
 
 class Execution(NamedTuple):
@@ -114,7 +117,7 @@ def choose(
     memory = memory_of(network, optimiser, sizes)
     used = min(len(devices), repeats)
     if on_cpu:  # all devices share one memory
-        room = 0.9 * _host_memory() - repeats * memory.state
+        room = 0.9 * host_memory() - repeats * memory.state
         used = max(1, min(used, int(room // (memory.galaxies + memory.working))))
     each = math.ceil(repeats / used)
     if config.repeats_at_once is not None:
@@ -179,13 +182,9 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _host_memory() -> float:
-    return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-
-
 def _device_memory(device: Any) -> float:
     statistics = device.memory_stats() or {}
-    return float(statistics.get("bytes_limit", _host_memory()))
+    return float(statistics.get("bytes_limit", host_memory()))
 
 
 def use_all_cores() -> None:

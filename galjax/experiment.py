@@ -7,7 +7,7 @@ the terminal are made here.
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -17,6 +17,8 @@ from rich.table import Table as ScreenTable
 
 from galjax import draw, report, runs, sources
 from galjax.command import ExperimentConfig, PresetName, run_command
+from galjax.draw import Draw
+from galjax.errors import InputError
 from galjax.progress import ConsoleProgress
 from galjax.published import Against, against_table
 from galjax.repeats import History, RepeatKeys, repeat_keys
@@ -97,8 +99,17 @@ class ExperimentRun:
         self.progress.note(f"{self.config.source.data}: {counts}, {height}x{width} px{left_out}")
         return pool
 
-    def open(self, *samples: GalaxySample) -> None:
-        """Make or find the run folder (`runs.open_run`), for galaxies that are all in `samples`."""
+    def open(self, *samples: GalaxySample, draws: Iterable[Draw]) -> None:
+        """Make or find the run folder (`runs.open_run`), for trainings on `draws` of galaxies that are all in `samples`.
+
+        Raises InputError where a draw trains on fewer galaxies than a batch has.
+        """
+        batch = self.config.training.optimiser.batch_size
+        fewest = min(drawn.train.shape[1] for drawn in draws)
+        if batch > fewest:
+            raise InputError(
+                f"--batch-size {batch} is more than the {fewest} galaxies that a repeat trains on. Give a smaller one, or draw more."
+            )
         digest = "+".join(sample.digest() for sample in samples)
         config = self.config
         self._folder = runs.open_run(self.name, config, config.out, resume=config.resume, sample_digest=digest)
@@ -167,8 +178,8 @@ class Experiment(Generic[Config]):
         for table in findings.screen:
             console.print(table)
         for sentence in (findings.headline, *findings.conclusions):
-            console.print(sentence, highlight=False, soft_wrap=True)
-        console.print(f"Results: {run.folder.path}/report.html", highlight=False, soft_wrap=True)
+            console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+        console.print(f"Results: {run.folder.path}/report.html", highlight=False, markup=False, soft_wrap=True)
         return Finished(run.folder, findings, chapter, run.excluded, run.provenance)
 
 

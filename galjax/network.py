@@ -21,6 +21,7 @@ INITIALISERS = {
     "he_normal": nn.initializers.he_normal(),
     "lecun_normal": nn.initializers.lecun_normal(),
 }
+MOST_FILTERS, MOST_UNITS = 4096, 65536
 KERNEL_SIZES = (3, 3, 2)
 """Of the three convolutions (thesis, section 4.1 and figure 4.5)."""
 
@@ -45,10 +46,15 @@ class NetworkConfig:
     deviation 1, asinh the arcsinh of standard, or none. Not stated in the thesis."""
 
     def __post_init__(self) -> None:
-        if len(self.filters) != len(KERNEL_SIZES) or min(self.filters) < 1:
-            raise InputError(f"--filters takes three numbers of at least 1, one per convolution, not {self.filters}.")
-        if not self.dense_units or min(self.dense_units) < 1:
-            raise InputError(f"--dense-units takes one or more numbers of at least 1, not {self.dense_units}.")
+        if len(self.filters) != len(KERNEL_SIZES) or not 1 <= min(self.filters) <= max(self.filters) <= MOST_FILTERS:
+            raise InputError(
+                f"--filters takes three numbers of at least 1 and at most {MOST_FILTERS}, one per convolution, not "
+                f"{self.filters}."
+            )
+        if not self.dense_units or not 1 <= min(self.dense_units) <= max(self.dense_units) <= MOST_UNITS:
+            raise InputError(
+                f"--dense-units takes one or more numbers of at least 1 and at most {MOST_UNITS}, not {self.dense_units}."
+            )
         if not 0 <= self.dropout < 1:
             raise InputError(f"--dropout must be at least 0 and below 1, not {self.dropout}.")
 

@@ -56,7 +56,7 @@ class ConsoleProgress:
 
     def note(self, text: str) -> None:
         """Print a line above the bar."""
-        self._console.print(text, highlight=False, soft_wrap=True)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def images_read(self, done: int, total: int) -> None:
         """Tell how many image files of a folder are read."""

@@ -1,5 +1,6 @@
 """The run folder: configuration, environment, tables and histories of one run, and whether a run starts or goes on."""
 
+import contextlib
 import dataclasses
 import datetime
 import io
@@ -42,12 +43,18 @@ class RunFolder:
     def write_bytes(self, name: str, content: bytes) -> Path:
         """Write a file of the folder: whole, or not at all. `name` may have folders in it."""
         path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(path.name + ".partial")
+        if not Path(os.path.realpath(partial)).is_relative_to(os.path.realpath(self.path)):
+            raise InputError(
+                f"{partial} lies outside of the run folder, through a link in it. Remove the link, or give another --out."
+            )
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             partial.write_bytes(content)
             os.replace(partial, path)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                partial.unlink()
             raise InputError(
                 f"Cannot write {path} ({error.strerror}). What was computed so far is kept in {self.path}; make room "
                 f"or mend the permissions, and run the same command with --out {self.path} to go on."
@@ -56,7 +63,7 @@ class RunFolder:
 
     def write_text(self, name: str, text: str) -> Path:
         """Write a text file of the folder."""
-        return self.write_bytes(name, text.encode())
+        return self.write_bytes(name, text.encode(errors="backslashreplace"))  # names of files may be no UTF-8
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> Path:
         """Write a JSON file of the folder."""
@@ -85,13 +92,23 @@ class RunFolder:
         path = self.path / name
         if not path.exists():
             return None
-        with np.load(path, allow_pickle=False) as arrays:
-            return History(**dict(arrays))
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                return History(**dict(arrays))
+        except Exception as error:  # NumPy raises whatever a damaged file leads it to
+            raise InputError(
+                f"{path} is damaged or no history of a training. Delete it, and run the same command again to train that part anew."
+            ) from error
 
     def subfolder(self, name: str) -> Path:
         """A folder inside the run folder, made where it is missing."""
         path = self.path / name
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"Cannot make the folder {path} ({error.strerror}). Remove what is in its place, or give another --out."
+            ) from error
         return path
 
     def remove_subfolder(self, name: str) -> None:
@@ -118,16 +135,17 @@ def open_run(experiment: str, config: Any, out: Path | None, *, resume: bool, sa
             )
         now = datetime.datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
         out = earlier[-1].parent if earlier else _unused(Path("runs", experiment, now))
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out {out} is a file; give a folder that is new, empty, or holds an earlier run.")
     wanted = {"format": FORMAT, "experiment": experiment, "config": _plain(config), "sample": sample_digest}
-    if out.is_dir() and any(out.iterdir()):
+    try:
+        if out.exists() and not out.is_dir():
+            raise InputError(f"--out {out} is a file; give a folder that is new, empty, or holds an earlier run.")
+        out.mkdir(parents=True, exist_ok=True)
+        is_empty = not any(out.iterdir())
+    except OSError as error:
+        raise InputError(f"Cannot make the folder {out} or read it ({error.strerror}). Give another --out.") from error
+    if not is_empty:
         _check_same(out, wanted)
         return RunFolder(out, is_new=False)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"Cannot make the folder {out} ({error.strerror}). Give another --out.") from error
     folder = RunFolder(out, is_new=True)
     folder.write_json("config.json", wanted)
     return folder
@@ -165,15 +183,16 @@ def _check_same(out: Path, wanted: dict[str, Any]) -> None:
     """Raise InputError unless `out` holds a run of this experiment and configuration."""
     try:
         found = json.loads((out / "config.json").read_text())
-        layout, experiment, config = found["format"], found["experiment"], found["config"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        layout, experiment, config = found["format"], found["experiment"], dict(found["config"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             f"--out {out} holds files, but no readable run of this program (config.json). Nothing there was touched: "
             f"give a folder that is new, empty, or holds an earlier run."
         ) from error
     if layout != FORMAT:
         raise InputError(
-            f"{out} holds a run of layout {layout}; this version reads layout {FORMAT}. Give another --out."
+            f"{out} holds a run of layout {layout}; this version reads layout {FORMAT}. Give another --out, or use the version that "
+            f"made it."
         )
     if experiment != wanted["experiment"]:
         raise InputError(f"{out} holds a run of {experiment}, not of {wanted['experiment']}. Give another --out.")

@@ -4,21 +4,23 @@ import dataclasses
 import hashlib
 import json
 import os
-import warnings
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from astropy.io import fits
 from astropy.table import Table
-from astropy.utils.exceptions import AstropyWarning
 from jaxtyping import Bool, Float32, Float64, Int32, Shaped
 
 from galjax.errors import InputError
+from galjax.fits_files import open_fits
+from galjax.host import host_memory
 
 FORMAT = 1
 """Version of the FITS layout that `GalaxySample.save` writes, stored in the card GALJAX."""
+_CLASS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}")
 
 
 class Exclusion(NamedTuple):
@@ -64,6 +66,10 @@ class GalaxySample:
                 f"A sample's images must be (galaxy, height, width) or (galaxy, height, width, band), not "
                 f"{self.images.shape}."
             )
+        for name in self.class_names:
+            check_class_name(name)
+        if len(set(self.class_names)) != len(self.class_names):
+            raise InputError(f"Each class needs its own name, not {', '.join(self.class_names)}.")
         band_count = self.images.shape[3] if self.images.ndim == 4 else 1
         if len(self.bands) != band_count:
             raise InputError(f"The images have {band_count} band(s), but {len(self.bands)} band name(s): {self.bands}.")
@@ -168,41 +174,70 @@ class GalaxySample:
         path = Path(path)
         if not path.is_file():
             raise InputError(f"There is no sample file {path}.")
+        size, there = path.stat().st_size, host_memory()
+        if size > there:
+            raise InputError(
+                f"{path} has {size / 1e9:.0f} GB, and this machine {there / 1e9:.0f} GB of memory. Save a sample of fewer "
+                f"galaxies or smaller images."
+            )
         try:
-            with warnings.catch_warnings(), fits.open(path, memmap=False) as hdus:
-                warnings.simplefilter("error", AstropyWarning)  # astropy only warns of a file that is cut off
+            with open_fits(path) as hdus:
                 version = hdus[0].header.get("GALJAX")
                 if version != FORMAT:
                     raise InputError(
                         f"{path} is FITS, but not a sample of layout {FORMAT} (card GALJAX is {version}). "
                         f"Give a file that GalaxySample.save wrote, or a folder with a catalogue and images."
                     )
-                cube = hdus[0].data.astype(np.float32)
-                pixel_scale = float(hdus[0].header.get("PIXSCALE", np.nan))
-                galaxies = {column.name: _native(hdus["GALAXIES"].data[column.name]) for column in hdus[1].columns}
-                notes = hdus["PROVENANCE"].data
-                described = {str(row["KEY"]): json.loads(str(row["JSON"])) for row in notes}
-                excluded = tuple(Exclusion(*(json.loads(str(v)) for v in row)) for row in hdus["EXCLUDED"].data)
+                parts = _parts(hdus)
         except InputError:
             raise
-        except (OSError, KeyError, ValueError, TypeError, IndexError, AttributeError, AstropyWarning) as error:
+        except Exception as error:  # astropy raises whatever a damaged file leads it to
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise InputError(
-                f"{path} cannot be read as a galaxy sample ({error}). The file may be cut off or damaged: "
+                f"{path} cannot be read as a galaxy sample ({reason}). The file may be cut off or damaged: "
                 f"make or copy it again."
             ) from error
-        known = ("ID", "LABEL", "CLASS", "REDSHIFT")
-        return cls(
-            images=cube if cube.ndim == 3 else np.ascontiguousarray(np.moveaxis(cube, 1, 3)),
-            labels=galaxies["LABEL"],
-            class_names=tuple(described["class_names"]),
-            ids=galaxies["ID"],
-            redshift=galaxies["REDSHIFT"],
-            pixel_scale=pixel_scale,
-            bands=tuple(described["bands"]),
-            provenance=described["provenance"],
-            columns={name: column for name, column in galaxies.items() if name not in known},
-            excluded=excluded,
+        try:
+            return cls(**parts)
+        except InputError as error:
+            raise InputError(f"{path} is damaged. {error}") from error
+
+
+def check_class_name(name: str) -> None:
+    """Raise InputError where a class cannot be called so: files, columns and labels of figures are called by classes."""
+    if not _CLASS_NAME.fullmatch(name):
+        raise InputError(
+            f"A class cannot be called {name[:80]!r}: names have up to 64 letters, digits, spaces and . _ + -, and begin with a "
+            f"letter or digit. Rename it in the catalogue or sample."
         )
+
+
+def _parts(hdus: fits.HDUList) -> dict[str, Any]:
+    """The arguments of a sample that `save` wrote; any exception where something else stands there."""
+    images = np.asarray(hdus[0].data).astype(np.float32)
+    galaxies = {column.name: _native(hdus["GALAXIES"].data[column.name]) for column in hdus["GALAXIES"].columns}
+    described = {str(row["KEY"]): json.loads(str(row["JSON"])) for row in hdus["PROVENANCE"].data}
+    excluded = tuple(Exclusion(*(str(json.loads(str(v))) for v in row)) for row in hdus["EXCLUDED"].data)
+    labels, redshift, pixel_scale = (
+        galaxies["LABEL"],
+        galaxies["REDSHIFT"],
+        hdus[0].header.get("PIXSCALE", float("nan")),
+    )
+    if images.ndim not in (3, 4) or labels.dtype.kind not in "iu" or redshift.dtype.kind != "f":
+        raise ValueError(f"images of shape {images.shape}, labels {labels.dtype}, redshifts {redshift.dtype}")
+    known = ("ID", "LABEL", "CLASS", "REDSHIFT")
+    return {
+        "images": images if images.ndim == 3 else np.ascontiguousarray(np.moveaxis(images, 1, 3)),
+        "labels": np.clip(labels, -1, np.iinfo(np.int32).max).astype(np.int32),
+        "class_names": tuple(map(str, described["class_names"])),
+        "ids": galaxies["ID"],
+        "redshift": redshift.astype(np.float64),
+        "pixel_scale": float(pixel_scale),
+        "bands": tuple(map(str, described["bands"])),
+        "provenance": {str(key): str(value) for key, value in described["provenance"].items()},
+        "columns": {name: column for name, column in galaxies.items() if name not in known},
+        "excluded": excluded,
+    }
 
 
 def _native(column: np.ndarray) -> np.ndarray:

@@ -32,6 +32,9 @@ Flat = tyro.conf.arg(name="")
 """Marks a nested configuration whose fields are flags without a prefix."""
 
 
+MOST_EPOCHS = 1_000_000
+
+
 class Interrupted(Exception):
     """The user or the system asked to stop; the last snapshot is on disk."""
 
@@ -52,8 +55,8 @@ class ScheduleConfig:
     """Least time (s) between two checkpoints."""
 
     def __post_init__(self) -> None:
-        if self.epochs < 1:
-            raise InputError(f"--epochs must be at least 1, not {self.epochs}.")
+        if not 1 <= self.epochs <= MOST_EPOCHS:
+            raise InputError(f"--epochs must be at least 1 and at most {MOST_EPOCHS}, not {self.epochs}.")
         if not 1 <= self.evaluate_every <= self.epochs:
             raise InputError(f"--evaluate-every must lie in 1..{self.epochs} (--epochs), not {self.evaluate_every}.")
         if not self.checkpoint_seconds >= 0:

@@ -77,7 +77,7 @@ def test_tf32_is_the_matrix_units_own_on_a_gpu_and_emulated_on_a_cpu(gpu):
 
 def test_a_pool_that_would_fill_the_memory_is_kept_on_fewer_devices(monkeypatch):
     pool = memory_of(NetworkConfig(), OptimiserConfig(), LARGE).galaxies
-    monkeypatch.setattr(galjax.execution, "_host_memory", lambda: 30 * 2e8 + 2 * (pool + 1e9))
+    monkeypatch.setattr(galjax.execution, "host_memory", lambda: 30 * 2e8 + 2 * (pool + 1e9))
     assert chosen(30, LARGE).devices < jax.device_count()
 
 
@@ -105,7 +105,7 @@ def test_the_estimate_is_near_what_the_compiled_program_asks_for(lowering):
 
 @pytest.mark.parametrize("flag", ["repeats_at_once", "delayed_steps"])
 def test_bad_flags_get_a_sentence(flag):
-    with pytest.raises(InputError, match=f"--{flag.replace('_', '-')} must be at least 1, not 0"):
+    with pytest.raises(InputError, match=f"--{flag.replace('_', '-')} must be at least 1.*, not 0"):
         ExecutionConfig(**{flag: 0})
 
 

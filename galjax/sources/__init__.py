@@ -1,6 +1,7 @@
 """Where galaxies come from. Every source ends in a function that returns a `galjax.sample.GalaxySample`."""
 
 import dataclasses
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -29,12 +30,11 @@ def load(config: SourceConfig, seed: int, progress: Callable[[int, int], None] |
     """The galaxies that `config` names. `progress` is told (images read, images in all) while a folder is read."""
     if config.data == "simulated":
         return simulate(config.simulated, seed)
-    path = Path(config.data)
-    if path.is_dir():
-        return read_folder(path, config.folder, progress)
-    if path.is_file():
-        return GalaxySample.load(path)
+    if os.path.isdir(config.data):  # unlike a Path's, these take any text: a name too long for a file is no file
+        return read_folder(Path(config.data), config.folder, progress)
+    if os.path.isfile(config.data):
+        return GalaxySample.load(Path(config.data))
     raise InputError(
-        f"--data {config.data} is neither 'simulated' nor an existing folder or file. Give a folder with a catalogue and "
+        f"--data {config.data!r} is neither 'simulated' nor an existing folder or file. Give a folder with a catalogue and "
         f"images/, or a sample saved as FITS."
     )

@@ -12,15 +12,14 @@ import numpy as np
 from jaxtyping import Float32, Int8
 
 from galjax.errors import InputError
-from galjax.sample import Exclusion, GalaxySample
+from galjax.sample import Exclusion, GalaxySample, check_class_name
 from galjax.sources.catalogue import (
-    FORMATS,
     ID_NAMES,
     MISSING,
     REDSHIFT_NAMES,
     UNREADABLE,
     find_column,
-    read_catalogue,
+    listed_columns,
     read_flags,
     read_ids,
     read_redshift,
@@ -34,6 +33,7 @@ from galjax.sources.image_files import (
     read_image,
     to_stamp,
 )
+from galjax.sources.table_files import FORMATS, read_catalogue
 
 _Item = TypeVar("_Item")
 _READERS = 4
@@ -71,6 +71,10 @@ class FolderOptions:
         lowered = [name.lower() for name in self.class_columns]
         if len(set(lowered)) < max(len(lowered), 2):
             raise InputError(f"--class-columns takes two or more different columns, not {self.class_columns}.")
+        for name in lowered:
+            check_class_name(name)
+        if self.pixel_scale <= 0 or self.pixel_scale == float("inf"):
+            raise InputError(f"--pixel-scale must be above 0 arcsec (nan where it is unknown), not {self.pixel_scale}.")
 
 
 class _Row(NamedTuple):
@@ -173,7 +177,7 @@ def _select_rows(
     id_column = find_column(table, options.id_column, ID_NAMES, "id", "--id-column", name)
     if id_column is None:
         raise InputError(
-            f"{name} has none of the id columns {', '.join(ID_NAMES)}; its columns are {', '.join(table.colnames)}. Name "
+            f"{name} has none of the id columns {', '.join(ID_NAMES)}; its columns are {listed_columns(table)}. Name "
             f"one with --id-column."
         )
     flags, class_names = [], []
@@ -181,10 +185,10 @@ def _select_rows(
         optional = column == "UNCERTAIN"
         found = find_column(table, None if optional else column, (column,), "class", "--class-columns", name)
         if found is not None:
-            flags.append(read_flags(table, found))
+            flags.append(read_flags(table, found, name))
             class_names.append(column.lower())
     redshift_column = find_column(table, options.redshift_column, REDSHIFT_NAMES, "redshift", "--redshift-column", name)
-    redshift, unreadable = read_redshift(table, redshift_column)
+    redshift, unreadable = read_redshift(table, redshift_column, name)
     ids, present = read_ids(table, id_column, name)
     notes = {"catalogue rows": str(len(table)), "redshifts": redshift_column or "none"}
     if unreadable:
@@ -254,7 +258,8 @@ def _reason_against(
         return "no image file"
     if len(files) > 1:
         return f"{len(files)} image files"
-    if not files[0].resolve().is_relative_to(files[0].parent.resolve()):
+    real_file, real_folder = (Path(os.path.realpath(path)) for path in (files[0], files[0].parent))
+    if not real_file.is_relative_to(real_folder):
         return "the image file is a link that leaves the folder"
     return None
 

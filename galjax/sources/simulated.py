@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Float32, Int, Int32, Key
 
 from galjax.errors import InputError
+from galjax.host import host_memory
 from galjax.sample import GalaxySample
 from galjax.sources.cutout import CutoutConvention
 from galjax.sources.population import CLASS_NAMES, Galaxies, assign_classes, draw_galaxies
@@ -16,6 +17,11 @@ from galjax.sources.rendering import Instrument, add_noise, render
 
 _AT_ONCE = 50
 _FIRST_ID = 1
+RANGES = {
+    "galaxies": (1, 1e9), "image_size": (8, 4096), "pixel_scale": (1e-3, 1e3), "seeing": (1e-3, 1e3), "moffat_beta": (1, 100),
+    "zero_point": (0, 50), "gain": (1e-3, 1e6), "sky_magnitude": (0, 50), "read_noise": (0, 1e6),
+}  # fmt: skip
+"""Of what can be asked for, both ends included: beyond any instrument, and within float32."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,17 +53,14 @@ class SimulatedSurvey:
     (astropy) 31..32."""
 
     def __post_init__(self) -> None:
-        positive = ("galaxies", "pixel_scale", "seeing", "gain")
-        for name in positive:
-            if not 0 < getattr(self, name) < np.inf:
-                raise InputError(f"--simulated.{_flag(name)} must be above 0, not {getattr(self, name)}.")
         if self.image_size < 8:
             raise InputError(f"--simulated.image-size must be at least 8 px, not {self.image_size}.")
+        for name, (low, high) in RANGES.items():
+            if not low <= getattr(self, name) <= high:
+                raise InputError(f"--simulated.{_flag(name)} must lie in {low:g}..{high:g}, not {getattr(self, name)}.")
         if not self.moffat_beta > 1:
             raise InputError(f"--simulated.moffat-beta must be above 1, not {self.moffat_beta}.")
-        if not self.read_noise >= 0:
-            raise InputError(f"--simulated.read-noise must be at least 0, not {self.read_noise}.")
-        if min(self.class_fractions) < 0 or abs(sum(self.class_fractions) - 1) > 1e-6:
+        if not (min(self.class_fractions) >= 0 and abs(sum(self.class_fractions) - 1) <= 1e-6):
             raise InputError(
                 f"--simulated.class-fractions takes three shares of at least 0 that sum to 1, not {self.class_fractions}."
             )
@@ -88,6 +91,7 @@ def simulate(survey: SimulatedSurvey | None = None, seed: int = 0) -> GalaxySamp
     Images are float32 counts per pixel, sky taken off; `columns` holds the true parameters (angles in degrees).
     """
     survey = survey or SimulatedSurvey()
+    _check_memory(survey)
     population_key, noise_key = jax.random.split(jax.random.key(seed))
     classes = assign_classes(survey.galaxies, survey.class_fractions)
     galaxies, images = _see_all(population_key, noise_key, classes, survey.instrument())
@@ -108,6 +112,17 @@ def simulate(survey: SimulatedSurvey | None = None, seed: int = 0) -> GalaxySamp
         },
         columns=_columns(galaxies, survey.instrument()),
     )
+
+
+def _check_memory(survey: SimulatedSurvey) -> None:
+    """Raise InputError where the images, which are copied from the device, do not fit into the memory of this machine."""
+    needed = 2 * 4 * survey.galaxies * survey.image_size**2
+    there = host_memory()
+    if needed > there:
+        raise InputError(
+            f"--simulated.galaxies {survey.galaxies} of {survey.image_size}x{survey.image_size} px need {needed / 1e9:.0f} GB of "
+            f"memory, and this machine has {there / 1e9:.0f} GB. Ask for fewer, or for a smaller --simulated.image-size."
+        )
 
 
 def _see_all(
