@@ -34,7 +34,7 @@ from galjax.sample import GalaxySample
 from galjax.sources import SimulatedSurvey, SourceConfig
 from galjax.sources.population import THESIS_FRACTIONS
 from galjax.stages import ScheduleConfig, Stage, TrainingConfig
-from galjax.statistics import compare_independent, holm, summarise
+from galjax.statistics import compare_independent, holm, repeats_left, summarise
 
 NAME = "class_balance"
 TITLE = "Class balance: natural proportions against as many of each"
@@ -101,7 +101,7 @@ def study(config: ClassBalance, run: ExperimentRun) -> Findings:
         results=results, summary=summary,
         history=outcome.history_arrays(first, "draw", (ORIGINAL,), pool.class_names),
         screen=(screen_table(
-            f"{config.repeats} repeats; accuracy of the first trainings, the rest of the second, ± 2 std and ± 2 ste",
+            f"{repeats_left(*(_values(results, name, m) for name in (NATURAL, BALANCED) for m in metrics))} repeats; accuracy of the first trainings, the rest of the second, ± 2 std and ± 2 ste",
             ["draw", *(f"{metric} ± {bar}" for metric in metrics for bar in ("2 std", "2 ste"))],
             [[name, *(cell for metric in metrics for cell in _cells(_values(results, name, metric)))]
              for name in (NATURAL, BALANCED)],
@@ -143,8 +143,8 @@ def _conclusions(results: Table, pool: GalaxySample, metrics: Sequence[str]) -> 
         "Balancing the classes makes no significant difference (level 0.05).",
     ]  # fmt: skip
     sentences += [
-        f"{_named(metric)}: {_values(results, NATURAL, metric).mean():.3f} natural, "
-        f"{_values(results, BALANCED, metric).mean():.3f} balanced; difference {found.difference:+.3f} (95 % confidence "
+        f"{_named(metric)}: {float(summarise(_values(results, NATURAL, metric)).mean):.3f} natural, "
+        f"{float(summarise(_values(results, BALANCED, metric)).mean):.3f} balanced; difference {found.difference:+.3f} (95 % confidence "
         f"interval {found.low:+.3f} to {found.high:+.3f}, Welch's t-test, p = {corrected[metric]:.2g} after Holm's "
         f"correction, n = {found.n})."
         for metric, found in compared.items()

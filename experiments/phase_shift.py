@@ -33,7 +33,7 @@ from galjax.phase import Recentred, cutouts, enlarged_table, even_size_deficit, 
 from galjax.report import Section
 from galjax.sample import GalaxySample
 from galjax.stages import ScheduleConfig, Stage, TrainingConfig
-from galjax.statistics import Comparison, compare_paired, holm, summarise
+from galjax.statistics import Comparison, compare_paired, holm, repeats_left, summarise
 
 NAME = "phase_shift"
 TITLE = "Phase: even and odd grids"
@@ -238,7 +238,7 @@ def _screen(accuracies: BySize, methods: Sequence[str], sizes: Sequence[int]) ->
     for size in sizes:
         found = [summarise(accuracies[position, method, size]) for method in methods for position in POSITIONS]
         rows.append([f"{size} px", *(plus_minus(float(s.mean), float(s.ste)) for s in found)])
-    return screen_table(f"accuracy, mean ± ste of {found[0].n} repeats", header, rows)
+    return screen_table(f"accuracy, mean ± ste of {repeats_left(*accuracies.values())} repeats", header, rows)
 
 
 EXPERIMENT = Experiment(NAME, TITLE, QUESTION, __doc__ or "", PRESETS, study)

@@ -25,7 +25,7 @@ def gpu(monkeypatch):
 
     def with_memory(bytes_):
         monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-        monkeypatch.setattr(galjax.execution, "_device_memory", lambda device: bytes_)
+        monkeypatch.setattr(galjax.execution, "device_memory", lambda device: bytes_)
 
     return with_memory
 
@@ -77,7 +77,7 @@ def test_tf32_is_the_matrix_units_own_on_a_gpu_and_emulated_on_a_cpu(gpu):
 
 def test_a_pool_that_would_fill_the_memory_is_kept_on_fewer_devices(monkeypatch):
     pool = memory_of(NetworkConfig(), OptimiserConfig(), LARGE).galaxies
-    monkeypatch.setattr(galjax.execution, "_host_memory", lambda: 30 * 2e8 + 2 * (pool + 1e9))
+    monkeypatch.setattr(galjax.execution, "host_memory", lambda: 30 * 2e8 + 2 * (pool + 1e9))
     assert chosen(30, LARGE).devices < jax.device_count()
 
 
@@ -124,7 +124,7 @@ def test_a_compilation_cache_of_the_user_is_used():
     jax.monitoring.register_event_listener(lambda name, **_: events.append(name))
     make_program([0])  # conftest.py sets JAX_COMPILATION_CACHE_DIR
     jax.clear_caches()
-    galjax.repeats._spread_chunk.cache_clear()
+    galjax.repeats._compile_chunk.cache_clear()
     events.clear()
     make_program([0])
     assert "/jax/compilation_cache/cache_hits" in events
