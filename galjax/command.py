@@ -14,7 +14,7 @@ from rich.console import Console
 from galjax import processes
 from galjax.errors import InputError
 from galjax.execution import use_all_cores
-from galjax.memory import is_exhaustion
+from galjax.memory import in_short, is_exhaustion
 from galjax.processes import ProcessesConfig
 from galjax.sources import SourceConfig
 from galjax.stages import Flat, TrainingConfig
@@ -129,7 +129,7 @@ def exit_code(command: Callable[[], object]) -> int:
         if not is_exhaustion(error):
             raise
         _say(
-            f"error: The memory ran out ({str(error).splitlines()[0][:200]}). Take fewer galaxies, smaller images or fewer "
+            f"error: The memory ran out ({in_short(error)}). Take fewer galaxies, smaller images or fewer "
             f"--repeats. What was computed so far is kept."
         )
         return BAD_INPUT

@@ -27,6 +27,10 @@ CPU_EVALUATION_BATCH = 8
 """Images that pass the convolutions together in an evaluation: few, for the cache of a CPU; `EVALUATION_BATCH` elsewhere."""
 
 
+COPIES_ON_CPU = 2
+"""Of every repeat's state: while a checkpoint is written, what it writes is in the same memory."""
+
+
 @dataclasses.dataclass(frozen=True)
 class ExecutionConfig:
     """How it is computed. Defaults depend on the device; environment.json records what was used."""
@@ -105,7 +109,7 @@ def choose(
     together = jax.process_count() > 1
     used = len(devices) if together else min(len(devices), repeats)
     if on_cpu and not together:  # all devices share one memory
-        room = 0.9 * host_memory() - repeats * memory.state
+        room = 0.9 * host_memory() - repeats * COPIES_ON_CPU * memory.state
         used = max(1, min(used, int(room // (memory.galaxies + memory.working))))
     each = math.ceil(repeats / used)
     if config.repeats_at_once is not None:
@@ -135,7 +139,7 @@ def load_of(
     on_cpu = execution.backend == "cpu"
     return Load(
         memory=memory, repeats=repeats, repeats_at_once=execution.repeats_at_once, devices=execution.devices,
-        sharing=execution.devices // jax.process_count() if on_cpu else 1, copies=2 if on_cpu else 1,
+        sharing=execution.devices // jax.process_count() if on_cpu else 1, copies=COPIES_ON_CPU if on_cpu else 1,
         available=host_memory() if on_cpu else device_memory(jax.local_devices()[0]),
     )  # fmt: skip
 

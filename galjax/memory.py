@@ -16,6 +16,7 @@ from galjax.training import OptimiserConfig
 EVALUATION_BATCH = 60
 """Images that pass the convolutions together in an evaluation, where they are many."""
 GIGABYTE = 1e9
+SMALLER = "Take smaller images, fewer galaxies, or smaller --filters and --dense-units."
 
 
 class Sizes(NamedTuple):
@@ -111,7 +112,7 @@ class Load:
         repeats = bisect.bisect_left(range(1, self.repeats), True, key=lambda n: not self.with_repeats(n).fits)
         if repeats:
             return f"--repeats {repeats} fits; so do more devices, or machines (--coordinator)."
-        return "Not even --repeats 1 fits: take smaller images, fewer galaxies, or smaller --filters and --dense-units."
+        return f"Not even --repeats 1 fits. {SMALLER}"
 
 
 def check_fits(load: Load) -> None:
@@ -138,10 +139,10 @@ def exhaustion_explained(load: Load) -> Iterator[None]:
         half = load.repeats // 2
         way_out = (
             f"--repeats-at-once {load.repeats_at_once // 2} takes less." if load.repeats_at_once > 1
-            else f"--repeats {half} takes about half." if half else load.advice()
+            else f"--repeats {half} takes about half." if half else SMALLER
         )  # fmt: skip
         raise InputError(
-            f"The memory ran out ({str(error).splitlines()[0][:200]}). {_in_words(load)} by estimate; something else may use "
+            f"The memory ran out ({in_short(error)}). {_in_words(load)} by estimate; something else may use "
             f"it too. {way_out if load.fits else load.advice()}"
         ) from error
 
@@ -149,6 +150,11 @@ def exhaustion_explained(load: Load) -> Iterator[None]:
 def is_exhaustion(error: BaseException) -> bool:
     """Whether an error says that memory ran out."""
     return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error) or "out of memory" in str(error).lower()
+
+
+def in_short(error: BaseException) -> str:
+    """The first line of an error's message, or where it has none, its kind."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def host_memory() -> float:

@@ -40,7 +40,7 @@ def _counts(values: Float[np.ndarray, "repeat *any"]) -> Bool[np.ndarray, " repe
     return ~np.isnan(values).all(axis=tuple(range(1, values.ndim)))
 
 
-def repeats_left(*results: Float[np.ndarray, " repeat"]) -> str:
+def repeats_left(*results: Float[np.ndarray, " _"]) -> str:
     """How many repeats count in results that stand in one table or figure, in words: "6", or "5 to 6"."""
     return count_in_words(summarise(values).n for values in results)
 
