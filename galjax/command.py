@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Protocol, TypeVar
+from typing import Annotated, Literal, Protocol, TypeVar, runtime_checkable
 
 import tyro
 from rich.console import Console
@@ -68,6 +68,7 @@ class ExperimentConfig:
             )
 
 
+@runtime_checkable
 class HasProcesses(Protocol):
     """A configuration that may be that of one process among several."""
 

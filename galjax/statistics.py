@@ -1,7 +1,7 @@
 """What repeats say together: mean, std and ste, which epoch to report, and whether two results differ."""
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, SupportsInt
 
 import numpy as np
 import scipy.stats
@@ -45,7 +45,7 @@ def repeats_left(*results: Float[np.ndarray, " _"]) -> str:
     return count_in_words(summarise(values).n for values in results)
 
 
-def count_in_words(counts: Iterable[int]) -> str:
+def count_in_words(counts: Iterable[SupportsInt]) -> str:
     """Numbers that mostly agree: "6", or "5 to 6"."""
     known = sorted({int(count) for count in counts})
     return " to ".join(map(str, known if len(known) == 1 else (known[0], known[-1])))
