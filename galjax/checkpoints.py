@@ -224,13 +224,11 @@ def load_parameters(folder: Path, stage: str) -> dict[str, Any]:
 def _manager(folder: Path, keep: int) -> ocp.CheckpointManager:
     """Orbax in the first process alone, on a folder that is there; it writes in the background."""
     several = processes.count() > 1
-    alone = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0}, barrier_sync_key_prefix="first")
-    return ocp.CheckpointManager(
-        folder,
-        options=ocp.CheckpointManagerOptions(
-            max_to_keep=keep, create=False, **({"multiprocessing_options": alone} if several else {})
-        ),
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=0, active_processes={0} if several else None, barrier_sync_key_prefix="first" if several else None
     )
+    options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=False, multiprocessing_options=alone)
+    return ocp.CheckpointManager(folder, options=options, item_handlers=stored_arrays.handlers(alone))
 
 
 def _restored(manager: ocp.CheckpointManager, epoch: int, place: Path) -> dict[str, np.ndarray]:

@@ -139,17 +139,17 @@ def load_of(
     on_cpu = execution.backend == "cpu"
     return Load(
         memory=memory, repeats=repeats, repeats_at_once=execution.repeats_at_once, devices=execution.devices,
-        sharing=execution.devices // jax.process_count() if on_cpu else 1, copies=COPIES_ON_CPU if on_cpu else 1,
+        sharing=execution.devices // jax.process_count() if on_cpu else 1, holds_checkpoint=on_cpu,
         available=host_memory() if on_cpu else device_memory(jax.local_devices()[0]),
     )  # fmt: skip
 
 
-def _cores() -> int:
+def cores() -> int:
     """Those that this process may use, where the system can say so."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def use_all_cores() -> None:
+def use_allcores() -> None:
     """Make every core that this process may use a device of its own, as `choose` wants it on a CPU.
 
     To be called before JAX is first asked for its devices, else it has no effect. A count given in `XLA_FLAGS`
@@ -158,6 +158,6 @@ def use_all_cores() -> None:
     if "host_platform_device_count" in os.environ.get("XLA_FLAGS", "") or "JAX_NUM_CPU_DEVICES" in os.environ:
         return
     try:
-        jax.config.update("jax_num_cpu_devices", _cores())
+        jax.config.update("jax_num_cpu_devices", cores())
     except RuntimeError:  # JAX has its devices already.
         return

@@ -81,8 +81,8 @@ class Load:
     """Over which all repeats are spread."""
     sharing: int
     """Devices that share this memory."""
-    copies: int
-    """Of the state of each repeat in this memory: a second one is on its way into a checkpoint."""
+    holds_checkpoint: bool
+    """Whether the states of all repeats are in this memory once more while a checkpoint is written."""
     available: float
     """Bytes."""
 
@@ -91,7 +91,8 @@ class Load:
         """The estimate."""
         repeats_here = math.ceil(self.repeats / self.devices) * self.sharing
         working = self.memory.galaxies + self.repeats_at_once * self.memory.working
-        return self.copies * repeats_here * self.memory.state + self.sharing * working
+        states = repeats_here + (self.repeats if self.holds_checkpoint else 0)
+        return states * self.memory.state + self.sharing * working
 
     @property
     def fits(self) -> bool:

@@ -19,6 +19,16 @@ class Corrupt(Exception):
     """What is stored is not what was written, or is not whole."""
 
 
+def handlers(processes: ocp.options.MultiprocessingOptions) -> dict[str, ocp.CheckpointHandler]:
+    """How orbax writes and reads the parts. What is given to it is not changed meanwhile, and not copied once more."""
+    writer = ocp.type_handlers.NumpyHandler(deepcopy_host_arrays=False)
+    registry = ocp.type_handlers.create_type_handler_registry((np.ndarray, writer))
+    return {
+        "arrays": ocp.PyTreeCheckpointHandler(type_handler_registry=registry, multiprocessing_options=processes),
+        "description": ocp.JsonCheckpointHandler(multiprocessing_options=processes),
+    }
+
+
 def to_save(arrays: Mapping[str, np.ndarray], **about: Any) -> ocp.args.CheckpointArgs:
     """What orbax is to write: the arrays, and beside them the format, checksums and `about` as JSON."""
     quiet()
@@ -26,7 +36,7 @@ def to_save(arrays: Mapping[str, np.ndarray], **about: Any) -> ocp.args.Checkpoi
     items = {name.replace("/", "|"): array for name, array in arrays.items()}
     checksums = {name: _checksum(array) for name, array in arrays.items()}
     description = {**about, "format": FORMAT, "checksums": checksums}
-    return ocp.args.Composite(arrays=ocp.args.StandardSave(items), description=ocp.args.JsonSave(description))
+    return ocp.args.Composite(arrays=ocp.args.PyTreeSave(items), description=ocp.args.JsonSave(description))
 
 
 def description_to_restore() -> ocp.args.CheckpointArgs:
@@ -37,7 +47,7 @@ def description_to_restore() -> ocp.args.CheckpointArgs:
 
 def arrays_to_restore() -> ocp.args.CheckpointArgs:
     """What orbax is to read then, for `checked`."""
-    return ocp.args.Composite(arrays=ocp.args.StandardRestore())
+    return ocp.args.Composite(arrays=ocp.args.PyTreeRestore())
 
 
 def check_format(description: Mapping[str, Any], place: Path) -> None:

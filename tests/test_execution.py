@@ -116,7 +116,7 @@ def test_cores_that_the_user_counted_are_left_alone(monkeypatch):
     assert asked == []
     monkeypatch.setenv("XLA_FLAGS", "")
     galjax.execution.use_all_cores()
-    assert asked == [("jax_num_cpu_devices", galjax.execution._cores())]
+    assert asked == [("jax_num_cpu_devices", galjax.execution.cores())]
 
 
 def test_a_compilation_cache_of_the_user_is_used():

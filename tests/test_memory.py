@@ -17,7 +17,7 @@ ONE_GB = Memory(state=GIGABYTE, working=2 * GIGABYTE, galaxies=GIGABYTE)
 
 def make_load(**changes):
     usual = {
-        "memory": ONE_GB, "repeats": 10, "repeats_at_once": 5, "devices": 1, "sharing": 1, "copies": 1,
+        "memory": ONE_GB, "repeats": 10, "repeats_at_once": 5, "devices": 1, "sharing": 1, "holds_checkpoint": False,
         "available": 100 * GIGABYTE,
     }  # fmt: skip
     return Load(**{**usual, **changes})
@@ -25,7 +25,7 @@ def make_load(**changes):
 
 def test_the_estimate_counts_states_copies_devices_and_what_is_computed_at_once():
     assert make_load().bytes == (10 + 1 + 5 * 2) * GIGABYTE
-    assert make_load(copies=2).bytes == (20 + 1 + 10) * GIGABYTE
+    assert make_load(holds_checkpoint=True).bytes == (20 + 1 + 10) * GIGABYTE
     assert make_load(devices=4, repeats_at_once=1).bytes == (3 + 1 + 2) * GIGABYTE  # one GPU of four
     assert make_load(devices=4, sharing=4, repeats_at_once=1).bytes == (12 + 4 * 3) * GIGABYTE  # four cores
 
@@ -68,7 +68,7 @@ def test_on_a_gpu_each_device_has_its_own_memory_and_the_flag_is_repeats_at_once
     config, optimiser = NetworkConfig(), OptimiserConfig()
     execution = choose(ExecutionConfig(repeats_at_once=100), config, optimiser, THESIS, 200)
     load = load_of(execution, config, optimiser, THESIS, 200)
-    assert (load.devices, load.sharing, load.copies) == (jax.device_count(), 1, 1)
+    assert (load.devices, load.sharing, load.holds_checkpoint) == (jax.device_count(), 1, False)
     with pytest.raises(InputError, match=r"--repeats-at-once \d+ fits"):
         check_fits(load)
 
