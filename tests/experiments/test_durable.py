@@ -116,7 +116,7 @@ def test_a_network_that_really_goes_off_is_noticed(tmp_path, capsys):
 
 def test_an_experiment_of_two_classes_drops_repeats_too(tmp_path, capsys, diverging):
     diverging(2, [0])
-    small = [*SMALL[:4], "--total", "40", *SMALL[6:12], "--filters", "4", "4", "4", "--dense-units", "16"]
+    small = [*SMALL[:4], "--total", "24", *SMALL[6:12], "--filters", "4", "4", "4", "--dense-units", "16"]
     assert class_balance.main([*small, "--out", str(tmp_path), "--on-divergence", "drop"]) == 0
     told = capsys.readouterr().out
     assert "2 repeats; accuracy of the first trainings" in told
