@@ -35,7 +35,7 @@ from galjax.sample import GalaxySample
 from galjax.sources import SimulatedSurvey, SourceConfig
 from galjax.sources.population import THESIS_FRACTIONS
 from galjax.stages import ScheduleConfig, Stage, TrainingConfig
-from galjax.statistics import compare_independent, holm, summarise
+from galjax.statistics import compare_independent, holm, repeats_left, summarise
 
 NAME = "class_balance"
 TITLE = "Class balance: natural proportions against as many of each"
@@ -101,7 +101,7 @@ def study(config: ClassBalance, run: ExperimentRun) -> Findings:
                           tables={"Summary over repeats": summary}),),
         results=results, summary=summary,
         history=outcome.history_arrays(first, "draw", (ORIGINAL,), pool.class_names),
-        screen=(_screen(results, metrics, config.repeats),),
+        screen=(_screen(results, metrics),),
         thesis_figures={"4.13": "training_curves", "4.14-4.16": "accuracy_and_skill", "4.17, 4.18": "confusion"},
         against=tuple(
             Against(published, _values(results, name, metric))
@@ -125,13 +125,14 @@ def _values(results: Table, name: str, metric: str) -> np.ndarray:
     return values_of(results, metric, draw=name, **which)
 
 
-def _screen(results: Table, metrics: Sequence[str], repeats: int) -> ScreenTable:
-    rows = []
+def _screen(results: Table, metrics: Sequence[str]) -> ScreenTable:
+    rows, values = [], []
     for metric in metrics:
-        found = [summarise(_values(results, name, metric)) for name in (NATURAL, BALANCED)]
+        values += [_values(results, name, metric) for name in (NATURAL, BALANCED)]
+        found = [summarise(one) for one in values[-2:]]
         cells = [f"{float(s.mean):.3f} ± {2 * float(s.std):.3f} ({2 * float(s.ste):.3f})" for s in found]
         rows.append([_named(metric), *cells])
-    return screen_table(f"mean ± 2 std (2 ste) of {repeats} repeats", ["", NATURAL, BALANCED], rows)
+    return screen_table(f"mean ± 2 std (2 ste) of {repeats_left(*values)} repeats", ["", NATURAL, BALANCED], rows)
 
 
 def _conclusions(results: Table, pool: GalaxySample, metrics: Sequence[str]) -> list[str]:
@@ -143,8 +144,8 @@ def _conclusions(results: Table, pool: GalaxySample, metrics: Sequence[str]) -> 
         "Balancing the classes makes no significant difference (level 0.05).",
     ]  # fmt: skip
     sentences += [
-        f"{_named(metric)}: {_values(results, NATURAL, metric).mean():.3f} natural, "
-        f"{_values(results, BALANCED, metric).mean():.3f} balanced; difference {found.difference:+.3f} (95 % confidence "
+        f"{_named(metric)}: {float(summarise(_values(results, NATURAL, metric)).mean):.3f} natural, "
+        f"{float(summarise(_values(results, BALANCED, metric)).mean):.3f} balanced; difference {found.difference:+.3f} (95 % confidence "
         f"interval {found.low:+.3f} to {found.high:+.3f}, Welch's t-test, p = {corrected[metric]:.2g} after Holm's "
         f"correction, n = {found.n})."
         for metric, found in compared.items()

@@ -34,7 +34,7 @@ from galjax.outcome import Case, Condition, values_of
 from galjax.report import Section
 from galjax.sources import HSC_WIDE, SimulatedSurvey, SourceConfig
 from galjax.stages import ScheduleConfig, Stage, TrainingConfig
-from galjax.statistics import compare_paired, holm, summarise
+from galjax.statistics import compare_paired, holm, repeats_left, summarise
 
 NAME = "cross_survey"
 TITLE = "Across surveys: two instruments, the same galaxies"
@@ -180,7 +180,7 @@ def steps_table(accuracies: dict[tuple[str, str], np.ndarray], steps: Sequence[s
     for before, step in itertools.pairwise(steps):
         found = compare_paired(accuracies[SHARP, before], accuracies[SHARP, step])
         name = "what remains to the coarse images" if step == COARSE else step
-        rows.append((name, float(accuracies[SHARP, step].mean()), *found))
+        rows.append((name, float(summarise(accuracies[SHARP, step]).mean), *found))
     return _corrected(Table(rows=rows, names=("step", "accuracy", "cost", "low", "high", "p_value", "n")))
 
 
@@ -196,7 +196,7 @@ def _conclusions(
         f"{name} {plus_minus(*(float(v) for v in summarise(accuracies[pair])[:2]))}"
         for name, pair in CONDITIONS.items()
     )
-    sentences = [f"Accuracy (trained → tested), mean ± std of {config.repeats} repeats: {means}."]
+    sentences = [f"Accuracy (trained → tested), mean ± std of {repeats_left(*accuracies.values())} repeats: {means}."]
     sentences += [
         f"{row['conditions']}: {row['difference']:+.3f} (95 % confidence interval {row['low']:+.3f} to {row['high']:+.3f}, paired, "
         f"p = {row['p_corrected']:.2g} after Holm's correction)."
@@ -238,7 +238,7 @@ def _screen(accuracies: dict[tuple[str, str], np.ndarray], names: Sequence[str])
     for name in names:
         found = [summarise(accuracies[trained_on, name]) for trained_on in (SHARP, COARSE)]
         rows.append([name, *(plus_minus(float(s.mean), float(s.std)) for s in found)])
-    title = f"accuracy, mean ± std of {found[0].n} repeats"
+    title = f"accuracy, mean ± std of {repeats_left(*accuracies.values())} repeats"
     return screen_table(title, ["tested on", "trained on sharp", "trained on coarse"], rows)
 
 

@@ -30,7 +30,7 @@ from galjax.published import Against, Published
 from galjax.report import Section
 from galjax.sample import GalaxySample
 from galjax.stages import Flat, ScheduleConfig, Stage, TrainingConfig
-from galjax.statistics import compare_paired, holm
+from galjax.statistics import compare_paired, count_in_words, holm
 from galjax.usable import UsableConfig, limit_interval, usable_limit, with_usable
 
 NAME = "resolution_sweep"
@@ -200,7 +200,9 @@ def _screen(summary: Table, config: ResolutionSweep) -> list[ScreenTable]:
                 row = rows[(rows["factor"] == factor) & ((rows["method"] == method) | (factor == 1))][0]
                 cells.append(f"{plus_minus(row['mean'], row['std'])}{' *' if row['usable'] else '  '}")
             lines.append(["Original" if factor == 1 else f"1/{factor}", *cells])
-        title = f"accuracy, mean ± std of {rows['n'][0]} repeats, {per_class} galaxies per class (* usable)"
+        title = (
+            f"accuracy, mean ± std of {count_in_words(rows['n'])} repeats, {per_class} galaxies per class (* usable)"
+        )
         tables.append(screen_table(title, ["resolution", *config.methods], lines))
     return tables
 
@@ -274,8 +276,8 @@ def _against(results: Table, config: ResolutionSweep) -> list[Against]:
         published = Published(
             f"share of runs that reach {NEAR} at 1/5, nearest, {per_class} per class", share, place=place
         )
-        pairs.append(Against(published, (values >= NEAR).astype(float)))
-    return [pair for pair in pairs if len(pair.ours)]
+        pairs.append(Against(published, np.where(np.isnan(values), np.nan, values >= NEAR)))
+    return [pair for pair in pairs if np.isfinite(pair.ours).any()]
 
 
 EXPERIMENT = Experiment(NAME, TITLE, QUESTION, __doc__ or "", PRESETS, study)

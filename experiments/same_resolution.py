@@ -14,7 +14,6 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 
-import numpy as np
 from astropy.table import Table
 from rich.table import Table as ScreenTable
 
@@ -27,7 +26,7 @@ from galjax.figures.resolutions import Accuracies, loss_figure, resolution_matri
 from galjax.outcome import Case, Condition, values_of
 from galjax.report import Section
 from galjax.stages import ScheduleConfig, Stage, TrainingConfig
-from galjax.statistics import compare_paired, holm
+from galjax.statistics import compare_paired, holm, repeats_left, summarise
 
 NAME = "same_resolution"
 TITLE = "Trained and tested at the same resolution"
@@ -103,7 +102,7 @@ def study(config: SameResolution, run: ExperimentRun) -> Findings:
         ),),
         results=results, summary=summary,
         history=outcome.history_arrays(histories, "trained_at", conditions, pool.class_names),
-        screen=(_screen(losses, accuracies, config),),
+        screen=(_screen(losses, accuracies),),
         further_tables={"losses.ecsv": losses},
     )  # fmt: skip
 
@@ -155,13 +154,13 @@ def _with_interval(row: Table.Row) -> str:
     return f"{row['difference']:+.3f} (95 % interval {row['low']:+.3f} to {row['high']:+.3f}, {sure})"
 
 
-def _screen(losses: Table, accuracies: Accuracies, config: SameResolution) -> ScreenTable:
+def _screen(losses: Table, accuracies: Accuracies) -> ScreenTable:
     rows = []
     for factor in sorted(set(losses["factor"])):
         parts = {row["part"]: f"{row['difference']:+.3f}" for row in losses[losses["factor"] == factor]}
-        means = (f"{np.mean(accuracies[at, factor]):.3f}" for at in (1, factor))
+        means = (f"{float(summarise(accuracies[at, factor]).mean):.3f}" for at in (1, factor))
         rows.append([f"1/{factor}", *means, parts["total"], parts["mismatch"], parts["information"]])
-    title = f"accuracy tested at 1/k, mean of {config.repeats} repeats; loss against Original and its two parts"
+    title = f"accuracy tested at 1/k, mean of {repeats_left(*accuracies.values())} repeats; loss against Original and its two parts"
     return screen_table(
         title, ["resolution", "trained at Original", "trained at 1/k", "loss", "mismatch", "information"], rows
     )

@@ -16,6 +16,7 @@ import re
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -31,10 +32,12 @@ from experiments import (
     same_resolution,
     uncertain_labels,
 )
-from galjax import report, runs, sources
+from galjax import processes, report, runs, sources
 from galjax.command import PresetName, run_command
+from galjax.divergence import OnDivergence
 from galjax.errors import InputError
 from galjax.experiment import AGAINST_CAPTION, Experiment, Finished, Load
+from galjax.processes import ProcessesConfig
 from galjax.progress import ConsoleProgress
 from galjax.published import against_table
 from galjax.report import Chapter, Section
@@ -81,6 +84,10 @@ class Thesis:
     """Run folder; None makes runs/thesis/TIME. A folder of the same command is gone on with."""
     resume: bool = False
     """Without --out: go on with the newest run."""
+    on_divergence: OnDivergence = "stop"
+    """Where the loss of a repeat becomes NaN or infinite: stop, with the last checkpoint kept, or drop that repeat from
+    every result."""
+    processes: Annotated[ProcessesConfig, Flat] = dataclasses.field(default_factory=ProcessesConfig)
 
     def __post_init__(self) -> None:
         if not self.experiments or len(set(self.experiments)) != len(self.experiments):
@@ -99,11 +106,11 @@ class Thesis:
         changes: dict[str, Any] = {"source": source, "seed": self.seed, "out": out, "resume": False}
         if self.repeats is not None:
             changes["repeats"] = self.repeats
+        schedule = dataclasses.replace(config.training.schedule, on_divergence=self.on_divergence)
         if self.epochs is not None:
-            schedule = config.training.schedule
             every = min(schedule.evaluate_every, self.epochs)
             schedule = dataclasses.replace(schedule, epochs=self.epochs, evaluate_every=every)
-            changes["training"] = dataclasses.replace(config.training, schedule=schedule)
+        changes["training"] = dataclasses.replace(config.training, schedule=schedule)
         if name == cross_survey.NAME:
             changes["sharp"] = self.sharp
         return dataclasses.replace(config, **changes)
@@ -120,12 +127,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(config: Thesis, console: Console) -> None:
     """All experiments, then the report of all."""
-    started = time.perf_counter()
     load = remembering(sources.load)
     if config.data != "simulated":
         with ConsoleProgress(console) as progress:  # before a folder is made for nothing
             load(SourceConfig(data=config.data, folder=config.folder), config.seed, progress.images_read)
     folder = runs.open_run(NAME, config, config.out, resume=config.resume, sample_digest="of each experiment")
+    with closing(folder):
+        _run(config, folder, load, console)
+
+
+def _run(config: Thesis, folder: runs.RunFolder, load: Load, console: Console) -> None:
+    started = time.perf_counter()
     finished: dict[str, Finished] = {}
     left_out: dict[str, str] = {}
     for number, name in enumerate(config.experiments, 1):
@@ -133,7 +145,8 @@ def run(config: Thesis, console: Console) -> None:
         try:
             finished[name] = EXPERIMENTS[name].run(config.of(name, folder.path / name), console, load)
         except InputError as reason:
-            if (folder.path / name / "config.json").exists():  # It had begun: not for want of galaxies.
+            begun = folder.path / name / "config.json"
+            if processes.on_first(begun.exists):  # It had begun: not for want of galaxies.
                 raise
             left_out[name] = str(reason)
             console.print(f"left out: {reason}", highlight=False, markup=False, soft_wrap=True)

@@ -31,7 +31,7 @@ from galjax.sample import GalaxySample
 from galjax.sources import SimulatedSurvey, SourceConfig
 from galjax.sources.population import THESIS_FRACTIONS
 from galjax.stages import ScheduleConfig, Stage, TrainingConfig
-from galjax.statistics import compare_independent, summarise
+from galjax.statistics import compare_independent, repeats_left, summarise
 
 NAME = "uncertain_labels"
 TITLE = "Uncertain labels: three classes against two"
@@ -115,7 +115,9 @@ def study(config: UncertainLabels, run: ExperimentRun) -> Findings:
         ),
         results=results, summary=summary, history=arrays,
         screen=(screen_table(
-            f"mean ± std of {config.repeats} repeats, at the epoch of the best mean test accuracy", ["", *cases],
+            f"mean ± std of {repeats_left(*(values_of(results, labels=name, selection='test-mean') for name in cases))} repeats, at the "
+            f"epoch of the best mean test accuracy",
+            ["", *cases],
             [[metric, *(_cell(values_of(results, metric, labels=name, selection="test-mean")) for name in cases)]
              for metric in metrics],
         ),),
@@ -139,29 +141,30 @@ def _results(cases: dict[str, Case], pools: dict[str, GalaxySample]) -> Table:
 
 
 def _cell(values: np.ndarray) -> str:
-    if np.isnan(values).any():
-        return "-"
-    mean, std, _, _ = summarise(values)
-    return plus_minus(float(mean), float(std))
+    mean, std, _, n = summarise(values)
+    return plus_minus(float(mean), float(std)) if n else "-"
 
 
 def _conclusions(results: Table, pools: dict[str, GalaxySample]) -> list[str]:
     values = {name: values_of(results, labels=name, selection="test-mean") for name in pools}
     found = compare_independent(values[TWO], values[THREE])
     guesses = {name: max(pool.class_counts().values()) / len(pool) for name, pool in pools.items()}
-    gains = {name: values[name].mean() - guess for name, guess in guesses.items()}
+    gains = {name: float(summarise(values[name]).mean) - guess for name, guess in guesses.items()}
     sentences = [
         f"Without the uncertain class the accuracy is {_more_or_less(found.difference)} (95 % confidence interval "
         f"{found.low:+.3f} to {found.high:+.3f}, Welch's t-test, p = {found.p_value:.2g}); above guessing it gains "
         f"{gains[TWO]:+.3f} with two classes and {gains[THREE]:+.3f} with three."
     ]
     sentences += [
-        f"{name}: accuracy {plus_minus(*(float(v) for v in summarise(values[name])[:2]))} (n = {len(values[name])}), where "
+        f"{name}: accuracy {plus_minus(*(float(v) for v in summarise(values[name])[:2]))} (n = {summarise(values[name]).n}), where "
         f"always naming the largest class gives {guesses[name]:.3f}."
         for name in pools
     ]
     names = pools[THREE].class_names
-    rates = {name: values_of(results, f"tpr_{name}", labels=THREE, selection="test-mean").mean() for name in names}
+    rates = {
+        name: float(summarise(values_of(results, f"tpr_{name}", labels=THREE, selection="test-mean")).mean)
+        for name in names
+    }
     sentences.append(
         "With three classes the true positive rates are "
         + ", ".join(f"{rate:.3f} ({name})" for name, rate in rates.items())

@@ -1,26 +1,46 @@
-"""Snapshots of a training on disk: written atomically and in the background by orbax, the newest two kept."""
+"""Snapshots of a training on disk: written atomically and in the background by orbax, the newest two kept, checked on reading.
 
-import logging
+And the trained networks of a run, for those who want to apply them.
+"""
+
+import io
+import shutil
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 import orbax.checkpoint as ocp
 
+from galjax import processes, stored_arrays
+from galjax.errors import InputError
 from galjax.repeats import History, RepeatProgram, Snapshot
+from galjax.stored_arrays import Corrupt
+
+LARGEST_SHARE = 0.05
+"""Of the time between two writes that waiting for them may take."""
+STATE, HISTORY = "state/", "history/"
+"""What the names of stored arrays begin with."""
 
 
 class Checkpoints:
-    """The checkpoints of one training, in one folder. Use as a context manager: leaving it ends the last write."""
+    """The checkpoints of one training, in one folder. Use as a context manager: leaving it ends the last write.
 
-    def __init__(self, folder: Path, seconds_between: float) -> None:
-        """At least `seconds_between` pass from one write to the next, so that the share of time they take is small."""
-        logging.getLogger("absl").setLevel(logging.ERROR)
-        self._seconds_between = seconds_between
+    Of several processes the first alone touches the disk; all must make the same calls.
+    """
+
+    def __init__(self, folder: Path, seconds_between: float, note: Callable[[str], None] = lambda text: None) -> None:
+        """At least `seconds_between` pass from one write to the next, and so many that waiting for writes takes less than
+        `LARGEST_SHARE` of the time; 0 writes after every chunk, whatever it costs. `note` is told of corrupt checkpoints."""
+        stored_arrays.quiet()
+        self.seconds = 0.0
+        """Spent waiting for checkpoints so far."""
+        self._folder, self._seconds_between, self._note = folder.resolve(), seconds_between, note
         self._last_write = time.monotonic()
-        options = ocp.CheckpointManagerOptions(max_to_keep=2, create=True)
-        self._manager = ocp.CheckpointManager(folder.resolve(), options=options)
+        self._last_cost = 0.0
+        self._manager = self._open() if processes.is_first() else None
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -28,29 +48,222 @@ class Checkpoints:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._manager.wait_until_finished()
-        self._manager.close()
+        if self._manager is None:
+            return
+        started = time.monotonic()
+        try:
+            self._written(self._manager.wait_until_finished)
+        except InputError:
+            if error is None:  # else what ended the training is what to tell of
+                raise
+        finally:
+            self._manager.close()
+            self.seconds += time.monotonic() - started
+
+    @property
+    def epochs(self) -> list[int]:
+        """Of the checkpoints on disk, rising. In the first process."""
+        return sorted(self._manager.all_steps()) if self._manager is not None else []
+
+    def last_good(self) -> str:
+        """In a sentence, what is kept; the same in all processes."""
+        self._wait()
+        epochs = processes.on_first(lambda: self.epochs)
+        if not epochs:
+            return "No checkpoint was written before."
+        return f"The checkpoint of epoch {epochs[-1]} in {self._folder} is kept."
 
     def latest(self, program: RepeatProgram) -> Snapshot | None:
-        """The newest snapshot, or None where there is none."""
-        step = self._manager.latest_step()
-        if step is None:
+        """The newest snapshot that is whole, or None where there is none.
+
+        1. Half-written checkpoints, which a killed process leaves, are not among the steps and are cleared away.
+        2. The newest is read, and its checksums are compared. Where they match, it is the snapshot.
+        3. A newest one of a format that this version does not know is an InputError; nothing is changed.
+        4. One that cannot be read, or differs from what was written, is told of and deleted; the one before takes its place.
+        """
+        arrays: dict[str, np.ndarray] = {}
+
+        def read() -> int | None:
+            epoch, found = self._newest_whole()
+            arrays.update(found)
+            return epoch
+
+        epoch = processes.on_first(read)
+        if epoch is None:
             return None
-        arguments = ocp.args.Composite(
-            state=ocp.args.StandardRestore(program.state_shapes()), history=ocp.args.StandardRestore()
-        )
-        read = self._manager.restore(step, args=arguments)
-        history = {name: np.asarray(array) for name, array in read.history.items()}
-        return Snapshot(step, program.filled_up(read.state), History(**history))
+        history = _unpacked(processes.tell(_packed(_named_after(HISTORY, arrays))))
+        return Snapshot(epoch, program.state_from(_named_after(STATE, arrays)), History(**history))
 
     def offer(self, program: RepeatProgram, snapshot: Snapshot, *, force: bool = False) -> None:
-        """Write the snapshot where enough time has passed since the last one, or where `force` asks for it."""
-        due = time.monotonic() - self._last_write >= self._seconds_between
-        if snapshot.history is None or not (due or force) or snapshot.epoch in self._manager.all_steps():
+        """Write the snapshot where enough time has passed since the last one, or where `force` asks for it.
+
+        Raises InputError where the disk is full or cannot be written; earlier checkpoints stay.
+        """
+        if not processes.largest(int(force or self._is_due())):
             return
-        arguments = ocp.args.Composite(
-            state=ocp.args.StandardSave(program.own_repeats(snapshot.state)),
-            history=ocp.args.StandardSave(snapshot.history.arrays()),
-        )
-        self._manager.save(snapshot.epoch, args=arguments)
+        started = time.monotonic()
+        state = program.state_arrays(snapshot.state)
+        if self._manager is not None and snapshot.history is not None and snapshot.epoch not in self.epochs:
+            history = snapshot.history.arrays()
+            arrays = {**_named(STATE, state), **_named(HISTORY, history)}
+            manager = self._manager
+            self._written(lambda: manager.save(snapshot.epoch, args=stored_arrays.to_save(arrays)))
         self._last_write = time.monotonic()
+        self._last_cost = self._last_write - started
+        self.seconds += self._last_cost
+
+    def _open(self) -> ocp.CheckpointManager:
+        for half_written in self._folder.glob("*.orbax-checkpoint-tmp*"):
+            shutil.rmtree(half_written, ignore_errors=True)
+        return self._written(lambda: _manager(self._folder, keep=2))
+
+    def _is_due(self) -> bool:
+        if self._manager is None:
+            return False  # the first process decides
+        passed = time.monotonic() - self._last_write
+        if self._seconds_between == 0:
+            return True
+        return passed >= max(self._seconds_between, self._last_cost / LARGEST_SHARE) and not self._is_writing()
+
+    def _is_writing(self) -> bool:
+        return self._manager is not None and self._manager.is_saving_in_progress()
+
+    def _newest_whole(self) -> tuple[int | None, dict[str, np.ndarray]]:
+        assert self._manager is not None
+        for epoch in reversed(self.epochs):
+            place = self._folder / str(epoch)
+            try:
+                return epoch, self._read(epoch, place)
+            except InputError:
+                raise
+            except Exception as error:  # Whatever orbax makes of bytes that nobody wrote.
+                reason = str(error) if isinstance(error, Corrupt) else stored_arrays.reason_of(error)
+                self._note(f"The checkpoint of epoch {epoch} in {place} is damaged ({reason}): going back before it.")
+                self._manager.delete(epoch)
+        return None, {}
+
+    def _read(self, epoch: int, place: Path) -> dict[str, np.ndarray]:
+        assert self._manager is not None
+        return _restored(self._manager, epoch, place)
+
+    def _wait(self) -> None:
+        if self._manager is not None:
+            self._written(self._manager.wait_until_finished)
+
+    def _written(self, write: Callable[[], Any]) -> Any:
+        """Do it, and turn a failure to write into an InputError that names what is kept."""
+        try:
+            return write()
+        except Exception as error:
+            if not stored_arrays.is_full(error):
+                raise
+            kept = [path.name for path in self._folder.glob("*") if path.name.isdigit()]
+            last = (
+                f"The checkpoint of epoch {max(map(int, kept))} is whole and kept"
+                if kept
+                else "There is none before it"
+            )
+            raise InputError(
+                f"Cannot write a checkpoint into {self._folder} ({stored_arrays.reason_of(error)}). {last}; make room or mend "
+                f"the permissions, and run the same command with the same --out to go on."
+            ) from error
+
+
+def save_parameters(folder: Path, stage: str, epoch: int, parameters: Mapping[str, np.ndarray]) -> None:
+    """Keep the networks of a stage, trained to `epoch`, in the run folder `folder`: whole, or not at all."""
+    place = (folder / "parameters" / stage).resolve()
+    shutil.rmtree(place, ignore_errors=True)
+    try:
+        place.mkdir(parents=True)
+        with _manager(place, keep=1) as manager:
+            manager.save(epoch, args=stored_arrays.to_save(parameters))
+            manager.wait_until_finished()
+    except Exception as error:
+        if not stored_arrays.is_full(error):
+            raise
+        raise InputError(
+            f"Cannot write the trained networks into {place} ({stored_arrays.reason_of(error)}). The last checkpoint is kept; "
+            f"make room, and run the same command with the same --out to go on."
+        ) from error
+
+
+def load_parameters(folder: Path, stage: str) -> dict[str, Any]:
+    """The trained networks that a run with --keep-parameters kept: Flax parameters of every repeat of a stage.
+
+    `folder` is the run folder and `stage` a folder in `parameters/` there, like "per_class_300". A repeat axis leads every
+    array (float32); those of repeat 3 are applied as
+
+        network = GalaxyNetwork(NetworkConfig(), num_classes=2)
+        third = jax.tree.map(lambda array: array[3], load_parameters(folder, "per_class_300"))
+        logits = network.apply({"params": third}, scale_images(images, "none"), train=False)
+
+    with the configuration that config.json states. Raises InputError where there are none or they are damaged.
+    """
+    place = (Path(folder) / "parameters" / stage).resolve()
+    if not place.is_dir():
+        there = sorted(path.name for path in place.parent.glob("*")) if place.parent.is_dir() else []
+        raise InputError(
+            f"{folder} keeps no networks of a stage {stage!r}"
+            + (f"; there are {', '.join(there)}." if there else ". Run the experiment with --keep-parameters.")
+        )
+    try:
+        with _manager(place, keep=1) as manager:
+            epoch = manager.latest_step()
+            if epoch is None:
+                raise Corrupt("it is not whole")
+            arrays = _restored(manager, epoch, place)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"{place} is damaged ({stored_arrays.reason_of(error)}). Train again in another --out."
+        ) from error
+    return _nested(arrays)
+
+
+def _manager(folder: Path, keep: int) -> ocp.CheckpointManager:
+    """Orbax in the first process alone, on a folder that is there; it writes in the background."""
+    several = processes.count() > 1
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=0, active_processes={0} if several else None, barrier_sync_key_prefix="first" if several else None
+    )
+    options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=False, multiprocessing_options=alone)
+    return ocp.CheckpointManager(folder, options=options, item_handlers=stored_arrays.handlers(alone))
+
+
+def _restored(manager: ocp.CheckpointManager, epoch: int, place: Path) -> dict[str, np.ndarray]:
+    """The arrays of a step, once its format and checksums are known to be right."""
+    description = manager.restore(epoch, args=stored_arrays.description_to_restore()).description
+    stored_arrays.check_format(description, place)
+    items = manager.restore(epoch, args=stored_arrays.arrays_to_restore()).arrays
+    return stored_arrays.checked(items, description)
+
+
+def _nested(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for name, array in arrays.items():
+        *layers, last = name.split("/")
+        inner = nested
+        for layer in layers:
+            inner = inner.setdefault(layer, {})
+        inner[last] = array
+    return nested
+
+
+def _named(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {prefix + name: array for name, array in arrays.items()}
+
+
+def _named_after(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _packed(arrays: Mapping[str, np.ndarray]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def _unpacked(content: bytes) -> dict[str, np.ndarray]:
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return dict(arrays)

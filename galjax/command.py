@@ -7,15 +7,19 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Protocol, TypeVar, runtime_checkable
 
 import tyro
 from rich.console import Console
 
+from galjax import processes
 from galjax.errors import InputError
 from galjax.execution import use_all_cores
+from galjax.memory import in_short, is_exhaustion
+from galjax.processes import ProcessesConfig
 from galjax.sources import SourceConfig
-from galjax.stages import Flat, Interrupted, TrainingConfig
+from galjax.stages import Flat, TrainingConfig
+from galjax.stopping import Interrupted
 
 BAD_INPUT = 2
 """Exit code where the user gave something that cannot be used."""
@@ -47,6 +51,7 @@ class ExperimentConfig:
     resume: bool = False
     """Without --out: go on with the newest run of this experiment."""
     training: Annotated[TrainingConfig, Flat] = dataclasses.field(default_factory=TrainingConfig)
+    processes: Annotated[ProcessesConfig, Flat] = dataclasses.field(default_factory=ProcessesConfig)
 
     def __post_init__(self) -> None:
         if not 1 <= self.repeats <= MOST_REPEATS:
@@ -66,7 +71,16 @@ class ExperimentConfig:
             )
 
 
-Config = TypeVar("Config")
+@runtime_checkable
+class HasProcesses(Protocol):
+    """A configuration that may be that of one process among several."""
+
+    @property
+    def processes(self) -> ProcessesConfig:
+        """Which of them this is."""
+
+
+Config = TypeVar("Config", bound=HasProcesses)
 
 
 def run_command(
@@ -79,16 +93,24 @@ def run_command(
     """Parse flags over the chosen preset (default quick), run, and give the exit code.
 
     0 done; 2 with a sentence on standard error for what the user can mend (also argparse's code for unknown flags);
-    130 or 143 where SIGINT or SIGTERM stopped the run; 141 where whoever read the help went away.
+    130 or 143 where SIGINT or SIGTERM stopped the run; 141 where whoever read the help went away; 1 where another of
+    several processes has gone.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    parsed: list[Config] = []
+    code = exit_code(lambda: parsed.append(_parse(presets, program, description, given)))
+    if not parsed:
+        return code
+    (config,) = parsed
 
-    def parse_and_run() -> None:
-        config = _parse(presets, program, description, given)
+    def join_and_run() -> None:
+        processes.join(config.processes)
         use_all_cores()
-        run(config, Console())
+        run(config, Console(quiet=not processes.is_first()))
 
-    return exit_code(parse_and_run)
+    if config.processes.are_several:
+        return processes.supervised(lambda: exit_code(join_and_run), _say)
+    return exit_code(join_and_run)
 
 
 def exit_code(command: Callable[[], object]) -> int:
@@ -107,6 +129,17 @@ def exit_code(command: Callable[[], object]) -> int:
     except Interrupted as stop:
         _say(f"{stop} Run the same command again with --resume (or the same --out) to go on.")
         return stop.exit_code
+    except (RuntimeError, MemoryError) as error:
+        if processes.is_lost(error):
+            _say(processes.LOST_SENTENCE)
+            return processes.LOST
+        if not is_exhaustion(error):
+            raise
+        _say(
+            f"error: The memory ran out ({in_short(error)}). Take fewer galaxies, smaller images or fewer "
+            f"--repeats. What was computed so far is kept."
+        )
+        return BAD_INPUT
     except KeyboardInterrupt:
         _say("Stopped before anything was kept; run the same command again.")
         return 130

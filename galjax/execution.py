@@ -7,14 +7,15 @@ Nothing here changes a result beyond rounding, except a precision other than flo
 import dataclasses
 import math
 import os
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 
 from galjax.errors import InputError
 from galjax.host import host_memory
 from galjax.lowering import LoweringName
-from galjax.network import KERNEL_SIZES, GalaxyNetwork, NetworkConfig, Operands
+from galjax.memory import EVALUATION_BATCH, Load, Sizes, device_memory, memory_of
+from galjax.network import GalaxyNetwork, NetworkConfig, Operands
 from galjax.training import OptimiserConfig, Trainer
 
 Precision = Literal["float32", "tf32", "bfloat16"]
@@ -23,8 +24,10 @@ CPU_COMPILER_OPTIONS: dict[str, str | bool] = {"xla_cpu_copy_insertion_use_regio
 """Without it XLA:CPU copies all weights in every step."""
 
 MOST_DELAYED_STEPS = 1024
-CPU_EVALUATION_BATCH, EVALUATION_BATCH = 8, 60
-"""Images that pass the convolutions together in an evaluation: few, for the cache of a CPU, or enough to fill a GPU."""
+CPU_EVALUATION_BATCH = 8
+"""Images that pass the convolutions together in an evaluation: few, for the cache of a CPU; `EVALUATION_BATCH` elsewhere."""
+COPIES_ON_CPU = 2
+"""Of every repeat's state: while a checkpoint is written, what it writes is in the same memory."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,17 +95,6 @@ class Execution(NamedTuple):
             return lowered.compile()  # The same results, about a fifth slower.
 
 
-class Sizes(NamedTuple):
-    """What decides how much memory a training takes."""
-
-    image_shape: tuple[int, int, int]
-    pool: int
-    """Galaxies that are drawn from."""
-    train: int
-    """Galaxies that one repeat trains on."""
-    test: int
-
-
 def choose(
     config: ExecutionConfig, network: NetworkConfig, optimiser: OptimiserConfig, sizes: Sizes, repeats: int
 ) -> Execution:
@@ -110,14 +102,15 @@ def choose(
 
     On a CPU every core is a device of its own (`use_all_cores`) that trains one repeat after the other: an arrangement
     for which XLA:CPU has fast kernels, and whose activations fit the cache. A GPU computes as many repeats side by side
-    as `memory_of` says that nine tenths of its memory hold.
+    as `memory_of` says that nine tenths of its memory hold. Several processes use all of their devices.
     """
     devices, backend = jax.devices(), jax.default_backend()
     on_cpu = backend == "cpu"
     memory = memory_of(network, optimiser, sizes)
-    used = min(len(devices), repeats)
-    if on_cpu:  # all devices share one memory
-        room = 0.9 * host_memory() - repeats * memory.state
+    together = jax.process_count() > 1
+    used = len(devices) if together else min(len(devices), repeats)
+    if on_cpu and not together:  # all devices share one memory
+        room = 0.9 * host_memory() - repeats * COPIES_ON_CPU * memory.state
         used = max(1, min(used, int(room // (memory.galaxies + memory.working))))
     each = math.ceil(repeats / used)
     if config.repeats_at_once is not None:
@@ -125,7 +118,7 @@ def choose(
     elif on_cpu:
         at_once = 1
     else:
-        room = 0.9 * _device_memory(devices[0]) - each * memory.state - memory.galaxies
+        room = 0.9 * device_memory(devices[0]) - each * memory.state - memory.galaxies
         at_once = max(1, min(each, int(room // memory.working)))
     at_once = math.ceil(each / math.ceil(each / at_once))  # as many in the last group as in the others
     return Execution(
@@ -139,52 +132,22 @@ def choose(
     )
 
 
-class Memory(NamedTuple):
-    """An estimate in bytes."""
-
-    state: float
-    """Of one repeat: parameters and momentum."""
-    working: float
-    """Of one repeat while it is computed: activations, gradients, its own galaxies."""
-    galaxies: float
-    """The pool, once on every device."""
-
-
-def memory_of(network: NetworkConfig, optimiser: OptimiserConfig, sizes: Sizes) -> Memory:
-    """What one repeat needs.
-
-    Counted for each convolution: input, patches and output, and the gradients of all three; the evaluation's larger
-    batches without gradients; the state a second time while it is updated; the training galaxies and the features of
-    all test galaxies.
-    """
-    height, width, bands = sizes.image_shape
-    image = height * width * bands
-    parameters = gradients = inference = 0
-    for filters, size in zip(network.filters, KERNEL_SIZES, strict=True):
-        patches, output = height * width * bands * size**2, height * width * filters
-        gradients += 2 * (patches // size**2 + patches + output)
-        inference = max(inference, patches + output)
-        parameters += bands * size**2 * filters + filters
-        shrink = 0 if network.padding == "same" else size - 1
-        height, width, bands = (height - shrink) // 2, (width - shrink) // 2, filters
-    features = inputs = height * width * bands
-    for units in network.dense_units:
-        parameters += (inputs + 1) * units
-        inputs = units
-    state = parameters * (1 if optimiser.momentum == 0 else 2)
-    batch = max(optimiser.batch_size * gradients, EVALUATION_BATCH * inference)
-    working = parameters + batch + sizes.train * image + sizes.test * (features + sum(network.dense_units))
-    return Memory(4.0 * state, 4.0 * working, 4.0 * sizes.pool * image)
+def load_of(
+    execution: Execution, network: NetworkConfig, optimiser: OptimiserConfig, sizes: Sizes, repeats: int
+) -> Load:
+    """What the training asks of the memory of one device, or of one machine whose devices share it (CPU)."""
+    memory = memory_of(network, optimiser, sizes)
+    on_cpu = execution.backend == "cpu"
+    return Load(
+        memory=memory, repeats=repeats, repeats_at_once=execution.repeats_at_once, devices=execution.devices,
+        sharing=execution.devices // jax.process_count() if on_cpu else 1, holds_checkpoint=on_cpu,
+        available=host_memory() if on_cpu else device_memory(jax.local_devices()[0]),
+    )  # fmt: skip
 
 
-def _cores() -> int:
+def cores() -> int:
     """Those that this process may use, where the system can say so."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _device_memory(device: Any) -> float:
-    statistics = device.memory_stats() or {}
-    return float(statistics.get("bytes_limit", host_memory()))
 
 
 def use_all_cores() -> None:
@@ -196,6 +159,6 @@ def use_all_cores() -> None:
     if "host_platform_device_count" in os.environ.get("XLA_FLAGS", "") or "JAX_NUM_CPU_DEVICES" in os.environ:
         return
     try:
-        jax.config.update("jax_num_cpu_devices", _cores())
+        jax.config.update("jax_num_cpu_devices", cores())
     except RuntimeError:  # JAX has its devices already.
         return

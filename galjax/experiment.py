@@ -8,6 +8,7 @@ the terminal are made here.
 import dataclasses
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -17,6 +18,7 @@ from rich.table import Table as ScreenTable
 
 from galjax import draw, report, runs, sources
 from galjax.command import ExperimentConfig, PresetName, run_command
+from galjax.divergence import Divergence, describe
 from galjax.draw import Draw
 from galjax.errors import InputError
 from galjax.progress import ConsoleProgress
@@ -75,7 +77,7 @@ class ExperimentRun:
         self._load = load
         self._started = time.perf_counter()
         self._folder: RunFolder | None = None
-        self._outcomes: dict[str, StageOutcome] = {}
+        self.outcomes: dict[str, StageOutcome] = {}
         self.keys = repeat_keys(config.seed, range(config.repeats))
         self.excluded: tuple[Exclusion, ...] = ()
         self.provenance: Mapping[str, str] = {}
@@ -115,6 +117,11 @@ class ExperimentRun:
         self._folder = runs.open_run(self.name, config, config.out, resume=config.resume, sample_digest=digest)
         self._folder.write_exclusions(self.excluded)
 
+    def close(self) -> None:
+        """Let other processes work on the run folder."""
+        if self._folder is not None:
+            self._folder.close()
+
     @property
     def folder(self) -> RunFolder:
         """The run folder, once it is open."""
@@ -132,17 +139,28 @@ class ExperimentRun:
             schedule = dataclasses.replace(training.schedule, epochs=epochs, evaluate_every=every)
             training = dataclasses.replace(training, schedule=schedule)
         outcome = run_stage(stage, pool, keys or self.keys, num_classes, training, self.folder, self.progress)
-        self._outcomes[stage.name] = outcome
+        self.outcomes[stage.name] = outcome
         return outcome.history
+
+    @property
+    def dropped(self) -> Table:
+        """Repeats that count in no result of a stage, because their loss became NaN or infinite."""
+        rows = [(stage, *row) for stage, done in self.outcomes.items() for row in done.dropped]
+        names = ("stage", *Divergence._fields)
+        return Table(rows=rows or None, names=names, dtype=("U80", *["i8"] * 3))
 
     def environment(self) -> dict[str, Any]:
         """How it was computed, and how long it took so far."""
-        outcomes = self._outcomes.values()
+        outcomes = self.outcomes.values()
+        training = sum(done.train_seconds for done in outcomes)
+        checkpoints = sum(done.checkpoint_seconds for done in outcomes)
         return {
             **runs.describe_environment(),
-            "execution": {name: done.execution._asdict() for name, done in self._outcomes.items()},
+            "execution": {name: done.execution._asdict() for name, done in self.outcomes.items()},
             "compile_seconds": round(sum(done.compile_seconds for done in outcomes), 1),
-            "training_seconds": round(sum(done.train_seconds for done in outcomes), 1),
+            "training_seconds": round(training, 1),
+            "checkpoint_seconds": round(checkpoints, 3),
+            "checkpoint_share": round(checkpoints / training, 4) if training else 0.0,
             "wall_seconds": round(time.perf_counter() - self._started, 1),
         }
 
@@ -170,9 +188,8 @@ class Experiment(Generic[Config]):
 
     def run(self, config: Config, console: Console, load: Load = sources.load) -> Finished:
         """Do the study, write its tables, figures and report into the run folder, and print what it found."""
-        with ConsoleProgress(console) as progress:
-            run = ExperimentRun(self.name, config, progress, load)
-            findings = self.study(config, run)
+        with ConsoleProgress(console) as progress, closing(ExperimentRun(self.name, config, progress, load)) as run:
+            findings = _with_dropped(self.study(config, run), run)
             progress.note("Drawing figures")
             chapter = _write(self, findings, run)
         for table in findings.screen:
@@ -181,6 +198,27 @@ class Experiment(Generic[Config]):
             console.print(sentence, highlight=False, markup=False, soft_wrap=True)
         console.print(f"Results: {run.folder.path}/report.html", highlight=False, markup=False, soft_wrap=True)
         return Finished(run.folder, findings, chapter, run.excluded, run.provenance)
+
+
+def _with_dropped(findings: Findings, run: ExperimentRun) -> Findings:
+    """What was found, and which repeats are not in it."""
+    dropped = run.dropped
+    if not len(dropped):
+        return findings
+    sentence = "Not in these results, because the loss became NaN or infinite: " + "; ".join(
+        f"{stage}, {describe(outcome.dropped)}" for stage, outcome in run.outcomes.items() if outcome.dropped
+    )
+    return dataclasses.replace(
+        findings,
+        conclusions=(*findings.conclusions, f"{sentence}."),
+        sections=(*findings.sections, Section("Repeats that were dropped", tables={DROPPED_CAPTION: dropped})),
+        further_tables={**findings.further_tables, "dropped.ecsv": dropped},
+    )
+
+
+DROPPED_CAPTION = (
+    "Repeats that count in no result of that stage: the loss was NaN or infinite from the first epoch named on"
+)
 
 
 def _write(experiment: Experiment[Any], findings: Findings, run: ExperimentRun) -> Chapter:

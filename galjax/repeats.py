@@ -3,17 +3,18 @@
 import dataclasses
 import functools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, Key
 
 from galjax.draw import Draw
 from galjax.execution import Execution
+from galjax.placement import gather, gather_on_first, place, scatter_from_first
 from galjax.training import (
     Conditions,
     Evaluation,
@@ -81,7 +82,7 @@ class Snapshot(NamedTuple):
 
     epoch: int
     state: TrainingState
-    """Of all repeats and what fills up the devices (`RepeatProgram.own_repeats`); every leaf has a leading repeat axis."""
+    """Of all repeats and what fills up the devices (see `RepeatProgram.state_arrays`); a repeat axis leads every leaf."""
     history: History | None
 
 
@@ -131,7 +132,8 @@ class RepeatProgram:
         self._padding = -self.repeats % granule
         started = time.perf_counter()
         self._own = self.filled_up((keys.epochs, draw))
-        self._shared = jax.device_put((hyperparameters, pool, trained_at, conditions), self._on_all)
+        everywhere = (hyperparameters, pool, trained_at, conditions)
+        self._shared = jax.tree.map(lambda leaf: place(leaf, self._on_all), everywhere)
         state = jax.eval_shape(self._initialise, hyperparameters, self.filled_up(keys.initial))
         count = jax.ShapeDtypeStruct((), jnp.int32)
         arguments = (state, *self._own, count, count, *self._shared)
@@ -145,11 +147,7 @@ class RepeatProgram:
         if self._padding:
             last = lambda leaf: jnp.concatenate([leaf, jnp.repeat(leaf[-1:], self._padding, axis=0)])  # noqa: E731
             tree = jax.tree.map(last, tree)
-        return jax.device_put(tree, self._spread)
-
-    def own_repeats(self, tree: Any) -> Any:
-        """The opposite of `filled_up`."""
-        return jax.tree.map(lambda leaf: leaf[: self.repeats], tree) if self._padding else tree
+        return jax.tree.map(lambda leaf: place(leaf, self._spread), tree)
 
     @property
     def _initialise(self) -> Any:
@@ -158,13 +156,31 @@ class RepeatProgram:
     def start(self) -> Snapshot:
         """All repeats before their first epoch."""
         start = _spread_start(self._trainer, self._image_shape, self._mesh)
-        return Snapshot(0, start(self._hyperparameters, self.filled_up(self._keys.initial)), None)
+        hyperparameters, _, _, _ = self._shared
+        return Snapshot(0, start(hyperparameters, self.filled_up(self._keys.initial)), None)
 
-    def state_shapes(self) -> TrainingState:
-        """Shapes, dtypes and placement of the repeats' own state, for reading one back from disk."""
-        place = SingleDeviceSharding(self._mesh.devices[0]) if self._padding else self._spread
-        shapes = jax.eval_shape(self._initialise, self._hyperparameters, self._keys.initial)
-        return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place), shapes)
+    def state_shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """Shape and dtype of every array of the repeats' own state, by its path ("parameters/output/bias")."""
+        return _named(jax.eval_shape(self._initialise, self._hyperparameters, self._keys.initial))
+
+    def state_arrays(self, state: TrainingState) -> dict[str, np.ndarray]:
+        """The repeats' own state on the host of the first process, by path; nothing in the others. A copy."""
+        gathered = {name: gather_on_first(leaf) for name, leaf in _named(state).items()}
+        return {name: leaf[: self.repeats] for name, leaf in gathered.items() if leaf is not None}
+
+    def state_from(self, arrays: Mapping[str, np.ndarray]) -> TrainingState:
+        """The opposite of `state_arrays`, on the devices there are now: `arrays` are those of the first process."""
+        shapes, total = self.state_shapes(), self.repeats + self._padding
+
+        def place_named(name: str, shape: jax.ShapeDtypeStruct) -> jax.Array:
+            def rows_of(rows: slice) -> np.ndarray:
+                return arrays[name][np.minimum(np.arange(rows.start, rows.stop), self.repeats - 1)]
+
+            return scatter_from_first(rows_of, (total, *shape.shape[1:]), shape.dtype, self._spread)
+
+        placed = [place_named(name, shape) for name, shape in shapes.items()]
+        structure = jax.tree.structure(jax.eval_shape(self._initialise, self._hyperparameters, self._keys.initial))
+        return jax.tree.unflatten(structure, placed)
 
     def continue_from(self, snapshot: Snapshot, epochs: int) -> Iterator[Snapshot]:
         """Train to `epochs`, giving a snapshot after every chunk. A snapshot's state is gone once the next one is asked
@@ -172,15 +188,23 @@ class RepeatProgram:
         epoch, state, history = snapshot
         while epoch < epochs:
             count = min(self.evaluate_every - epoch % self.evaluate_every, epochs - epoch)
-            state, measured = self.compiled(state, *self._own, jnp.int32(epoch), jnp.int32(count), *self._shared)
+            state, measured = self.compiled(state, *self._own, np.int32(epoch), np.int32(count), *self._shared)
             epoch += count
-            chunk = _to_history(epoch, count, self.own_repeats(jax.device_get(measured)))
+            own = jax.tree.map(lambda leaf: gather(leaf)[: self.repeats], measured)
+            chunk = _to_history(epoch, count, own)
             history = chunk if history is None else history.extended(chunk)
             yield Snapshot(epoch, state, history)
 
 
 REPEAT = "repeat"
 """The mesh axis."""
+
+
+def _named(tree: Any) -> dict[str, Any]:
+    """The leaves of a tree by their paths, in its order."""
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in jax.tree.leaves_with_path(tree)
+    }
 
 
 def _initialise_all(

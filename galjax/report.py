@@ -47,6 +47,8 @@ class Chapter:
 
 def write_figures(folder: RunFolder, figures: Sequence[NamedFigure]) -> None:
     """Write every figure as PNG and PDF into figures/."""
+    if not folder.writes:
+        return
     for named in figures:
         folder.write_bytes(f"figures/{named.name}.png", _as_png(named))
         buffer = io.BytesIO()
@@ -66,6 +68,8 @@ def write_report(
     environment: Mapping[str, Any],
 ) -> None:
     """Write report.html, which holds its figures and needs nothing from outside."""
+    if not folder.writes:
+        return
     template = jinja2.Environment(
         loader=jinja2.PackageLoader("galjax"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     ).get_template("report.html.j2")

@@ -19,7 +19,9 @@ import jax
 import numpy as np
 from astropy.table import Table
 
+from galjax import processes
 from galjax.errors import InputError
+from galjax.lock import HOLDER, LOCK, RunLock
 from galjax.repeats import History
 from galjax.sample import Exclusion
 
@@ -27,13 +29,27 @@ FORMAT = 1
 """Version of the run folder's layout, stored in config.json."""
 
 
-class RunFolder:
-    """One run's results on disk. Every file is written whole or not at all."""
+MAY_DIFFER = ("out", "resume", "processes", "checkpoint_seconds", "on_divergence")
+"""Parts of a configuration that decide where or how safely a run is computed, and no result of a repeat."""
 
-    def __init__(self, path: Path, *, is_new: bool) -> None:
+
+class RunFolder:
+    """One run's results on disk. Every file is written whole or not at all.
+
+    Of several processes the first alone reads and writes it; in the others writing does nothing.
+    """
+
+    def __init__(self, path: Path, *, is_new: bool, writes: bool = True, lock: RunLock | None = None) -> None:
         """Use `open_run`, which decides whether the folder may be used."""
         self.path = path
         self.is_new = is_new
+        self.writes = writes
+        self._lock = lock
+
+    def close(self) -> None:
+        """Let other processes work on the folder."""
+        if self._lock is not None:
+            self._lock.release()
 
     @property
     def finished(self) -> bool:
@@ -43,6 +59,8 @@ class RunFolder:
     def write_bytes(self, name: str, content: bytes) -> Path:
         """Write a file of the folder: whole, or not at all. `name` may have folders in it."""
         path = self.path / name
+        if not self.writes:
+            return path
         partial = path.with_name(path.name + ".partial")
         if not Path(os.path.realpath(partial)).is_relative_to(os.path.realpath(self.path)):
             raise InputError(
@@ -88,12 +106,13 @@ class RunFolder:
         return self.write_bytes(name, buffer.getvalue())
 
     def read_history(self, name: str) -> History | None:
-        """A history that `write_arrays` wrote, or None where there is none."""
+        """A history that `write_arrays` wrote, or None where there is none. The same in all processes."""
         path = self.path / name
-        if not path.exists():
+        content = processes.tell(path.read_bytes() if self.writes and path.exists() else b"")
+        if not content:
             return None
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 return History(**dict(arrays))
         except Exception as error:  # NumPy raises whatever a damaged file leads it to
             raise InputError(
@@ -103,17 +122,19 @@ class RunFolder:
     def subfolder(self, name: str) -> Path:
         """A folder inside the run folder, made where it is missing."""
         path = self.path / name
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"Cannot make the folder {path} ({error.strerror}). Remove what is in its place, or give another --out."
-            ) from error
+        if self.writes:
+            try:
+                path.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise InputError(
+                    f"Cannot make the folder {path} ({error.strerror}). Remove what is in its place, or give another --out."
+                ) from error
         return path
 
     def remove_subfolder(self, name: str) -> None:
         """Delete a folder inside the run folder."""
-        shutil.rmtree(self.path / name, ignore_errors=True)
+        if self.writes:
+            shutil.rmtree(self.path / name, ignore_errors=True)
 
 
 def open_run(experiment: str, config: Any, out: Path | None, *, resume: bool, sample_digest: str) -> RunFolder:
@@ -121,12 +142,27 @@ def open_run(experiment: str, config: Any, out: Path | None, *, resume: bool, sa
 
     1. Without `out`: a new folder `runs/<experiment>/<time>`; with `resume`, the newest one there.
     2. `out` is absent or an empty folder: start (with `resume` too: there is nothing to go on from).
-    3. `out` holds something else than a run of this layout: refuse.
-    4. `out` holds a run of another experiment, another configuration or other galaxies: refuse, and name what differs.
-    5. Otherwise the same command was given before: go on where it stopped.
+    3. `out` holds something else than a run of this layout: refuse, before anything there is touched.
+    4. Another process is at work on `out`: refuse, and name it. The lock of a process that died is no obstacle.
+    5. `out` holds a run of another experiment, another configuration or other galaxies: refuse, and name what differs.
+    6. Otherwise the same command was given before: go on where it stopped. What of it has ended is read back, the rest goes
+       on from its newest whole checkpoint (`Checkpoints.latest`) or from its beginning.
 
-    Where and whether to resume is not part of the configuration. Raises InputError for every refusal.
+    The parts of a configuration that `MAY_DIFFER` names are not compared. The folder is this process's until it is closed.
+    Of several processes the first decides for all. Raises InputError for every refusal.
     """
+    opened: list[RunFolder] = []
+
+    def decide() -> tuple[str, bool]:
+        opened.append(_open(experiment, config, out, resume, sample_digest))
+        return str(opened[0].path), opened[0].is_new
+
+    path, is_new = processes.on_first(decide)
+    return opened[0] if opened else RunFolder(Path(path), is_new=is_new, writes=False)
+
+
+def _open(experiment: str, config: Any, out: Path | None, resume: bool, sample_digest: str) -> RunFolder:
+    """`open_run` in the first process."""
     if out is None:
         earlier = sorted(Path("runs", experiment).glob("*/config.json")) if resume else []
         if resume and not earlier:
@@ -139,16 +175,27 @@ def open_run(experiment: str, config: Any, out: Path | None, *, resume: bool, sa
     try:
         if out.exists() and not out.is_dir():
             raise InputError(f"--out {out} is a file; give a folder that is new, empty, or holds an earlier run.")
+        if not _is_empty(out):
+            _read(out)
         out.mkdir(parents=True, exist_ok=True)
-        is_empty = not any(out.iterdir())
     except OSError as error:
         raise InputError(f"Cannot make the folder {out} or read it ({error.strerror}). Give another --out.") from error
-    if not is_empty:
-        _check_same(out, wanted)
-        return RunFolder(out, is_new=False)
-    folder = RunFolder(out, is_new=True)
-    folder.write_json("config.json", wanted)
+    lock = RunLock(out)
+    try:
+        is_new = _is_empty(out)  # asked again, now that nobody else can change it
+        if not is_new:
+            _check_same(out, wanted)
+        folder = RunFolder(out, is_new=is_new, lock=lock)
+        folder.write_json("config.json", wanted)
+    except BaseException:
+        lock.release()
+        raise
     return folder
+
+
+def _is_empty(out: Path) -> bool:
+    """Whether a folder is absent, or holds no more than a process leaves that died before its run began."""
+    return not out.is_dir() or {path.name for path in out.iterdir()} <= {LOCK, HOLDER, "config.json.partial"}
 
 
 def describe_environment() -> dict[str, Any]:
@@ -161,6 +208,7 @@ def describe_environment() -> dict[str, Any]:
         "versions": {name: _version(name) for name in packages},
         "platform": platform.platform(),
         "device": {"kind": device.device_kind, "platform": device.platform, "count": jax.device_count()},
+        "processes": processes.count(),
         "cpu_count": os.cpu_count(),
         "command": " ".join([Path(sys.argv[0]).stem, *sys.argv[1:]]),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
@@ -169,8 +217,9 @@ def describe_environment() -> dict[str, Any]:
 
 
 def _plain(config: Any) -> dict[str, Any]:
-    """The configuration as JSON gives it back, without what only says where to write."""
-    fields = {name: value for name, value in dataclasses.asdict(config).items() if name not in ("out", "resume")}
+    """The configuration as JSON gives it back, without what only says where to write and who takes part."""
+    fields = dataclasses.asdict(config)
+    fields = {name: value for name, value in fields.items() if name not in ("out", "resume", "processes")}
     return json.loads(json.dumps(fields, default=str))
 
 
@@ -179,11 +228,11 @@ def _unused(path: Path) -> Path:
     return next(candidate for candidate in candidates if not candidate.exists())
 
 
-def _check_same(out: Path, wanted: dict[str, Any]) -> None:
-    """Raise InputError unless `out` holds a run of this experiment and configuration."""
+def _read(out: Path) -> dict[str, Any]:
+    """What config.json says; raises InputError unless `out` holds a run of this layout."""
     try:
         found = json.loads((out / "config.json").read_text())
-        layout, experiment, config = found["format"], found["experiment"], dict(found["config"])
+        layout, _, _ = found["format"], found["experiment"], dict(found["config"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             f"--out {out} holds files, but no readable run of this program (config.json). Nothing there was touched: "
@@ -194,13 +243,22 @@ def _check_same(out: Path, wanted: dict[str, Any]) -> None:
             f"{out} holds a run of layout {layout}; this version reads layout {FORMAT}. Give another --out, or use the version that "
             f"made it."
         )
-    if experiment != wanted["experiment"]:
-        raise InputError(f"{out} holds a run of {experiment}, not of {wanted['experiment']}. Give another --out.")
-    ours, theirs = _flat(wanted["config"]), _flat(config)
+    return found
+
+
+def _check_same(out: Path, wanted: dict[str, Any]) -> None:
+    """Raise InputError unless `out` holds a run of this experiment and configuration."""
+    found = _read(out)
+    if found["experiment"] != wanted["experiment"]:
+        raise InputError(
+            f"{out} holds a run of {found['experiment']}, not of {wanted['experiment']}. Give another --out."
+        )
+    ours, theirs = _flat(wanted["config"]), _flat(found["config"])
     differences = [
         f"{name} was {theirs.get(name, 'not there')}, now {ours.get(name, 'not there')}"
         for name in sorted({*ours, *theirs})
-        if json.dumps(ours.get(name, "absent")) != json.dumps(theirs.get(name, "absent"))  # as text: NaN equals NaN
+        if name.rpartition(".")[2] not in MAY_DIFFER
+        and json.dumps(ours.get(name, "absent")) != json.dumps(theirs.get(name, "absent"))  # as text: NaN equals NaN
     ]
     if differences:
         raise InputError(

@@ -1,11 +1,9 @@
 """One training of all repeats inside a run folder: starts or goes on, shows progress, and stops safely when asked."""
 
 import dataclasses
-import signal
+import functools
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
 import jax
@@ -14,18 +12,23 @@ import numpy as np
 import tyro
 from jaxtyping import Float32
 
-from galjax.checkpoints import Checkpoints
+from galjax import processes
+from galjax.checkpoints import Checkpoints, save_parameters
+from galjax.divergence import Divergence, OnDivergence, check_diverged, describe, find_diverged, without
 from galjax.draw import Draw
 from galjax.errors import InputError
-from galjax.execution import Execution, ExecutionConfig, Sizes, choose
+from galjax.execution import Execution, ExecutionConfig, choose, load_of
+from galjax.memory import Sizes, check_fits, exhaustion_explained
 from galjax.metrics import accuracy
 from galjax.network import NetworkConfig
 from galjax.outcome import ORIGINAL, Condition
 from galjax.progress import TrainingProgress
-from galjax.repeats import History, RepeatKeys, RepeatProgram
+from galjax.repeats import History, RepeatKeys, RepeatProgram, Snapshot
 from galjax.resample import Convention
 from galjax.runs import RunFolder
 from galjax.sample import GalaxySample
+from galjax.statistics import summarise
+from galjax.stopping import Interrupted, stop_requests
 from galjax.training import Conditions, OptimiserConfig, Pool, hyperparameters_of
 
 Flat = tyro.conf.arg(name="")
@@ -33,14 +36,6 @@ Flat = tyro.conf.arg(name="")
 
 
 MOST_EPOCHS = 1_000_000
-
-
-class Interrupted(Exception):
-    """The user or the system asked to stop; the last snapshot is on disk."""
-
-    def __init__(self, signal_number: int) -> None:
-        self.exit_code = 128 + signal_number
-        super().__init__(f"Stopped by {signal.Signals(signal_number).name}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +47,12 @@ class ScheduleConfig:
     evaluate_every: int = 10
     """Epochs from one evaluation of every condition to the next; the last epoch is always evaluated."""
     checkpoint_seconds: float = 120.0
-    """Least time (s) between two checkpoints."""
+    """Least time (s) between two checkpoints; more where they would take over 5 % of it. 0: after every evaluation."""
+    on_divergence: OnDivergence = "stop"
+    """Where the loss of a repeat becomes NaN or infinite: stop, with the last checkpoint kept, or drop that repeat from
+    every result."""
+    keep_parameters: bool = False
+    """Keep the trained networks of all repeats in the run folder (galjax.checkpoints.load_parameters reads them)."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.epochs <= MOST_EPOCHS:
@@ -87,12 +87,16 @@ class Stage(NamedTuple):
 
 
 class StageOutcome(NamedTuple):
-    """What a stage measured and what it cost in this process."""
+    """What a stage measured, without repeats that were dropped, and what it cost in this process."""
 
     history: History
     execution: Execution
     compile_seconds: float
     train_seconds: float
+    checkpoint_seconds: float = 0.0
+    """Of `train_seconds`, spent waiting for checkpoints."""
+    dropped: tuple[Divergence, ...] = ()
+    """Repeats that are NaN in the history, because they went off."""
 
 
 def to_device(sample: GalaxySample, *views: Float32[np.ndarray, "galaxy height width *band"]) -> Pool:
@@ -121,67 +125,81 @@ def run_stage(
     """Train and evaluate one stage to its end.
 
     A stage that ended in an earlier process is read back; one that was stopped goes on from its newest checkpoint.
-    Raises `Interrupted`, with a checkpoint written, where SIGINT or SIGTERM came.
+    Raises `Interrupted`, with a checkpoint written, where SIGINT or SIGTERM came; `Diverged` where a loss is no longer a
+    number and the configuration does not say to go on without that repeat; InputError where the memory is too small.
     """
     train, test = stage.draw.train.shape[1], stage.draw.test.shape[1]
     _, _, height, width, bands = pool.images.shape
     sizes = Sizes((height, width, bands), len(pool.labels), train, test)
     execution = choose(config.execution, config.network, config.optimiser, sizes, len(keys.initial))
+    check = functools.partial(check_diverged, label=stage.label, on_divergence=config.schedule.on_divergence)
     done = folder.read_history(f"checkpoints/{stage.name}.npz")
     if done is not None:
+        folder.remove_subfolder(f"checkpoints/{stage.name}")  # where a process died just before it did
         progress.note(f"{stage.label}: already trained")
-        return StageOutcome(done, execution, 0.0, 0.0)
-    program = RepeatProgram(
-        execution.trainer(config.network, config.optimiser, num_classes),
-        hyperparameters_of(config.optimiser),
-        pool,
-        stage.draw,
-        jax.tree.map(lambda leaf: leaf[0], device_conditions(pool, [stage.trained_at], config.convention)),
-        device_conditions(pool, stage.conditions, config.convention),
-        keys,
-        config.schedule.evaluate_every,
-        execution,
-    )
+        gone = check(done, last_good="Its training had ended.")
+        return StageOutcome(without(done, gone), execution, 0.0, 0.0, 0.0, tuple(gone))
+    load = load_of(execution, config.network, config.optimiser, sizes, len(keys.initial))
+    check_fits(load)
     schedule = config.schedule
     started = time.perf_counter()
-    checkpoint_folder = folder.subfolder(f"checkpoints/{stage.name}")
-    with _stop_requests() as stop, Checkpoints(checkpoint_folder, schedule.checkpoint_seconds) as checkpoints:
-        first = checkpoints.latest(program) or program.start()
-        history = first.history
-        if first.epoch:
-            progress.note(f"{stage.label}: goes on after epoch {first.epoch}")
-        progress.begin(stage.label, first.epoch, schedule.epochs)
+    place = folder.subfolder(f"checkpoints/{stage.name}")
+    with (
+        exhaustion_explained(load),
+        stop_requests() as stop,
+        Checkpoints(place, schedule.checkpoint_seconds, progress.note) as checkpoints,
+    ):
+        program = RepeatProgram(
+            execution.trainer(config.network, config.optimiser, num_classes),
+            hyperparameters_of(config.optimiser),
+            pool,
+            stage.draw,
+            jax.tree.map(lambda leaf: leaf[0], device_conditions(pool, [stage.trained_at], config.convention)),
+            device_conditions(pool, stage.conditions, config.convention),
+            keys,
+            schedule.evaluate_every,
+            execution,
+        )
+        snapshot = first = checkpoints.latest(program) or program.start()
+        if snapshot.epoch:
+            progress.note(f"{stage.label}: goes on after epoch {snapshot.epoch}")
+        progress.begin(stage.label, snapshot.epoch, schedule.epochs)
+        diverged = find_diverged(first.history) if first.history else []
         for snapshot in program.continue_from(first, schedule.epochs):
-            history = snapshot.history
-            assert history is not None
-            at_original = accuracy(history.test_confusion[:, -1, 0]).mean()
-            progress.advance(snapshot.epoch, float(history.train_loss[:, -1].mean()), float(at_original))
-            checkpoints.offer(program, snapshot, force=bool(stop))
-            if stop:
-                raise Interrupted(stop[0])
+            assert snapshot.history is not None
+            # Before anything is written: a checkpoint of a network that went off is not one to go on from.
+            newly = find_diverged(snapshot.history)
+            if newly:
+                check(snapshot.history, last_good=checkpoints.last_good())
+            if len(newly) > len(diverged):
+                progress.note(f"{stage.label}: goes on without {describe(newly)}: the loss is NaN or infinite")
+            diverged = newly
+            _tell(progress, snapshot.epoch, without(snapshot.history, diverged))
+            stopped_by = processes.largest(max(stop, default=0))
+            checkpoints.offer(program, snapshot, force=stopped_by > 0)
+            if stopped_by:
+                raise Interrupted(stopped_by)
+        if config.schedule.keep_parameters:
+            _keep_parameters(folder, stage.name, program, snapshot)
+    history = snapshot.history
     assert history is not None
     folder.write_arrays(f"checkpoints/{stage.name}.npz", history.arrays())
     folder.remove_subfolder(f"checkpoints/{stage.name}")
-    return StageOutcome(history, execution, program.compile_seconds, time.perf_counter() - started)
+    return StageOutcome(
+        without(history, diverged), execution, program.compile_seconds, time.perf_counter() - started,
+        checkpoints.seconds, tuple(diverged),
+    )  # fmt: skip
 
 
-@contextmanager
-def _stop_requests() -> Iterator[list[int]]:
-    """Collects SIGINT and SIGTERM, so that a chunk in flight can end; a second SIGINT stops at once."""
-    requests: list[int] = []
+def _tell(progress: TrainingProgress, epoch: int, history: History) -> None:
+    at_original = summarise(accuracy(history.test_confusion[:, -1, 0])).mean
+    progress.advance(epoch, float(summarise(history.train_loss[:, -1]).mean), float(at_original))
 
-    def remember(number: int, frame: FrameType | None) -> None:
-        if requests and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        requests.append(number)
 
-    try:
-        earlier = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # Not in the main thread, where signals cannot be caught: then they keep their meaning.
-        yield requests
-        return
-    try:
-        yield requests
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
+def _keep_parameters(folder: RunFolder, stage: str, program: RepeatProgram, snapshot: Snapshot) -> None:
+    """The final networks, for `galjax.checkpoints.load_parameters`. Before the stage counts as done."""
+    state = program.state_arrays(snapshot.state)
+    if folder.writes:
+        prefix = "parameters/"
+        parameters = {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
+        save_parameters(folder.path, stage, snapshot.epoch, parameters)

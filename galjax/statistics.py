@@ -1,11 +1,11 @@
 """What repeats say together: mean, std and ste, which epoch to report, and whether two results differ."""
 
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple, SupportsInt
 
 import numpy as np
 import scipy.stats
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from galjax.errors import InputError
 
@@ -21,13 +21,34 @@ class Summary(NamedTuple):
     ste: Float[np.ndarray, "*any"]
     """Standard error of the mean, std / sqrt(n)."""
     n: int
+    """Repeats that count."""
 
 
 def summarise(values: Float[np.ndarray, "repeat *any"]) -> Summary:
-    """Mean, std and ste over the first axis, which holds at least one repeat."""
-    n = len(values)
-    std = values.std(axis=0, ddof=1) if n > 1 else np.full(values.shape[1:], np.nan)
-    return Summary(values.mean(axis=0), std, std / np.sqrt(n), n)
+    """Mean, std and ste over the first axis.
+
+    A repeat that is NaN throughout was dropped (`galjax.divergence`) and does not count; where none is left, all is NaN.
+    """
+    values = values[_counts(values)]
+    n, unknown = len(values), np.full(values.shape[1:], np.nan)
+    mean = values.mean(axis=0) if n else unknown
+    std = values.std(axis=0, ddof=1) if n > 1 else unknown
+    return Summary(mean, std, std / np.sqrt(max(n, 1)), n)
+
+
+def _counts(values: Float[np.ndarray, "repeat *any"]) -> Bool[np.ndarray, " repeat"]:
+    return ~np.isnan(values).all(axis=tuple(range(1, values.ndim)))
+
+
+def repeats_left(*results: Float[np.ndarray, " _"]) -> str:
+    """How many repeats count in results that stand in one table or figure, in words: "6", or "5 to 6"."""
+    return count_in_words(summarise(values).n for values in results)
+
+
+def count_in_words(counts: Iterable[SupportsInt]) -> str:
+    """Numbers that mostly agree: "6", or "5 to 6"."""
+    known = sorted({int(count) for count in counts})
+    return " to ".join(map(str, known if len(known) == 1 else (known[0], known[-1])))
 
 
 def choose_evaluation(
@@ -41,14 +62,16 @@ def choose_evaluation(
       rule; the test set both chooses and scores, so the result is optimistic.
     - "validation": where the mean accuracy on the validation galaxies is largest; an honest estimate.
     - "last": the last one; no choice at all.
+
+    Dropped repeats (NaN) have no say.
     """
     if selection == "last":
         return test_accuracy.shape[1] - 1
     if selection == "test-mean":
-        return int(test_accuracy.mean(axis=0).argmax())
+        return int(summarise(test_accuracy).mean.argmax())
     if validation_accuracy is None:
         raise InputError("Choosing epochs by validation needs a validation split: give --validation-fraction above 0.")
-    return int(validation_accuracy.mean(axis=0).argmax())
+    return int(summarise(validation_accuracy).mean.argmax())
 
 
 def upper_bound_of_mean(values: Float[np.ndarray, " repeat"], significance: float) -> float:
@@ -75,6 +98,8 @@ def compare_paired(
     first: Float[np.ndarray, " repeat"], second: Float[np.ndarray, " repeat"], confidence: float = 0.95
 ) -> Comparison:
     """Student's paired t-test: for results of the same repeats, on the same draws of galaxies.
+
+    A pair of which one side is NaN, as where that repeat was dropped, does not count.
 
     A single repeat gives NaN for interval and probability; results that differ by the same number in every repeat give an
     interval of no width and a probability of 0, or of 1 where that number is 0.

@@ -10,7 +10,7 @@ from jaxtyping import Float, Float64
 
 from galjax.errors import InputError
 from galjax.outcome import ORIGINAL, rows_with, values_of
-from galjax.statistics import Selection, upper_bound_of_mean
+from galjax.statistics import Selection, summarise, upper_bound_of_mean
 
 RESAMPLES = 2000
 """Of the bootstrap."""
@@ -51,9 +51,10 @@ def is_usable(
     """Whether a degraded resolution is as accurate as Original and near 0.9, by `UsableConfig`.
 
     A non-inferiority test on paired repeats: usable where the upper confidence bound of the mean of
-    `original - degraded` is below `usable_loss`. A single repeat, which has no spread, is never usable.
+    `original - degraded` is below `usable_loss`. A single repeat, which has no spread, is never usable. Dropped repeats
+    (NaN) do not count.
     """
-    if len(original) < 2 or degraded.mean() < config.usable_accuracy:
+    if summarise(original - degraded).n < 2 or not summarise(degraded).mean >= config.usable_accuracy:
         return False
     return upper_bound_of_mean(original - degraded, config.usable_significance) < config.usable_loss
 
@@ -100,8 +101,10 @@ def limit_interval(
 ) -> LimitInterval | None:
     """The bootstrap distribution of the usable limit: repeats are drawn anew, with replacement, `RESAMPLES` times.
 
-    `values` are accuracies at the `factors`, in rising order from Original (1). None for fewer than three repeats.
+    `values` are accuracies at the `factors`, in rising order from Original (1). None for fewer than three repeats,
+    dropped ones (NaN) not counted.
     """
+    values = values[:, ~np.isnan(values).any(axis=0)]
     repeats = values.shape[1]
     if repeats < 3:
         return None

@@ -25,7 +25,7 @@ def gpu(monkeypatch):
 
     def with_memory(bytes_):
         monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-        monkeypatch.setattr(galjax.execution, "_device_memory", lambda device: bytes_)
+        monkeypatch.setattr(galjax.execution, "device_memory", lambda device: bytes_)
 
     return with_memory
 
@@ -116,7 +116,7 @@ def test_cores_that_the_user_counted_are_left_alone(monkeypatch):
     assert asked == []
     monkeypatch.setenv("XLA_FLAGS", "")
     galjax.execution.use_all_cores()
-    assert asked == [("jax_num_cpu_devices", galjax.execution._cores())]
+    assert asked == [("jax_num_cpu_devices", galjax.execution.cores())]
 
 
 def test_a_compilation_cache_of_the_user_is_used():
@@ -124,7 +124,7 @@ def test_a_compilation_cache_of_the_user_is_used():
     jax.monitoring.register_event_listener(lambda name, **_: events.append(name))
     make_program([0])  # conftest.py sets JAX_COMPILATION_CACHE_DIR
     jax.clear_caches()
-    galjax.repeats._spread_chunk.cache_clear()
+    galjax.repeats._compile_chunk.cache_clear()
     events.clear()
     make_program([0])
     assert "/jax/compilation_cache/cache_hits" in events

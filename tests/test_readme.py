@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from experiments import build_sample, thesis
+from galjax.command import _parse
 from galjax.experiment import Experiment
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,6 +56,19 @@ def test_every_benchmark_command_is_understood(command, monkeypatch):
     monkeypatch.setattr(module, work, lambda argument: understood.append(argument) or README)
     assert module.main(flags) == 0
     assert len(understood) == 1
+
+
+CLUSTER = [
+    line for kind, text in BLOCKS if kind == "sh" for line in text.splitlines() if "python -m experiments." in line
+]
+
+
+@pytest.mark.parametrize("line", CLUSTER)
+def test_every_command_for_a_cluster_is_understood(line):
+    """The part that is ours: nothing is joined or launched."""
+    name, *flags = shlex.split(line.partition("python -m ")[2].rstrip("'").replace("$SLURM_ARRAY_TASK_ID", "3"))
+    config = _parse(importlib.import_module(name).PRESETS, name, "", flags)
+    assert config.out is not None
 
 
 @pytest.mark.parametrize("example", [text for kind, text in BLOCKS if kind == "python"])

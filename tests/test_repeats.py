@@ -72,7 +72,7 @@ def test_numbers_that_do_not_divide_over_the_devices_change_nothing():
         program = make_program([0, 1, 2, 3, 4], **arrangement)
         found = train(program, 2)
         assert found.history.train_loss.shape == (5, 2)
-        assert {leaf.shape[0] for leaf in jax.tree.leaves(program.own_repeats(found.state))} == {5}
+        assert {leaf.shape[0] for leaf in program.state_arrays(found.state).values()} == {5}
         np.testing.assert_allclose(found.history.train_loss, expected.history.train_loss, rtol=1e-5)
         np.testing.assert_array_equal(found.history.test_confusion, expected.history.test_confusion)
 
@@ -102,7 +102,7 @@ def test_no_device_waits_for_another_within_a_chunk():
 def test_the_states_are_in_memory_once():
     program = make_program([0, 1, 2, 3, 4, 5], devices=1)
     memory = program.compiled.memory_analysis()
-    state = sum(leaf.size * 4 for leaf in jax.tree.leaves(program.state_shapes()))
+    state = sum(leaf.size * 4 for leaf in program.state_shapes().values())
     assert memory.alias_size_in_bytes >= state
     more = make_program(range(12), devices=1).compiled.memory_analysis()
     assert more.temp_size_in_bytes - memory.temp_size_in_bytes < state / 2

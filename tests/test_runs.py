@@ -48,6 +48,7 @@ def test_without_out_a_folder_is_made_and_resume_finds_the_newest(tmp_path, monk
         open_it(None, resume=True)
     first = open_it(None)
     second = open_it(None)
+    second.close()
     assert first.path != second.path
     assert first.path.parent.as_posix() == "runs/sweep"
     assert open_it(None, resume=True).path == second.path

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 
 from galjax.figures.style import COLOURS, MARKERS, SPREADS, NamedFigure, light_grid, make_panels
-from galjax.statistics import Summary, summarise
+from galjax.statistics import Summary, repeats_left, summarise
 
 
 def points_with_bars(
@@ -32,15 +32,14 @@ def points_with_bars(
         panel.set_ylabel(quantity)
         panel.set_title(f"bars: {spread}", fontsize=9)
         light_grid(panel)
-    n = {len(values) for cases in panels.values() for values in cases.values()}
+    n = repeats_left(*(np.asarray(values, np.float64) for cases in panels.values() for values in cases.values()))
     meanings = "; ".join(f"{spread}, {SPREADS[spread]}" for spread in spreads)
     return NamedFigure(
         name,
         figure,
-        f"{caption} Points are means over n = {' or '.join(map(str, sorted(n)))} repeats, small dots the repeats; bars: "
-        f"{meanings}.",
+        f"{caption} Points are means over n = {n} repeats, small dots the repeats; bars: {meanings}.",
         "; ".join(
-            f"{quantity}, {case}: {np.mean(values):.3f}"
+            f"{quantity}, {case}: {float(summarise(np.asarray(values, np.float64)).mean):.3f}"
             for quantity, cases in panels.items()
             for case, values in cases.items()
         )

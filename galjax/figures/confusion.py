@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Int
 
 from galjax.figures.style import NamedFigure, make_panels
-from galjax.metrics import true_positive_rate
-from galjax.statistics import summarise
+from galjax.metrics import accuracy, true_positive_rate
+from galjax.statistics import repeats_left, summarise
 
 
 def confusion_figure(
@@ -23,6 +23,7 @@ def confusion_figure(
     figure, panels = make_panels(len(confusions), width=3.6, height=3.5)
     words = []
     for panel, (label, counts), names in zip(panels, confusions.items(), class_names, strict=True):
+        counts = counts[counts.sum(axis=(1, 2)) > 0]  # a dropped repeat has no galaxies
         mean, std, _, _ = summarise(counts.astype(np.float64))
         shares = mean / np.maximum(mean.sum(axis=0, keepdims=True), 1e-12)
         panel.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -31,7 +32,7 @@ def confusion_figure(
                 spread = f"\n± {std[row, column]:.1f}" if np.isfinite(std[row, column]) else ""
                 panel.text(column, row, f"{mean[row, column]:.1f}{spread}", ha="center", va="center", fontsize=9,
                            color="white" if shares[row, column] > 0.55 else "black")  # fmt: skip
-        rates = true_positive_rate(counts).mean(axis=0)
+        rates = summarise(true_positive_rate(counts)).mean
         ticks = [f"{class_name}\nTPR {rate:.3f}" for class_name, rate in zip(names, rates, strict=True)]
         panel.set_xticks(range(len(names)), ticks, fontsize=8)
         panel.set_yticks(range(len(names)), names, fontsize=8, rotation=90, va="center")
@@ -44,7 +45,7 @@ def confusion_figure(
                 for row, predicted in enumerate(names)
             )
         )
-    n = len(next(iter(confusions.values())))
+    n = repeats_left(*(accuracy(counts) for counts in confusions.values()))
     return NamedFigure(
         name,
         figure,

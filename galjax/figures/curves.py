@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from galjax.figures.style import COLOURS, MARKERS, NamedFigure, light_grid, make_panels
 from galjax.metrics import accuracy
 from galjax.repeats import History
-from galjax.statistics import summarise
+from galjax.statistics import repeats_left, summarise
 
 
 def training_curves(histories: Mapping[str, History], name: str, trained_on: str) -> NamedFigure:
@@ -35,12 +35,12 @@ def training_curves(histories: Mapping[str, History], name: str, trained_on: str
                        marker=MARKERS[style] if len(x) <= 40 else None, markersize=3)  # fmt: skip
             if n > 1:
                 panel.fill_between(x, mean - std, mean + std, color=colour, alpha=0.18, linewidth=0)
+        losses, accuracies = summarise(history.train_loss).mean, summarise(test_accuracy).mean
         words.append(
-            f"{prefix}training loss falls from {history.train_loss[:, 0].mean():.2f} to "
-            f"{history.train_loss[:, -1].mean():.2f}, test accuracy goes from {test_accuracy[:, 0].mean():.3f} to "
-            f"{test_accuracy[:, -1].mean():.3f}"
+            f"{prefix}training loss falls from {losses[0]:.2f} to {losses[-1]:.2f}, test accuracy goes from "
+            f"{accuracies[0]:.3f} to {accuracies[-1]:.3f}"
         )
-    highest = max(3 * float(np.median(history.train_loss)) + 0.7 for history in histories.values())
+    highest = max(3 * float(np.nanmedian(history.train_loss)) + 0.7 for history in histories.values())
     loss_panel.set(xlabel="epoch", ylabel="categorical cross-entropy")
     loss_panel.set_ylim(0, min(loss_panel.get_ylim()[1], highest))
     accuracy_panel.set(xlabel="epoch", ylabel="accuracy")
@@ -48,11 +48,11 @@ def training_curves(histories: Mapping[str, History], name: str, trained_on: str
     for panel in (loss_panel, accuracy_panel):
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         light_grid(panel)
-    n = len(next(iter(histories.values())).train_loss)
+    repeats = repeats_left(*(history.train_loss[:, 0] for history in histories.values()))
     return NamedFigure(
         name,
         figure,
-        f"Training, {trained_on}: mean over n = {n} repeats and a band of 1 standard deviation. Training values are means "
+        f"Training, {trained_on}: mean over n = {repeats} repeats and a band of 1 standard deviation. Training values are means "
         f"over the epoch, with dropout; very high losses are cut off.",
         f"{'; '.join(words)}.",
     )

@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from galjax.figures.galleries import brightness_range
 from galjax.figures.style import COLOURS, MARKERS, SPREADS, NamedFigure, grey, light_grid, make_panels, show_image
-from galjax.statistics import summarise
+from galjax.statistics import repeats_left, summarise
 
 
 def instrument_gallery(
@@ -49,12 +49,15 @@ def steps_figure(
     panel.set(xlabel="test images", ylabel="accuracy")
     panel.legend(frameon=False)
     light_grid(panel)
-    n = len(next(iter(accuracies.values())))
+    n = repeats_left(*accuracies.values())
     return NamedFigure(
         "steps",
         figure,
         f"Accuracy as the sharp test images are made like the coarse ones, one step after the other. Points are means over "
         f"n = {n} repeats, bars {SPREADS['std']}.",
-        "; ".join(f"trained on {one}, tested on {other}: {np.mean(v):.3f}" for (one, other), v in accuracies.items())
+        "; ".join(
+            f"trained on {one}, tested on {other}: {float(summarise(v).mean):.3f}"
+            for (one, other), v in accuracies.items()
+        )
         + ".",
     )

@@ -10,7 +10,7 @@ from galjax.figures.galleries import brightness_range
 from galjax.figures.style import COLOURS, MARKERS, SPREADS, NamedFigure, light_grid, make_panels, show_image
 from galjax.outcome import rows_with
 from galjax.resample import resize_matrices
-from galjax.statistics import summarise
+from galjax.statistics import repeats_left, summarise
 
 
 def size_figure(accuracies: Mapping[tuple[str, str, int], Float[np.ndarray, " repeat"]], height: int) -> NamedFigure:
@@ -37,14 +37,15 @@ def size_figure(accuracies: Mapping[tuple[str, str, int], Float[np.ndarray, " re
         light_grid(panel)
     panels[0].set_ylabel("accuracy")
     panels[-1].legend(frameon=False, fontsize=8)
-    n = len(next(iter(accuracies.values())))
+    n = repeats_left(*accuracies.values())
     return NamedFigure(
         "accuracy_by_size",
         figure,
         f"One training at Original, tested on galaxies shrunk to every size and enlarged back; even sizes are shaded. Points "
         f"are means over n = {n} repeats, bars {SPREADS['ste']}.",
         "; ".join(
-            f"{position}, {method}, {size} px: {np.mean(v):.3f}" for (position, method, size), v in accuracies.items()
+            f"{position}, {method}, {size} px: {float(summarise(v).mean):.3f}"
+            for (position, method, size), v in accuracies.items()
         )
         + ".",
     )

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 
 from galjax.figures.style import COLOURS, MARKERS, SPREADS, NamedFigure, light_grid, make_panels
-from galjax.statistics import summarise
+from galjax.statistics import count_in_words, repeats_left, summarise
 
 Accuracies = Mapping[tuple[int, int], Float[np.ndarray, " repeat"]]
 """Accuracy in every repeat, by factor trained at and factor tested at."""
@@ -16,6 +16,10 @@ Accuracies = Mapping[tuple[int, int], Float[np.ndarray, " repeat"]]
 
 def _name(factor: int) -> str:
     return "Orig." if factor == 1 else f"1/{factor}"
+
+
+def _mean(values: Float[np.ndarray, " repeat"]) -> float:
+    return float(summarise(values).mean)
 
 
 def same_resolution_figure(accuracies: Accuracies, factors: Sequence[int], method: str) -> NamedFigure:
@@ -35,14 +39,14 @@ def same_resolution_figure(accuracies: Accuracies, factors: Sequence[int], metho
     panel.set(xlabel="resolution of the test images", ylabel="accuracy")
     panel.legend(frameon=False)
     light_grid(panel)
-    n = len(accuracies[1, 1])
+    n = repeats_left(*accuracies.values())
     return NamedFigure(
         "same_resolution",
         figure,
         f"Accuracy on test galaxies shrunk by the factor and enlarged with {method}. Points are means over n = {n} repeats, "
         f"bars {SPREADS['std']}; drawn side by side for legibility.",
         "; ".join(
-            f"{label}: " + ", ".join(f"{_name(f)} {np.mean(v):.3f}" for f, v in zip(factors, values, strict=True))
+            f"{label}: " + ", ".join(f"{_name(f)} {_mean(v):.3f}" for f, v in zip(factors, values, strict=True))
             for label, values in lines.items()
         )
         + ".",
@@ -52,7 +56,7 @@ def same_resolution_figure(accuracies: Accuracies, factors: Sequence[int], metho
 def resolution_matrix(accuracies: Accuracies, factors: Sequence[int], method: str) -> NamedFigure:
     """Mean accuracy for every resolution trained at (rows) and tested at (columns)."""
     figure, (panel,) = make_panels(1, width=0.75 * len(factors) + 2.2, height=0.62 * len(factors) + 1.6)
-    mean = np.array([[np.mean(accuracies[row, column]) for column in factors] for row in factors])
+    mean = np.array([[_mean(accuracies[row, column]) for column in factors] for row in factors])
     lowest, highest = min(0.5, float(mean.min())), max(float(mean.max()), 0.51)
     image = panel.imshow(mean, cmap="viridis", vmin=lowest, vmax=highest)
     for row in range(len(factors)):
@@ -68,7 +72,7 @@ def resolution_matrix(accuracies: Accuracies, factors: Sequence[int], method: st
     return NamedFigure(
         "resolution_matrix",
         figure,
-        f"Mean accuracy over n = {len(accuracies[1, 1])} repeats for every pair of resolutions, images enlarged with {method}. "
+        f"Mean accuracy over n = {repeats_left(*accuracies.values())} repeats for every pair of resolutions, images enlarged with {method}. "
         f"The diagonal is trained and tested alike; the first row is what the resolution sweep measures.",
         "; ".join(
             f"trained at {names[row]}: " + ", ".join(f"{names[c]} {mean[row, c]:.3f}" for c in range(len(names)))
@@ -95,7 +99,7 @@ def loss_figure(losses: Table) -> NamedFigure:
         "loss",
         figure,
         f"What the loss of accuracy against training and testing at Original is made of. Bars are means over n = "
-        f"{losses['n'][0]} repeats, lines 95 % confidence intervals of the paired differences.",
+        f"{count_in_words(losses['n'])} repeats, lines 95 % confidence intervals of the paired differences.",
         "; ".join(f"{row['part']} at 1/{row['factor']}: {row['difference']:.3f}" for row in losses) + ".",
     )
 

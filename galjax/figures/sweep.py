@@ -22,6 +22,7 @@ from galjax.outcome import rows_with
 from galjax.repeats import History
 from galjax.resample import Convention
 from galjax.sample import GalaxySample
+from galjax.statistics import count_in_words
 
 
 def accuracy_by_method(summary: Table, per_class: int, spread: str) -> NamedFigure:
@@ -33,7 +34,7 @@ def accuracy_by_method(summary: Table, per_class: int, spread: str) -> NamedFigu
         _draw_line(panel, chosen, method, spread, colour, marker, method)
         panel.set_title(method)
     _finish(panels, chosen)
-    n = int(chosen["n"][0])
+    n = count_in_words(chosen["n"])
     return NamedFigure(
         f"accuracy_{spread}_{per_class}",
         figure,
@@ -57,7 +58,7 @@ def methods_compared(summary: Table, per_class: int) -> NamedFigure:
         f"methods_compared_{per_class}",
         figure,
         f"The enlarging methods compared, {per_class} galaxies per class. Points are means over n = "
-        f"{int(chosen['n'][0])} repeats, bars {SPREADS['std']}; drawn side by side for legibility.",
+        f"{count_in_words(chosen['n'])} repeats, bars {SPREADS['std']}; drawn side by side for legibility.",
         _describe(chosen, methods),
     )
 
@@ -77,7 +78,7 @@ def sample_sizes_compared(summary: Table) -> NamedFigure:
     return NamedFigure(
         "sample_sizes_compared",
         figure,
-        f"Sample sizes compared. Points are means over n = {int(chosen['n'][0])} repeats, bars {SPREADS['std']}.",
+        f"Sample sizes compared. Points are means over n = {count_in_words(chosen['n'])} repeats, bars {SPREADS['std']}.",
         "; ".join(f"{size} per class: {_describe(rows_with(chosen, per_class=size), methods)}" for size in sizes),
     )
 
@@ -99,7 +100,7 @@ def selections_compared(summary: Table, per_class: int) -> NamedFigure:
         figure,
         f"What choosing the epoch by the test galaxies adds, {per_class} per class: "
         + "; ".join(f"{way}, {SELECTION_MEANING[way]}" for way in ways)
-        + f". Points are means over n = {int(chosen['n'][0])} repeats, bars {SPREADS['ste']}.",
+        + f". Points are means over n = {count_in_words(chosen['n'])} repeats, bars {SPREADS['ste']}.",
         "; ".join(f"{way}: {_describe(rows_with(chosen, selection=way), methods)}" for way in ways),
     )
 

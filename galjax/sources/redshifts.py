@@ -16,6 +16,7 @@ from galjax.sources.archives.skyserver import (
     pages,
 )
 from galjax.sources.catalogue import (
+from galjax.sources.table_files import FORMATS, read_catalogue
     FORMATS,
     ID_NAMES,
     REDSHIFT_NAMES,
@@ -108,11 +109,11 @@ def read_spectra(path: Path) -> list[Spectrum]:
     ids, present = read_ids(table, id_column, path.name)
     if ids.dtype.kind != "i":
         raise InputError(f"The ids of {path.name} are not whole numbers; SDSS DR7 object ids are needed.")
-    redshift, _ = read_redshift(table, z_column)
+    redshift, _ = read_redshift(table, z_column, path.name)
     further = {}
     for key, names in _OPTIONAL.items():
         column = find_column(table, None, names, key, "", path.name)
-        further[key] = read_redshift(table, column)[0] if column else np.zeros(len(table))
+        further[key] = read_redshift(table, column, path.name)[0] if column else np.zeros(len(table))
     kind_column = find_column(table, None, ("class",), "class", "", path.name)
     kinds = [str(kind).strip() for kind in table[kind_column]] if kind_column else ["GALAXY"] * len(table)
     use = np.flatnonzero(present & np.isfinite(redshift))

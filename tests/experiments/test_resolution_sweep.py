@@ -38,7 +38,7 @@ def test_the_run_folder_is_complete(folder):
     names = {path.name for path in folder.iterdir()}
     assert names == {
         "config.json", "environment.json", "results.ecsv", "summary.ecsv", "excluded.ecsv", "history.npz", "figures",
-        "report.html", "checkpoints", "methods.ecsv",
+        "report.html", "checkpoints", "methods.ecsv", ".lock",
     }  # fmt: skip
     figures = {path.name for path in (folder / "figures").iterdir()}
     for stem in ("accuracy_std_20", "accuracy_ste_30", "methods_compared_20", "sample_sizes_compared",
