@@ -16,18 +16,16 @@ from galjax.sources.archives.skyserver import (
     pages,
 )
 from galjax.sources.catalogue import (
-from galjax.sources.table_files import FORMATS, read_catalogue
-    FORMATS,
     ID_NAMES,
     REDSHIFT_NAMES,
     find_column,
-    read_catalogue,
     read_ids,
     read_redshift,
 )
 from galjax.sources.download import Client, FetchFailed
 from galjax.sources.galaxy_list import GalaxyList
 from galjax.sources.journal import Journal
+from galjax.sources.table_files import FORMATS, read_catalogue
 
 SKYSERVER, NONE = "skyserver", "none"
 _OPTIONAL = {"z_error": ("zerr", "z_err", "redshift_error"), "z_warning": ("zwarning", "z_warning")}
