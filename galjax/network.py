@@ -6,6 +6,7 @@ from typing import Literal, get_args
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from galjax.errors import InputError
@@ -70,11 +71,11 @@ class NetworkConfig:
                 )
 
 
-def _round(array: Float[Array, "..."], operands: Operands) -> Float[Array, "..."]:
+def _round(array: Float[Array | np.ndarray, "..."], operands: Operands) -> Float[Array, "..."]:
     """The array, and on the way back its gradient, as the matrix units see it; tf32 has 10 bits of mantissa."""
     if operands == "tf32":
-        return jax.lax.reduce_precision(array, exponent_bits=8, mantissa_bits=10)
-    return array.astype(jnp.dtype(operands))
+        return jax.lax.reduce_precision(jnp.asarray(array), exponent_bits=8, mantissa_bits=10)
+    return jnp.asarray(array, jnp.dtype(operands))
 
 
 class ConvolutionBlock(nn.Module):

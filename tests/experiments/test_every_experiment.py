@@ -65,7 +65,7 @@ def done(request, tmp_path_factory):
 
 def test_the_run_folder_is_complete(done):
     experiment, folder = done
-    names = {path.name for path in folder.iterdir()} - {"against_thesis.ecsv"}
+    names = {path.name for path in folder.iterdir()} - {"against_thesis.ecsv", ".lock"}
     assert names == {
         "config.json", "environment.json", "results.ecsv", "summary.ecsv", "excluded.ecsv", "history.npz", "figures",
         "report.html", "checkpoints",
