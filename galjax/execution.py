@@ -149,7 +149,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def use_allcores() -> None:
+def use_all_cores() -> None:
     """Make every core that this process may use a device of its own, as `choose` wants it on a CPU.
 
     To be called before JAX is first asked for its devices, else it has no effect. A count given in `XLA_FLAGS`
