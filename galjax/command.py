@@ -12,7 +12,7 @@ from typing import Annotated, Literal, TypeVar
 import tyro
 from rich.console import Console
 
-from galjax.errors import InputError
+from galjax.errors import InputError, printable
 from galjax.execution import use_all_cores
 from galjax.sources import SourceConfig
 from galjax.stages import Flat, Interrupted, TrainingConfig
@@ -148,6 +148,4 @@ def _split_preset(arguments: list[str], names: list[PresetName]) -> tuple[Preset
 
 
 def _say(text: str) -> None:
-    # Names out of a user's file may hold line breaks, and what a terminal takes for commands.
-    plain = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
-    Console(stderr=True).print(plain, highlight=False, markup=False, soft_wrap=True)
+    Console(stderr=True).print(printable(text), highlight=False, markup=False, soft_wrap=True)
