@@ -12,8 +12,12 @@ from typing import Annotated, Literal, Protocol, TypeVar, runtime_checkable
 import tyro
 from rich.console import Console
 
+<<<<<<< HEAD
 from galjax import processes
 from galjax.errors import InputError
+=======
+from galjax.errors import InputError, printable
+>>>>>>> 5c66e27b1114d75660e991ca6761bbd560434f13
 from galjax.execution import use_all_cores
 from galjax.memory import in_short, is_exhaustion
 from galjax.processes import ProcessesConfig
@@ -181,6 +185,4 @@ def _split_preset(arguments: list[str], names: list[PresetName]) -> tuple[Preset
 
 
 def _say(text: str) -> None:
-    # Names out of a user's file may hold line breaks, and what a terminal takes for commands.
-    plain = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
-    Console(stderr=True).print(plain, highlight=False, markup=False, soft_wrap=True)
+    Console(stderr=True).print(printable(text), highlight=False, markup=False, soft_wrap=True)

@@ -8,3 +8,8 @@ class InputError(Exception):
     expected, and what to do next. Commands print it and end with exit code 2. Not a `ValueError`: no code that
     expects one of those, a parser of flags say, may take it for its own.
     """
+
+
+def printable(text: str) -> str:
+    """Text out of a user's file for a sentence: line breaks, and what a terminal takes for commands, as escapes."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

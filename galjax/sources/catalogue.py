@@ -8,7 +8,7 @@ import numpy as np
 from astropy.table import Column, Table
 from jaxtyping import Bool, Float64, Int8, Shaped
 
-from galjax.errors import InputError
+from galjax.errors import InputError, printable
 
 ID_NAMES = ("objid", "dr7objid", "id", "galaxy_id", "iauname", "name")
 """Looked for in this order, whatever their case, where no id column is named."""
@@ -40,7 +40,7 @@ def find_column(table: Table, wanted: str | None, usual: Sequence[str], kind: st
 
 def listed_columns(table: Table, most: int = 30) -> str:
     """The names of the columns, for a sentence."""
-    names = [name if name.isprintable() else ascii(name) for name in table.colnames]
+    names = [printable(name) for name in table.colnames]
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from jaxtyping import Float32, Int8
 
-from galjax.errors import InputError
+from galjax.errors import InputError, printable
 from galjax.sample import Exclusion, GalaxySample, check_class_name
 from galjax.sources.catalogue import (
     ID_NAMES,
@@ -117,7 +117,7 @@ def read_folder(
         else:
             kept.append((row, result[0]))
     if not kept:
-        reasons = "; ".join(f"{row.id or row.file}: {row.reason}" for row in excluded[:3])
+        reasons = "; ".join(f"{printable(row.id or row.file)}: {row.reason}" for row in excluded[:3])
         raise InputError(f"No galaxy of {folder} can be used: {len(excluded)} left out, the first are {reasons}.")
     ids = [row.id for row, _ in kept]
     return GalaxySample(

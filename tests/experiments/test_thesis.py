@@ -9,6 +9,7 @@ from astropy.table import Table
 from experiments import thesis
 from galjax.experiment import Experiment
 from galjax.network import NetworkConfig
+from galjax.sources import SourceConfig
 from galjax.sources.simulated import SimulatedSurvey, simulate
 from galjax.stages import ScheduleConfig, TrainingConfig
 
@@ -85,8 +86,10 @@ def test_what_the_galaxies_do_not_allow_is_left_out_and_named(tmp_path, capsys):
 
 
 def test_where_nothing_can_run_the_reason_is_said(tmp_path, capsys):
-    assert thesis.main(["--data", str(tmp_path / "nowhere"), "--out", str(tmp_path / "run")]) == 2
-    assert "No experiment can be run" in capsys.readouterr().err
+    sample = simulate(SimulatedSurvey(galaxies=90, image_size=32))
+    dataclasses.replace(sample, class_names=("a", "b", "c")).save(tmp_path / "others.fits")
+    assert thesis.main(["--data", str(tmp_path / "others.fits"), "--out", str(tmp_path / "run")]) == 2
+    assert "No experiment can be run. The sample has no class 'spiral'" in capsys.readouterr().err
 
 
 def test_overrides_reach_every_experiment(tmp_path):
@@ -100,7 +103,9 @@ def test_overrides_reach_every_experiment(tmp_path):
 def test_galaxies_are_read_once_for_experiments_in_a_row():
     calls = []
     load = thesis.remembering(lambda source, seed, progress: calls.append(source) or len(calls))
-    assert [load(name, 0) for name in ("a", "a", "b", "a", "c", "a")] == [1, 1, 2, 1, 3, 4]
+    assert [load(SourceConfig(name), 0) for name in ("a", "a", "b", "a", "c", "a")] == [1, 1, 2, 1, 3, 4]
+    sharp, coarse = (SourceConfig("a", simulated=SimulatedSurvey(image_size=size)) for size in (75, 32))
+    assert load(sharp, 0) == load(coarse, 0) == 4  # the survey that is not simulated makes no difference
 
 
 @pytest.mark.parametrize(
