@@ -12,12 +12,8 @@ from typing import Annotated, Literal, Protocol, TypeVar, runtime_checkable
 import tyro
 from rich.console import Console
 
-<<<<<<< HEAD
 from galjax import processes
-from galjax.errors import InputError
-=======
 from galjax.errors import InputError, printable
->>>>>>> 5c66e27b1114d75660e991ca6761bbd560434f13
 from galjax.execution import use_all_cores
 from galjax.memory import in_short, is_exhaustion
 from galjax.processes import ProcessesConfig

@@ -1,6 +1,8 @@
 """Every test runs in strict dtype promotion, on several host devices, with warnings as errors (pyproject.toml)."""
 
+import atexit
 import os
+import shutil
 import tempfile
 
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -14,10 +16,7 @@ if not IS_WORKER:  # Workers share that of the process that started them.
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="galjax-tests-")
 os.environ.setdefault("MPLBACKEND", "agg")
 
-import atexit
-import shutil
-
-import jax
+import jax  # noqa: E402
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
