@@ -74,7 +74,7 @@ CATALOGUES = {
     "0 rows": (rows(), r"catalogue\.csv has no rows\. Give a table"),
     "0 rows of fits": (catalogue(table_with()[:0]), r"catalogue\.fits has no rows"),
     "missing id column": (rows("1,1,0,0", header="N,SPIRAL,ELLIPTICAL,UNCERTAIN"), "none of the id columns .*--id-column"),
-    "commands to the terminal": (rows("1,1,0,0", header="OBJID,S\x1b[2J,ELLIPTICAL,UNCERTAIN"), r"columns are OBJID, 'S\\x1b\[2J'"),
+    "commands to the terminal": (rows("1,1,0,0", header="OBJID,S\x1b[2J,ELLIPTICAL,UNCERTAIN"), r"columns are OBJID, S\\x1b\[2J,"),
     "renamed class column": (rows("1,1,0,0", header="OBJID,S,ELLIPTICAL,UNCERTAIN"), "no class column 'SPIRAL'; its columns are OBJID, S"),
     "duplicate column": (rows("1,1,0,0", header="OBJID,SPIRAL,ELLIPTICAL,Spiral"), "several columns called 'SPIRAL'"),
     "duplicate column of ecsv": (catalogue(ECSV_TWICE, "ecsv"), r"catalogue\.ecsv has several columns called 'SPIRAL'"),
