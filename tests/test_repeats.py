@@ -99,6 +99,7 @@ def test_no_device_waits_for_another_within_a_chunk():
         assert collective not in text
 
 
+@pytest.mark.slow
 def test_the_states_are_in_memory_once():
     program = make_program([0, 1, 2, 3, 4, 5], devices=1)
     memory = program.compiled.memory_analysis()

@@ -96,6 +96,7 @@ def test_the_quick_form_of_a_benchmark_runs(benchmark_, capsys):
     assert "| ---" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_accelerator_benchmark_leaves_out_what_does_not_fit_the_time(capsys):
     config = accelerator.AcceleratorBenchmark(minutes=0, repeats=1, galaxies=16, image_size=16, write=False)
     results = accelerator.run(config)

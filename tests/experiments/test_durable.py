@@ -98,6 +98,7 @@ def raise_of(command, capsys):
     raise InputError(capsys.readouterr().err)
 
 
+@pytest.mark.slow
 def test_the_other_repeats_are_as_without_it(tmp_path, diverging):
     assert run(*EVERY_EPOCH, "--out", tmp_path / "whole") == 0
     diverging(2, [0])
@@ -162,7 +163,7 @@ def test_where_and_how_safely_may_differ_between_commands(tmp_path, capsys):
     assert "keep_parameters was False, now True" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["results.ecsv", "report.html"])
+@pytest.mark.parametrize("name", ["results.ecsv", pytest.param("report.html", marks=pytest.mark.slow)])
 def test_a_full_disk_while_results_are_written_gets_a_sentence_and_the_run_goes_on_later(
     tmp_path, capsys, monkeypatch, name
 ):

@@ -248,7 +248,7 @@ def undisturbed(tmp_path_factory):
     return out
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_stopped_run_goes_on_and_equals_an_undisturbed_one(undisturbed, tmp_path, number):
     """The first process gets its signal while it trains; the same command then takes the folder to the end."""
     out = tmp_path / "stopped"
