@@ -159,7 +159,7 @@ class Client:
         if not hasattr(self._local, "session"):
             session = requests.Session()
             session.auth = _NO_LOGIN
-            session.headers.update({"User-Agent": "galjax (research, https://pypi.org/project/galjax)"})
+            session.headers.update({"User-Agent": "galjax (research)"})
             for scheme in ("http://", "https://"):
                 session.mount(scheme, HTTPAdapter(pool_connections=8, pool_maxsize=1, max_retries=0))
             self._local.session = session
