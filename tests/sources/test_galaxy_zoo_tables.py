@@ -67,11 +67,11 @@ def test_no_mirror_or_no_such_table_is_a_sentence_and_leaves_no_file(universe, t
     ("name", "content", "right"),
     [
         ("GalaxyZoo1_DR_table2.csv.gz", gzip.compress(b"OBJID,RA\n", mtime=0), True),
-        ("GalaxyZoo1_DR_table2.csv.gz", gzip.compress(b"something else"), False),
+        ("GalaxyZoo1_DR_table2.csv.gz", gzip.compress(b"something else", mtime=0), False),
         ("GalaxyZoo1_DR_table2.fits", b"SIMPLE  =", True),
         ("GalaxyZoo1_DR_table2.fits", b"\x1f\x8bnot FITS", False),
-        ("GalaxyZoo1_DR_table2.vot.gz", gzip.compress(b"<?xml version='1.0'?><VOTABLE>"), True),
-        ("GalaxyZoo1_DR_table2.vot.gz", gzip.compress(b"<?xml version='1.0'?><other>"), False),
+        ("GalaxyZoo1_DR_table2.vot.gz", gzip.compress(b"<?xml version='1.0'?><VOTABLE>", mtime=0), True),
+        ("GalaxyZoo1_DR_table2.vot.gz", gzip.compress(b"<?xml version='1.0'?><other>", mtime=0), False),
     ],
 )
 def test_what_comes_must_be_the_table(name, content, right):
