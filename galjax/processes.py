@@ -7,6 +7,7 @@ chunk trains.
 
 import ctypes
 import dataclasses
+import itertools
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ from typing import Any, Literal
 
 import jax
 import numpy as np
+from jax._src import distributed
 
 from galjax.errors import InputError
 
@@ -91,6 +93,21 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
+def meet() -> None:
+    """Wait until every process has come here, however long some of them compute.
+
+    To be called before each exchange: JAX's collectives give up where a process is half a minute late.
+    """
+    client = distributed.global_state.client
+    if client is not None:
+        client.wait_at_barrier(f"galjax_{next(_meetings)}", timeout_in_ms=PATIENCE_SECONDS * 1000)
+
+
+_meetings = itertools.count()
+PATIENCE_SECONDS = 24 * 3600
+"""A process that has died is noticed within JAX's heartbeat, long before."""
+
+
 def on_first(task: Callable[[], Any]) -> Any:
     """Do something in the first process alone, and give what it returned (plain JSON values) in all of them.
 
@@ -116,6 +133,7 @@ def tell(content: bytes) -> bytes:
         return content
     from jax.experimental import multihost_utils
 
+    meet()
     size = int(multihost_utils.broadcast_one_to_all(np.int32(len(content))))
     buffer = np.zeros(size, np.uint8)
     if is_first():
@@ -129,12 +147,13 @@ def largest(number: int) -> int:
         return number
     from jax.experimental import multihost_utils
 
+    meet()
     return int(np.max(multihost_utils.process_allgather(np.int32(number))))
 
 
 def is_lost(error: BaseException) -> bool:
     """Whether the error is that another process has gone."""
-    signs = ("gloo", "closed by peer", "heartbeat", "coordination", "nccl", "unavailable")
+    signs = ("gloo", "closed by peer", "heartbeat", "coordination", "barrier", "nccl", "unavailable")
     return count() > 1 and isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in signs)
 
 
