@@ -112,7 +112,7 @@ def table(config: Plan, results: dict[str, Any]) -> str:
     found = reckon(config, results["sweep"])
 
     def size(name: str) -> str:
-        return f"{found[name] / GIGABYTE:,.0f} GB"
+        return f"{found[name] / GIGABYTE:,.{0 if found[name] >= 10 * GIGABYTE else 1}f} GB"
 
     rows = [
         ["measured: galaxies per second trained on, evaluated",
