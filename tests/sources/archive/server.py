@@ -4,6 +4,7 @@ import collections
 import re
 import sys
 import threading
+import time
 import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
@@ -20,6 +21,8 @@ class Request(NamedTuple):
     whole: bool
     """Whether all of the body was handed to the network."""
     fault: str
+    arrived: float
+    """time.monotonic() when it came; it is noted when its answer has ended, which may be after its client has."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -38,6 +41,7 @@ class Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def _answer(self):
+        arrived = time.monotonic()
         parts = urlsplit(self.path)
         self.query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         path = unquote(parts.path)
@@ -47,7 +51,7 @@ class Handler(BaseHTTPRequestHandler):
             status, whole, fault = 0, False, "client went away"
             self.close_connection = True
         with self.server.lock:
-            self.server.requests.append(Request(path, status, whole, fault))
+            self.server.requests.append(Request(path, status, whole, fault, arrived))
             if self.server.log is not None:
                 self.server.log.write(f"{path}\t{status}\t{int(whole)}\t{fault}\n")
                 self.server.log.flush()
