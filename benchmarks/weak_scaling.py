@@ -4,19 +4,23 @@
     python -m benchmarks.weak_scaling --quick       # a minute, small numbers
 
 As many repeats on every device, on 1, 2, 4 ... devices. The training program holds no exchange between repeats, so an epoch should
-take as long on all of them. A CPU's devices are host devices; where they are more than its cores (marked "oversubscribed") they
-take turns, and what should stay flat is the time of an epoch times cores / devices. Points are measured in turn, round by
-round, so that a busy machine is as unkind to each.
+take as long on all of them, where devices share nothing. A CPU's devices are host devices: they share its memory and caches,
+and where they are more than its cores (marked "oversubscribed") they take turns. So on a CPU each point has its baseline in the
+same run: as many separate processes of one device, each with its own repeats, that train at the same time. What one program takes
+beyond those is the cost of its being one. Points are measured in turn, round by round, so that a busy machine is as unkind to each.
 """
 
+import contextlib
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
 
 from benchmarks.command import check_at_least, run_benchmark, say
+from benchmarks.contenders.apart import start_apart
 from benchmarks.contenders.jax_repeats import JaxRepeats
 from benchmarks.contenders.problem import Problem
 from benchmarks.measure import in_turn, markdown_table, write_results
@@ -57,15 +61,22 @@ def run(config: WeakScalingBenchmark) -> dict[str, Any]:
     except RuntimeError:
         say("JAX has its devices already; only as many as those are measured.")
     problem = Problem(galaxies=24 if config.quick else 72, image_size=16 if config.quick else 64)
+    on_cpu = jax.default_backend() == "cpu"
     numbers = [n for n in sorted(config.devices) if n <= jax.device_count()]
     contenders = {
         str(n): JaxRepeats(problem, n * config.repeats_per_device, ExecutionConfig(), devices=n) for n in numbers
     }
-    seconds = in_turn({name: one.run for name, one in contenders.items()}, 1 if config.quick else config.rounds)
-    at_once = cores() if jax.default_backend() == "cpu" else jax.device_count()
+    runs: dict[str, Callable[[], object]] = {name: one.run for name, one in contenders.items()}
+    with contextlib.ExitStack() as stack:
+        if on_cpu:
+            say(f"Starting {numbers[-1]} separate processes, the baseline.")
+            apart = stack.enter_context(start_apart(problem, config.repeats_per_device, numbers[-1]))
+            runs |= {f"{n} apart": partial(apart.run, n) for n in numbers}
+        seconds = in_turn(runs, 1 if config.quick else config.rounds)
+    at_once = cores() if on_cpu else jax.device_count()
     rows = [
         {"devices": n, "at_once": min(n, at_once), "repeats": contenders[str(n)].execution.devices * config.repeats_per_device,
-         "seconds": seconds[str(n)].record()}
+         "seconds": seconds[str(n)].record(), "apart": seconds[f"{n} apart"].record() if on_cpu else None}
         for n in numbers
     ]  # fmt: skip
     results = {"repeats_per_device": config.repeats_per_device, "rows": rows}
@@ -78,17 +89,17 @@ def run(config: WeakScalingBenchmark) -> dict[str, Any]:
 
 def tables(results: dict[str, Any]) -> dict[str, str]:
     """The results as Markdown tables, by name."""
-    first = results["rows"][0]["seconds"]["median"]
     rows = []
     for row in results["rows"]:
-        devices, at_once = row["devices"], row["at_once"]
-        own = row["seconds"]["median"] * at_once / devices
+        devices, seconds, apart = row["devices"], row["seconds"], row["apart"]
         rows.append([
-            f"{devices}{', oversubscribed' if at_once < devices else ''}", str(row["repeats"]),
-            f"{row['seconds']['median']:.3f}", f"{row['seconds']['min']:.3f} - {row['seconds']['max']:.3f}",
-            f"{own:.3f}", f"{first / own:.2f}",
+            f"{devices}{', oversubscribed' if row['at_once'] < devices else ''}", str(row["repeats"]),
+            f"{seconds['median'] / apart['median']:.2f}" if apart else "-",
+            f"{seconds['median']:.3f} ({seconds['min']:.3f} - {seconds['max']:.3f})",
+            f"{apart['median']:.3f} ({apart['min']:.3f} - {apart['max']:.3f})" if apart else "-",
         ])  # fmt: skip
-    header = ["devices", "repeats", "s an epoch", "range", "s of each device's own time", "efficiency"]
+    header = ["devices", "repeats", "one program / separate processes", "one program, s an epoch (range)",
+              "separate processes, s an epoch (range)"]  # fmt: skip
     return {"weak-scaling": markdown_table(header, rows)}
 
 

@@ -20,7 +20,6 @@ from typing import Any, Literal
 
 import jax
 import numpy as np
-from jax._src import distributed
 
 from galjax.errors import InputError
 
@@ -98,9 +97,10 @@ def meet() -> None:
 
     To be called before each exchange: JAX's collectives give up where a process is half a minute late.
     """
-    client = distributed.global_state.client
-    if client is not None:
-        client.wait_at_barrier(f"galjax_{next(_meetings)}", timeout_in_ms=PATIENCE_SECONDS * 1000)
+    from orbax.checkpoint import multihost
+
+    wait = multihost.get_barrier_sync_fn()  # does nothing where there is one process
+    wait(key=f"galjax_{next(_meetings)}", timeout_ms=PATIENCE_SECONDS * 1000)
 
 
 _meetings = itertools.count()

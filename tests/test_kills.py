@@ -1,6 +1,6 @@
 """A run that is killed at any moment, and gone on with each time, equals one that nothing disturbed, bit for bit.
 
-    pytest -m slow tests/test_kills.py -s       # 25 kills; ten minutes on 2 CPU cores
+    pytest -m slow tests/test_kills.py -s -n 0      # 25 kills; 6 minutes on 2 CPU cores
 
 The moments are drawn by a seed: of every four kills one comes at a random time after the process has begun to train, one as soon
 as a checkpoint is being written, one a little later, and one while the final tables, figures and the report are written.

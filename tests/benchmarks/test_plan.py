@@ -1,7 +1,12 @@
+import multiprocessing
+
 import pytest
 
 from benchmarks import plan, weak_scaling
+from benchmarks.contenders.apart import start_apart
+from benchmarks.contenders.problem import Problem
 from benchmarks.plan import Plan, reckon
+from galjax.errors import InputError
 from galjax.memory import Sizes, memory_of
 from galjax.network import NetworkConfig
 from galjax.training import OptimiserConfig
@@ -40,14 +45,28 @@ def test_every_measured_machine_gets_its_plan(capsys):
     assert "--machines must be at least 1, not 0" in capsys.readouterr().err
 
 
-def test_devices_that_take_turns_are_marked_and_judged_by_their_own_time():
+def test_devices_are_held_against_processes_of_their_own_and_marked_where_they_take_turns():
     rows = [
-        {"devices": 1, "at_once": 1, "repeats": 2, "seconds": {"median": 1.0, "min": 1.0, "max": 1.0}},
-        {"devices": 4, "at_once": 2, "repeats": 8, "seconds": {"median": 2.5, "min": 2.0, "max": 3.0}},
-    ]
+        {"devices": 1, "at_once": 1, "repeats": 2, "seconds": {"median": 1.0, "min": 1.0, "max": 1.0}, "apart": None},
+        {"devices": 4, "at_once": 2, "repeats": 8, "seconds": {"median": 2.5, "min": 2.0, "max": 3.0},
+         "apart": {"median": 2.0, "min": 2.0, "max": 2.5}},
+    ]  # fmt: skip
     table = weak_scaling.tables({"rows": rows})["weak-scaling"]
-    assert "| 1 | 2 | 1.000 | 1.000 - 1.000 | 1.000 | 1.00 |" in table
-    assert "| 4, oversubscribed | 8 | 2.500 | 2.000 - 3.000 | 1.250 | 0.80 |" in table
+    assert "| 1 | 2 | - | 1.000 (1.000 - 1.000) | - |" in table
+    assert "| 4, oversubscribed | 8 | 1.25 | 2.500 (2.000 - 3.000) | 2.000 (2.000 - 2.500) |" in table
+
+
+def test_processes_apart_train_when_asked_and_their_loss_is_a_sentence():
+    small = Problem(galaxies=8, image_size=16, network=NetworkConfig(filters=(4, 4, 4), dense_units=(8,)))
+    with start_apart(small, 1, 1) as apart:
+        apart.run(1)
+        apart.run(1)
+        for child in multiprocessing.active_children():
+            child.kill()
+            child.join()
+        with pytest.raises(InputError, match="has ended: is there memory"):
+            apart.run(1)
+    assert not multiprocessing.active_children()
 
 
 @pytest.mark.slow
