@@ -1,3 +1,8 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -125,6 +130,33 @@ def test_repeats_differ_and_seeds_differ():
 
 def test_the_same_program_twice_is_bit_identical():
     assert_equal_histories(train(make_program([0, 1]), 3).history, train(make_program([0, 1]), 3).history)
+
+
+LARGE_IMAGES = """
+import jax
+jax.config.update("jax_num_cpu_devices", 2)
+from benchmarks.contenders.jax_repeats import JaxRepeats
+from benchmarks.contenders.problem import Problem
+from galjax.execution import ExecutionConfig
+program = JaxRepeats(Problem(galaxies=280, image_size=100), 2, ExecutionConfig(delayed_steps=1), devices=2).program
+for _ in range(12):
+    (snapshot,) = program.continue_from(program.start(), 1)
+    print({name: array.tobytes().__hash__() for name, array in program.state_arrays(snapshot.state).items()})
+"""
+"""The third convolution sees 25x25 px, so that pooling drops a row and a column."""
+
+
+@pytest.mark.slow
+def test_large_images_of_an_odd_size_on_two_devices_are_bit_identical():
+    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    done = subprocess.run(
+        [sys.executable, "-c", LARGE_IMAGES], cwd=Path(__file__).resolve().parents[1], env=environment,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    states = done.stdout.splitlines()
+    assert len(states) == 12
+    assert len(set(states)) == 1
 
 
 def test_shapes_and_evaluated_epochs_with_a_shorter_last_chunk():
