@@ -50,10 +50,10 @@ def _convolution_forward(x: Array, kernel: Array, sides: _Sides) -> tuple[Array,
 def _convolution_backward(sides: _Sides, saved: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
     x, kernel = saved
     k = kernel.shape[0]
-    if x.shape[-1] > 1:
-        # Without it the gradient of pooling is computed in each of its two uses, at no gain. Worse: where pooling drops an odd
-        # row and column, the padding for those goes into the convolution below, and its result then differs between runs of
-        # one and the same program on two host devices (jaxlib 0.10.2).
+    height, width = gradient.shape[1:3]
+    if x.shape[-1] > 1 and (height % 2 or width % 2):
+        # Pooling drops an odd row and column. XLA puts the zeros for those into the convolution below, and its result then
+        # differs between runs of one and the same program on two host devices (jaxlib 0.10.2, seen from 100x100 px on).
         gradient = canonical.computed_once(gradient)
     around = tuple((k - 1 - before, k - 1 - after) for before, after in sides)
     to_x = _correlate(gradient, kernel[::-1, ::-1].transpose(0, 1, 3, 2), (around[0], around[1]))
