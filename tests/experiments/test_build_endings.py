@@ -67,7 +67,7 @@ def test_killed_and_interrupted_it_goes_on_and_gives_the_same_bytes(small, tmp_p
     out = tmp_path / "two"
     with Server(slow_archives(small), stall_seconds=3) as server:
         done_with: set[str] = set()
-        for signal_number, target in ((signal.SIGKILL, 8), (signal.SIGINT, 22)):
+        for signal_number, target in ((signal.SIGKILL, 12), (signal.SIGINT, 26)):
             started = time.monotonic()
             process = subprocess.Popen(
                 [sys.executable, "-m", "experiments.build_sample", *flags(out, server)], cwd=ROOT, env=environment,
@@ -93,7 +93,7 @@ def test_killed_and_interrupted_it_goes_on_and_gives_the_same_bytes(small, tmp_p
 
 
 def asked_since(server, moment):
-    """Paths of requests that came after the moment; an answer to an earlier program may end, and be noted, after it."""
+    """Paths of requests that came after the moment."""
     with server.lock:
         return {request.path for request in server.requests if request.arrived >= moment}
 

@@ -18,11 +18,12 @@ class Request(NamedTuple):
 
     path: str
     status: int
+    """0 until it is answered, and where the client went away."""
     whole: bool
     """Whether all of the body was handed to the network."""
     fault: str
     arrived: float
-    """time.monotonic() when it came; it is noted when its answer has ended, which may be after its client has."""
+    """time.monotonic() when it came."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -45,13 +46,16 @@ class Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         self.query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         path = unquote(parts.path)
+        with self.server.lock:  # now, since the client may look at the list as soon as it has its answer
+            number = len(self.server.requests)
+            self.server.requests.append(Request(path, 0, False, "under way", arrived))
         try:
             status, whole, fault = self.server.archive.answer(self, path)
         except (BrokenPipeError, ConnectionResetError):
             status, whole, fault = 0, False, "client went away"
             self.close_connection = True
         with self.server.lock:
-            self.server.requests.append(Request(path, status, whole, fault, arrived))
+            self.server.requests[number] = Request(path, status, whole, fault, arrived)
             if self.server.log is not None:
                 self.server.log.write(f"{path}\t{status}\t{int(whole)}\t{fault}\n")
                 self.server.log.flush()
