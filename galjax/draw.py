@@ -27,10 +27,15 @@ def make_pool(
 ) -> GalaxySample:
     """The galaxies that repeats draw from: of the named classes and, where redshifts are known, inside the range.
 
-    Galaxies outside the open range, or without a redshift while others have one, are added to `excluded`. A sample
-    without any redshift, or `redshift_range=None`, is not cut. Raises InputError where nothing is left.
+    Galaxies of other classes, outside the open range, or without a redshift while others have one, are added to
+    `excluded`. A sample without any redshift, or `redshift_range=None`, is not cut. Raises InputError where nothing is left.
     """
     pool = sample.with_classes(class_names)
+    others = [
+        Exclusion(str(i), "", f"{sample.class_names[label]} is not among the classes {', '.join(class_names)}")
+        for i, label in zip(sample.ids, sample.labels, strict=True) if sample.class_names[label] not in class_names
+    ]  # fmt: skip
+    pool = dataclasses.replace(pool, excluded=(*pool.excluded, *others))
     if redshift_range is None or not np.isfinite(pool.redshift).any():
         return pool
     lower, upper = redshift_range

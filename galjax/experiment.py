@@ -97,7 +97,9 @@ class ExperimentRun:
         self.provenance = {**self.provenance, **pool.provenance}
         counts = ", ".join(f"{n} {name}" for name, n in pool.class_counts().items())
         height, width = pool.images.shape[1:3]
-        left_out = f"; {len(pool.excluded)} left out (excluded.ecsv says why)" if pool.excluded else ""
+        kinds = report.kinds_of_reasons(pool.excluded)
+        first = "; ".join(f"{n}: {kind}" for kind, n in kinds[:3]) + ("; ..." if len(kinds) > 3 else "")
+        left_out = f"; {len(pool.excluded)} left out ({first})" if kinds else ""
         self.progress.note(f"{self.config.source.data}: {counts}, {height}x{width} px{left_out}")
         return pool
 

@@ -5,7 +5,7 @@ import collections
 import dataclasses
 import functools
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jinja2
@@ -78,7 +78,7 @@ def write_report(
         question=question,
         conclusions=conclusions,
         chapters=[_as_template_sees_it(chapter, alone=len(chapters) == 1) for chapter in chapters],
-        excluded=collections.Counter(_kind(row.reason) for row in excluded).most_common(),
+        excluded=kinds_of_reasons(excluded),
         excluded_count=len(excluded),
         provenance=provenance,
         environment=environment,
@@ -126,6 +126,10 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
-def _kind(reason: str) -> str:
-    """A reason without its numbers, so that alike reasons are counted together."""
-    return " ".join("…" if any(c.isdigit() for c in word) else word for word in reason.split())
+def kinds_of_reasons(excluded: Iterable[Exclusion]) -> list[tuple[str, int]]:
+    """Why galaxies were left out and how many each, most first; reasons that differ in a number only are counted together."""
+
+    def kind(reason: str) -> str:
+        return " ".join("…" if any(c.isdigit() for c in word) else word for word in reason.split())
+
+    return collections.Counter(kind(row.reason) for row in excluded).most_common()

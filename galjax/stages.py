@@ -58,7 +58,9 @@ class ScheduleConfig:
         if not 1 <= self.epochs <= MOST_EPOCHS:
             raise InputError(f"--epochs must be at least 1 and at most {MOST_EPOCHS}, not {self.epochs}.")
         if not 1 <= self.evaluate_every <= self.epochs:
-            raise InputError(f"--evaluate-every must lie in 1..{self.epochs} (--epochs), not {self.evaluate_every}.")
+            raise InputError(
+                f"--evaluate-every must lie in 1..{self.epochs} (--epochs), not {self.evaluate_every}. Give --evaluate-every too."
+            )
         if not self.checkpoint_seconds >= 0:
             raise InputError(f"--checkpoint-seconds must be at least 0, not {self.checkpoint_seconds}.")
 

@@ -101,8 +101,8 @@ def compare_paired(
 
     A pair of which one side is NaN, as where that repeat was dropped, does not count.
 
-    A single repeat gives NaN for interval and probability; results that differ by the same number in every repeat give an
-    interval of no width and a probability of 0, or of 1 where that number is 0.
+    Where the test says nothing, interval and probability are NaN: of a single repeat, and of results that differ by the
+    same number in every repeat, which have no spread to judge it by. Equal results have a probability of 1.
     """
     mean, _, ste, n = summarise(first - second)
     return _compare(float(mean), float(ste), n - 1.0, n, confidence)
@@ -126,10 +126,10 @@ def compare_independent(
 
 
 def _compare(difference: float, ste: float, freedom: float, n: int, confidence: float) -> Comparison:
-    if n < 2:
+    if ste == 0 and difference == 0 and n > 1:
+        return Comparison(0.0, 0.0, 0.0, 1.0, n)
+    if n < 2 or ste == 0:
         return Comparison(difference, float("nan"), float("nan"), float("nan"), n)
-    if ste == 0:
-        return Comparison(difference, difference, difference, float(difference == 0), n)
     half = float(scipy.stats.t.isf((1 - confidence) / 2, freedom)) * ste
     p_value = 2 * float(scipy.stats.t.sf(abs(difference) / ste, freedom))
     return Comparison(difference, difference - half, difference + half, p_value, n)

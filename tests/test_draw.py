@@ -79,6 +79,7 @@ def test_pool_is_cut_in_redshift_and_says_what_was_left_out():
     pool = make_pool(sample([0.1, np.nan, 0.1, 0.2]), NAMES, (0.0, 0.2))
     assert pool.ids.tolist() == [10]
     assert [(row.id, row.reason) for row in pool.excluded] == [
+        ("12", f"uncertain is not among the classes {', '.join(NAMES)}"),
         ("11", "no redshift"),
         ("13", "redshift 0.2000 is outside 0.0 < z < 0.2"),
     ]

@@ -70,7 +70,9 @@ def test_independent_comparison_is_welchs():
 def test_comparisons_without_spread_or_of_single_repeats():
     same = np.full(5, 0.9)
     assert compare_paired(same, same) == (0.0, 0.0, 0.0, 1.0, 5)
-    assert compare_paired(same, same - 0.25).p_value == 0.0
+    constant = compare_paired(same, same - 0.25)
+    assert constant.difference == 0.25
+    assert np.isnan([constant.low, constant.high, constant.p_value]).all()
     assert compare_independent(same, same).p_value == 1.0
     alone = compare_paired(same[:1], same[:1] - 0.25)
     assert alone.difference == 0.25
