@@ -111,7 +111,11 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
                 figures=tuple(figures),
                 tables={
                     "Summary over repeats": summary,
-                    "Enlarging methods compared (paired over repeats, Holm's correction)": methods,
+                    **(
+                        {"Enlarging methods compared (paired over repeats, Holm's correction)": methods}
+                        if methods
+                        else {}
+                    ),
                 },
             ),
             Section(
@@ -185,7 +189,7 @@ def _interval_words(results: Table, per_class: int, method: str, config: Resolut
     if interval is None or interval.low == interval.high:
         return ""
     low, high = (f"1/{limit}" if limit > 1 else ("Original", "none")[limit == 0] for limit in interval[:2])
-    return f" (with other repeats {low} to {high} in 95 of 100 cases)"
+    return f" (95 % bootstrap interval of this limit: {low} to {high})"
 
 
 def _screen(summary: Table, config: ResolutionSweep) -> list[ScreenTable]:
@@ -201,7 +205,8 @@ def _screen(summary: Table, config: ResolutionSweep) -> list[ScreenTable]:
                 cells.append(f"{plus_minus(row['mean'], row['std'])}{' *' if row['usable'] else '  '}")
             lines.append(["Original" if factor == 1 else f"1/{factor}", *cells])
         title = (
-            f"accuracy, mean ± std of {count_in_words(rows['n'])} repeats, {per_class} galaxies per class (* usable)"
+            f"accuracy at the epoch of the best mean test accuracy, mean ± std of {count_in_words(rows['n'])} repeats, {per_class} galaxies "
+            f"per class (* usable)"
         )
         tables.append(screen_table(title, ["resolution", *config.methods], lines))
     return tables

@@ -80,6 +80,7 @@ class ExperimentRun:
         self.outcomes: dict[str, StageOutcome] = {}
         self.keys = repeat_keys(config.seed, range(config.repeats))
         self.excluded: tuple[Exclusion, ...] = ()
+        self._drawn_from: set[str] = set()
         self.provenance: Mapping[str, str] = {}
 
     def load(self, source: sources.SourceConfig | None = None) -> GalaxySample:
@@ -89,11 +90,15 @@ class ExperimentRun:
     def galaxies(self, sample: GalaxySample, classes: Sequence[str] | None = None) -> GalaxySample:
         """Those of the sample that repeats may draw, of the configuration's classes or of others, inside the redshift range.
 
-        Says on the screen what they are, and puts those left out into excluded.ecsv.
+        Says on the screen what they are; those that no pool of the run has go into excluded.ecsv.
         """
         pool = draw.make_pool(sample, classes or self.config.classes, self.config.redshift_range)
         self.config.training.network.check_image_shape(*pool.images.shape[1:3])
-        self.excluded = tuple(dict.fromkeys((*self.excluded, *pool.excluded)))
+        self._drawn_from.update(map(str, pool.ids))
+        known = {(row.id, row.file) for row in self.excluded}
+        further = (row for row in pool.excluded if (row.id, row.file) not in known)
+        # What another pool of the run draws from was not left out of the run.
+        self.excluded = tuple(row for row in (*self.excluded, *further) if row.file or row.id not in self._drawn_from)
         self.provenance = {**self.provenance, **pool.provenance}
         counts = ", ".join(f"{n} {name}" for name, n in pool.class_counts().items())
         height, width = pool.images.shape[1:3]

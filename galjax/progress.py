@@ -1,11 +1,13 @@
-"""What a person at the terminal sees while a training runs."""
+"""What a person at the terminal sees while something long runs: how far it is, what it measures, time left."""
 
 import time
 from types import TracebackType
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+Line = TypeVar("Line", bound="ConsoleLine")
 
 
 @runtime_checkable
@@ -22,10 +24,10 @@ class TrainingProgress(Protocol):
         """It has got to `epoch`, with this mean training loss and mean accuracy on the test galaxies at Original."""
 
 
-class ConsoleProgress:
+class ConsoleLine:
     """A progress bar on a terminal; elsewhere (a log file, a batch job) a line every ten seconds. A context manager."""
 
-    _SECONDS_BETWEEN_LINES = 10.0
+    SECONDS_BETWEEN_LINES = 10.0
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -41,11 +43,10 @@ class ConsoleProgress:
             speed_estimate_period=600,
         )
         self._task: TaskID | None = None
-        self._reading: TaskID | None = None
-        self._label, self._first, self._total = "", 0, 0
+        self._label, self._unit, self._first, self._total = "", "", 0, 0
         self._began = self._last_line = time.monotonic()
 
-    def __enter__(self) -> "ConsoleProgress":
+    def __enter__(self: Line) -> Line:  # not Self, which beartype does not know here
         self._bar.start()
         return self
 
@@ -58,6 +59,36 @@ class ConsoleProgress:
         """Print a line above the bar."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
+    def start_line(self, label: str, unit: str, done: int, total: int) -> None:
+        """Start a new bar, which stands at `done` of `total` units of work."""
+        self._task = self._bar.add_task(label, total=total, completed=done, unit=unit, measured="")
+        self._label, self._unit, self._first, self._total = label, unit, done, total
+        self._began = self._last_line = time.monotonic()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the bar was started, above 0."""
+        return max(time.monotonic() - self._began, 1e-9)
+
+    def move_line(self, done: int, measured: str) -> None:
+        """Move the bar, or print a line where there is no terminal."""
+        if self._task is not None:
+            self._bar.update(self._task, completed=done, measured=measured)
+        now = time.monotonic()
+        due = now - self._last_line > self.SECONDS_BETWEEN_LINES or done >= self._total
+        if due and not self._console.is_terminal:
+            left = self.elapsed / max(done - self._first, 1) * (self._total - done)
+            self.note(f"{self._label}: {self._unit} {done}/{self._total}  {measured}  {left:.0f} s left")
+            self._last_line = now
+
+
+class ConsoleProgress(ConsoleLine):
+    """How far a training is, at the terminal."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._reading: TaskID | None = None
+
     def images_read(self, done: int, total: int) -> None:
         """Tell how many image files of a folder are read."""
         if self._reading is None:
@@ -65,20 +96,9 @@ class ConsoleProgress:
         self._bar.update(self._reading, completed=done)
 
     def begin(self, label: str, done: int, total: int) -> None:
-        """Start a new bar."""
-        self._task = self._bar.add_task(label, total=total, completed=done, unit="epoch", measured="")
-        self._label, self._first, self._total = label, done, total
-        self._began = self._last_line = time.monotonic()
+        """As `TrainingProgress.begin`."""
+        self.start_line(label, "epoch", done, total)
 
     def advance(self, epoch: int, loss: float, accuracy: float) -> None:
-        """Move the bar, or print a line where there is no terminal."""
-        measured = f"loss {loss:.3f}  test accuracy {accuracy:.3f}"
-        if self._task is not None:
-            self._bar.update(self._task, completed=epoch, measured=measured)
-        now = time.monotonic()
-        if not self._console.is_terminal and (
-            now - self._last_line > self._SECONDS_BETWEEN_LINES or epoch == self._total
-        ):
-            left = (now - self._began) / (epoch - self._first) * (self._total - epoch)
-            self.note(f"{self._label}: epoch {epoch}/{self._total}  {measured}  {left:.0f} s left")
-            self._last_line = now
+        """As `TrainingProgress.advance`."""
+        self.move_line(epoch, f"loss {loss:.3f}  test accuracy {accuracy:.3f}")

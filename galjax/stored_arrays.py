@@ -29,13 +29,13 @@ def handlers(processes: ocp.options.MultiprocessingOptions) -> dict[str, ocp.Che
     }
 
 
-def to_save(arrays: Mapping[str, np.ndarray], **about: Any) -> ocp.args.CheckpointArgs:
-    """What orbax is to write: the arrays, and beside them the format, checksums and `about` as JSON."""
+def to_save(arrays: Mapping[str, np.ndarray]) -> ocp.args.CheckpointArgs:
+    """What orbax is to write: the arrays, and beside them the format and checksums as JSON."""
     quiet()
     # A path would make folders of a name's parts on some file systems.
     items = {name.replace("/", "|"): array for name, array in arrays.items()}
     checksums = {name: _checksum(array) for name, array in arrays.items()}
-    description = {**about, "format": FORMAT, "checksums": checksums}
+    description = {"format": FORMAT, "checksums": checksums}
     return ocp.args.Composite(arrays=ocp.args.PyTreeSave(items), description=ocp.args.JsonSave(description))
 
 

@@ -6,7 +6,17 @@ import numpy as np
 from jaxtyping import Float
 
 from galjax.figures.galleries import brightness_range
-from galjax.figures.style import COLOURS, MARKERS, SPREADS, NamedFigure, grey, light_grid, make_panels, show_image
+from galjax.figures.style import (
+    COLOURS,
+    MARKERS,
+    SPREADS,
+    NamedFigure,
+    grey,
+    legend_above,
+    light_grid,
+    make_panels,
+    show_image,
+)
 from galjax.statistics import repeats_left, summarise
 
 
@@ -46,8 +56,8 @@ def steps_figure(
                        yerr=None if np.isnan(bars).all() else bars, color=COLOURS[index], marker=MARKERS[index],
                        linestyle="-" if index == 0 else "--", markersize=5, capsize=2.5, label=f"trained on {one}")  # fmt: skip
     panel.set_xticks(range(len(steps)), list(steps))
-    panel.set(xlabel="test images", ylabel="accuracy")
-    panel.legend(frameon=False)
+    panel.set(xlabel="test images", ylabel="accuracy", ylim=(None, min(1.0, panel.get_ylim()[1])))
+    legend_above(panel)
     light_grid(panel)
     n = repeats_left(*accuracies.values())
     return NamedFigure(

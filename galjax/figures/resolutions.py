@@ -7,7 +7,7 @@ from astropy.table import Table
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
-from galjax.figures.style import COLOURS, MARKERS, SPREADS, NamedFigure, light_grid, make_panels
+from galjax.figures.style import COLOURS, MARKERS, SPREADS, NamedFigure, legend_above, light_grid, make_panels
 from galjax.statistics import count_in_words, repeats_left, summarise
 
 Accuracies = Mapping[tuple[int, int], Float[np.ndarray, " repeat"]]
@@ -37,7 +37,7 @@ def same_resolution_figure(accuracies: Accuracies, factors: Sequence[int], metho
                        linestyle="-" if index == 0 else "--", markersize=5, capsize=2.5, label=label)  # fmt: skip
     panel.set_xticks(list(factors), [_name(factor) for factor in factors])
     panel.set(xlabel="resolution of the test images", ylabel="accuracy")
-    panel.legend(frameon=False)
+    legend_above(panel)
     light_grid(panel)
     n = repeats_left(*accuracies.values())
     return NamedFigure(
@@ -93,7 +93,7 @@ def loss_figure(losses: Table) -> NamedFigure:
     panel.axhline(0, color="0.3", linewidth=0.8)
     panel.set_xticks(factors, [_name(factor) for factor in factors])
     panel.set(xlabel="resolution of the test images", ylabel="loss of accuracy against Original")
-    panel.legend(frameon=False)
+    legend_above(panel)
     light_grid(panel)
     return NamedFigure(
         "loss",

@@ -61,6 +61,11 @@ def light_grid(panel: Axes) -> None:
     panel.set_axisbelow(True)
 
 
+def legend_above(panel: Axes) -> None:
+    """The legend between title and axes, where it hides no point or error bar."""
+    panel.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
+
+
 def stretched(image: Float[np.ndarray, "height width"], low: float, high: float) -> Float[np.ndarray, "height width"]:
     """Arcsinh stretch of pixel values, 0 at `low` and 1 at `high`; faint parts show without burning out the middle."""
     softening = max(0.05 * (high - low), 1e-12)

@@ -44,6 +44,8 @@ FLAGS = [
     (TRAINING, ["--nonsense", "1"], "Unrecognized options: --nonsense"),
     (TRAINING, ["stray"], "Unrecognized options: stray"),
     (TRAINING, ["--image-size", "0"], "--image-size must be at least 1 px"),
+    (TRAINING, ["--image-size", "100"], "--image-size 100 is for a folder of images and has no effect on --data simulated"),
+    (TRAINING, ["--channel", "red"], "--channel red is for a folder of images"),
     (TRAINING, ["--crop", "2"], "--crop must be at least the image size"),
     (TRAINING, ["--pixel-scale", "-1"], r"--pixel-scale must be above 0 arcsec .* not -1\.0"),
     (TRAINING, ["--channel", "ultraviolet"], "ultraviolet.*--channel.*green"),

@@ -11,6 +11,7 @@ from astropy.table import Table
 
 from experiments import class_balance, cross_survey, phase_shift, same_resolution, uncertain_labels
 from galjax.command import exit_code
+from galjax.sources import SimulatedSurvey, simulate
 
 TINY = [
     "--simulated.galaxies", "90", "--simulated.image-size", "32", "--simulated.class-fractions", "0.4", "0.3", "0.3",
@@ -74,6 +75,18 @@ def test_the_run_folder_is_complete(done):
     assert environment["compile_seconds"] > 0
     assert all(how["lowering"] == "direct" for how in environment["execution"].values())
     assert {path.suffix for path in (folder / "figures").iterdir()} == {".png", ".pdf"}
+
+
+def test_every_galaxy_is_drawn_from_or_listed_once_with_its_reason(done):
+    experiment, folder = done
+    sample = simulate(SimulatedSurvey(galaxies=90, image_size=32, class_fractions=(0.4, 0.3, 0.3)))
+    drawn_from = sample.in_redshift_range(0.0, 0.2)
+    if experiment is not uncertain_labels:  # which uses all three classes
+        drawn_from &= np.isin(sample.labels, [sample.class_names.index(name) for name in ("spiral", "elliptical")])
+    excluded = Table.read(folder / "excluded.ecsv")
+    assert sorted(map(int, excluded["id"])) == sorted(sample.ids[~drawn_from])
+    others = sum("uncertain is not among the classes" in reason for reason in excluded["reason"])
+    assert others == (0 if experiment is uncertain_labels else 27)
 
 
 def test_results_are_tidy_and_the_summary_follows_from_them(done):
