@@ -1,9 +1,11 @@
-"""Processes that share nothing but the machine: what as many devices at once can be expected to take."""
+"""Processes with host devices of their own, which share nothing but the machine, and train when they are asked to."""
 
 import contextlib
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
+
+import jax
 
 from benchmarks.contenders.jax_repeats import JaxRepeats
 from benchmarks.contenders.problem import Problem
@@ -12,14 +14,14 @@ from galjax.execution import ExecutionConfig
 
 
 class Apart:
-    """Processes of one host device, each with repeats of its own; as many as wanted train at the same time."""
+    """Processes that are ready; any of them train at the same time."""
 
     def __init__(self, connections: list[Connection]) -> None:
         self._connections = connections
 
-    def run(self, processes: int) -> None:
-        """Train one epoch in the first so many, and return when the last has done it."""
-        chosen = self._connections[:processes]
+    def run(self, processes: Sequence[int]) -> None:
+        """Train one epoch in those (numbered as they were started), and return when the last has done it."""
+        chosen = [self._connections[number] for number in processes]
         for connection in chosen:
             with contextlib.suppress(BrokenPipeError):  # its end is told of below
                 connection.send("run")
@@ -28,12 +30,16 @@ class Apart:
 
 
 @contextlib.contextmanager
-def start_apart(problem: Problem, repeats: int, processes: int) -> Iterator[Apart]:
-    """Start so many processes; they end with the block. Raises InputError where one ends before its work is done."""
+def start_apart(problem: Problem, repeats: int, devices: Sequence[int]) -> Iterator[Apart]:
+    """Start a process for every entry of `devices`, with so many host devices and `repeats` on each of them.
+
+    They end with the block. Raises InputError where one ends before its work is done.
+    """
     context = multiprocessing.get_context("spawn")  # a fork of a process that runs JAX's threads can hang
-    pairs = [context.Pipe() for _ in range(processes)]
+    pairs = [context.Pipe() for _ in devices]
     children = [
-        context.Process(target=_train_when_asked, args=(theirs, problem, repeats), daemon=True) for _, theirs in pairs
+        context.Process(target=_train_when_asked, args=(theirs, problem, repeats, count), daemon=True)
+        for (_, theirs), count in zip(pairs, devices, strict=True)
     ]
     try:
         for child, (_, theirs) in zip(children, pairs, strict=True):
@@ -57,8 +63,9 @@ def _hear(connection: Connection) -> None:
         ) from None
 
 
-def _train_when_asked(connection: Connection, problem: Problem, repeats: int) -> None:
-    work = JaxRepeats(problem, repeats, ExecutionConfig(), devices=1)
+def _train_when_asked(connection: Connection, problem: Problem, repeats: int, devices: int) -> None:
+    jax.config.update("jax_num_cpu_devices", devices)
+    work = JaxRepeats(problem, repeats * devices, ExecutionConfig(), devices=devices)
     connection.send("ready")
     with contextlib.suppress(EOFError):  # the parent has gone
         while connection.recv():

@@ -1,6 +1,7 @@
 """Cut-outs of given galaxies from a survey's HiPS, one request for each."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 
 from galjax.sources.archives import hips
@@ -33,19 +34,23 @@ class HipsCutouts:
         (galaxy,) = job.galaxies
         size, band = self.request.size, self.request.band
         params = hips.parameters(self.survey, float(galaxies.ra[galaxy]), float(galaxies.dec[galaxy]), size, band)
-        content, attempts, failure = self._kept(job), 0, None
-        for base in self.bases if content is None else ():
+        image, attempts, failure = None, 0, None
+        for base in self.bases:
             try:
-                answer = self.client.fetch(base, lambda got: self._checked(got, job), params=params)
-                content, attempts = answer.value, attempts + answer.attempts
+                answer = self.store.read_or_fetch(
+                    self._file(job),
+                    lambda content: hips.read_answer(content, size),
+                    functools.partial(self.client.fetch, base, params=params),
+                )
+                image, attempts = answer.value, attempts + answer.attempts
                 break
             except FetchFailed as problem:
                 failure, attempts = problem, attempts + problem.attempts
-        if content is None:
+        if image is None:
             reason, transient = (failure.reason, failure.transient) if failure else ("no server", True)
             return [Failure(galaxy, FETCH, f"hips2fits: {reason}", attempts, transient)]
         try:
-            header, pixels = hips.read_answer(content, size)
+            header, pixels = image
             stamp, centre = cut_single(galaxy, galaxies, read_wcs(header), pixels, self.request)
             check_stamp(stamp)
         except (BadContent, NoCutout) as problem:
@@ -72,17 +77,3 @@ class HipsCutouts:
 
     def _file(self, job: Job) -> str:
         return f"hips/{job.key}.fits"
-
-    def _kept(self, job: Job) -> bytes | None:
-        """The answer that a build which was ended has left, if it is whole."""
-        content = self.store.read(self._file(job))
-        try:
-            return content if content is None else self._checked(content, job)
-        except BadContent:
-            self.store.remove(self._file(job))
-            return None
-
-    def _checked(self, content: bytes, job: Job) -> bytes:
-        hips.read_answer(content, self.request.size)
-        self.store.write(self._file(job), content)
-        return content

@@ -41,25 +41,13 @@ class HscCutouts:
         members = np.array(job.galaxies)
         size, band = self.request.size, self.request.band
         positions = hsc.position_list(galaxies.ra[members], galaxies.dec[members], size, band)
-        file = f"hsc/{job.key}.tar"
-        kept = self.store.read(file)
-        if kept is not None:
-            try:
-                return self._cut(job, galaxies, hsc.read_answer(kept, len(members)), 0)
-            except BadContent:
-                self.store.remove(file)
-
-        def read(content: bytes) -> dict[int, list[tuple[int, bytes]]]:
-            self.store.write(file, content)
-            try:
-                return hsc.read_answer(content, len(members))
-            except BadContent:
-                self.store.remove(file)
-                raise
-
         try:
-            answer = self.client.fetch(
-                hsc.address(self.base), read, files={"list": ("list.txt", positions)}, auth=self.login
+            answer = self.store.read_or_fetch(
+                f"hsc/{job.key}.tar",
+                lambda content: hsc.read_answer(content, len(members)),
+                lambda read: self.client.fetch(
+                    hsc.address(self.base), read, files={"list": ("list.txt", positions)}, auth=self.login
+                ),
             )
         except FetchFailed as failure:
             if failure.status == 401:

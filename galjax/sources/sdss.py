@@ -15,7 +15,7 @@ from galjax.sources.archives.das import CorrectedFrames
 from galjax.sources.archives.frame import FieldId, Frame, FrameArchive, Units
 from galjax.sources.archives.sas import SkySubtractedFrames
 from galjax.sources.cutout import NoCutout, check_stamp, pixel_positions, place
-from galjax.sources.download import BadContent, Client, FetchFailed
+from galjax.sources.download import Client, FetchFailed
 from galjax.sources.galaxy_list import GalaxyList
 from galjax.sources.journal import Failure, Stamp
 from galjax.sources.survey import CUT, FETCH, FileStore, Job, Outcome, StampRequest
@@ -132,24 +132,12 @@ class SdssFrames:
 
     def _frame(self, archive: FrameArchive, field: FieldId) -> tuple[Frame, int]:
         """The frame and how many requests it took: none where it is on disk from a build that was ended."""
-        file = self._file(archive, field)
-        kept = self.store.read(file)
-        if kept is not None:
-            try:
-                return archive.read(kept, field, self.request.band, self.units), 0
-            except BadContent:
-                self.store.remove(file)
-
-        def read(content: bytes) -> Frame:
-            # On disk before anything else: what ends the program now does not make it fetch the frame again.
-            self.store.write(file, content)
-            try:
-                return archive.read(content, field, self.request.band, self.units)
-            except BadContent:
-                self.store.remove(file)
-                raise
-
-        answer = self.client.fetch(join(archive.base, archive.path(field, self.request.band)), read)
+        url, band = join(archive.base, archive.path(field, self.request.band)), self.request.band
+        answer = self.store.read_or_fetch(
+            self._file(archive, field),
+            lambda content: archive.read(content, field, band, self.units),
+            lambda read: self.client.fetch(url, read),
+        )
         return answer.value, answer.attempts
 
     def _cut(

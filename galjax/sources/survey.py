@@ -2,18 +2,20 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from astropy.wcs import WCS
 
 from galjax.sources.archives.frame import Band
 from galjax.sources.cutout import CutoutConvention, pixel_positions, place
+from galjax.sources.download import Answer, BadContent
 from galjax.sources.galaxy_list import GalaxyList
 from galjax.sources.journal import Failure, Stamp
 
+Value = TypeVar("Value")
 Outcome = Stamp | Failure
 FETCH, CUT = "fetch", "cut-out"
 """Stages at which a galaxy can fail; a row of the catalogue fails at stage `catalogue`."""
@@ -60,6 +62,30 @@ class FileStore:
     def __init__(self, folder: Path, *, keep: bool) -> None:
         self.folder = folder
         self.keep = keep
+
+    def read_or_fetch(
+        self, name: str, read: Callable[[bytes], Value], fetch: Callable[[Callable[[bytes], Value]], Answer[Value]]
+    ) -> Answer[Value]:
+        """What `read` makes of a file: of the one kept from a build that was ended, with no attempts, else of the one that
+        `fetch` gets, which is kept. A file of which `read` raises BadContent is not kept.
+        """
+        kept = self.read(name)
+        if kept is not None:
+            try:
+                return Answer(read(kept), 0)
+            except BadContent:
+                self.remove(name)
+
+        def keep_and_read(content: bytes) -> Value:
+            # On disk before anything else: what ends the program now does not make it fetch the file again.
+            self.write(name, content)
+            try:
+                return read(content)
+            except BadContent:
+                self.remove(name)
+                raise
+
+        return fetch(keep_and_read)
 
     def read(self, name: str) -> bytes | None:
         """The file, or None where it is not there."""

@@ -58,14 +58,14 @@ def test_devices_are_held_against_processes_of_their_own_and_marked_where_they_t
 
 def test_processes_apart_train_when_asked_and_their_loss_is_a_sentence():
     small = Problem(galaxies=8, image_size=16, network=NetworkConfig(filters=(4, 4, 4), dense_units=(8,)))
-    with start_apart(small, 1, 1) as apart:
-        apart.run(1)
-        apart.run(1)
+    with start_apart(small, 1, [1, 2]) as apart:
+        apart.run([0, 1])
+        apart.run([1])
         for child in multiprocessing.active_children():
             child.kill()
             child.join()
         with pytest.raises(InputError, match="has ended: is there memory"):
-            apart.run(1)
+            apart.run([0])
     assert not multiprocessing.active_children()
 
 
