@@ -72,7 +72,8 @@ def run(config: ProfileBenchmark) -> dict[str, Any]:
             contender.run()
         (trace,) = Path(folder).rglob("*.xplane.pb")
         seconds = _seconds_by_operation(trace)
-    names = _names(contender.program.compiled.as_text() or "")
+    program = contender.program
+    names = _names("".join(part.as_text() or "" for part in (program.training, program.evaluation)))
     parts: collections.defaultdict[str, float] = collections.defaultdict(float)
     longest: list[tuple[float, str, str]] = []
     for operation, total in seconds.items():

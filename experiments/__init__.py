@@ -1,1 +1,5 @@
 """One file, one scientific question, one command: `python -m experiments.NAME`."""
+
+from galjax.stopping import listen_in_command
+
+listen_in_command()

@@ -51,6 +51,7 @@ from galjax.sources.redshifts import redshifts_of
 from galjax.sources.sdss import ArchiveChoice, SdssFrames, archives_of
 from galjax.sources.survey import FileStore, StampRequest, Survey
 from galjax.stages import Flat
+from galjax.stopping import Interrupted
 
 NAME = "build_sample"
 QUESTION = "Which real galaxies?"
@@ -154,7 +155,7 @@ def run(config: BuildSample, console: Console) -> int:
     try:
         with build.interruptible(), ConsoleBuildProgress(console) as progress:
             built = _build(config, client, progress)
-    except build.BuildInterrupted as stop:
+    except Interrupted as stop:
         Console(stderr=True).print(
             f"{stop} Nothing is lost: run the same command again to go on.",
             highlight=False,

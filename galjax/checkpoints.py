@@ -21,8 +21,9 @@ from galjax.stored_arrays import Corrupt
 
 LARGEST_SHARE = 0.05
 """Of the time between two writes that waiting for them may take."""
-STATE, HISTORY = "state/", "history/"
-"""What the names of stored arrays begin with."""
+EPOCH, PROGRESS, HISTORY, STRETCH = "epoch", "progress/", "history/", "stretch/"
+"""Name of one, and what the names of the other stored arrays begin with."""
+STEPS_PER_EPOCH = 1000
 
 
 class Checkpoints:
@@ -33,7 +34,7 @@ class Checkpoints:
 
     def __init__(self, folder: Path, seconds_between: float, note: Callable[[str], None] = lambda text: None) -> None:
         """At least `seconds_between` pass from one write to the next, and so many that waiting for writes takes less than
-        `LARGEST_SHARE` of the time; 0 writes after every chunk, whatever it costs. `note` is told of corrupt checkpoints."""
+        `LARGEST_SHARE` of the time; 0 writes after every evaluation, whatever it costs. `note` is told of corrupt checkpoints."""
         stored_arrays.quiet()
         self.seconds = 0.0
         """Spent waiting for checkpoints so far."""
@@ -61,17 +62,17 @@ class Checkpoints:
             self.seconds += time.monotonic() - started
 
     @property
-    def epochs(self) -> list[int]:
-        """Of the checkpoints on disk, rising. In the first process."""
+    def steps(self) -> list[int]:
+        """Of the checkpoints on disk, rising (see `step_of`). In the first process."""
         return sorted(self._manager.all_steps()) if self._manager is not None else []
 
     def last_good(self) -> str:
         """In a sentence, what is kept; the same in all processes."""
         self._wait()
-        epochs = processes.on_first(lambda: self.epochs)
-        if not epochs:
+        steps = processes.on_first(lambda: self.steps)
+        if not steps:
             return "No checkpoint was written before."
-        return f"The checkpoint of epoch {epochs[-1]} in {self._folder} is kept."
+        return f"The checkpoint {_epoch_of(steps[-1])} in {self._folder} is kept."
 
     def latest(self, program: RepeatProgram) -> Snapshot | None:
         """The newest snapshot that is whole, or None where there is none.
@@ -84,30 +85,43 @@ class Checkpoints:
         arrays: dict[str, np.ndarray] = {}
 
         def read() -> int | None:
-            epoch, found = self._newest_whole()
+            step, found = self._newest_whole()
             arrays.update(found)
-            return epoch
+            return step
 
-        epoch = processes.on_first(read)
-        if epoch is None:
+        if processes.on_first(read) is None:
             return None
-        history = _unpacked(processes.tell(_packed(_named_after(HISTORY, arrays))))
-        return Snapshot(epoch, program.state_from(_named_after(STATE, arrays)), History(**history))
+        told = {name: array for name, array in arrays.items() if not name.startswith(PROGRESS)}
+        known = _unpacked(processes.tell(_packed(told)))
+        history, stretch = _named_after(HISTORY, known), _named_after(STRETCH, known)
+        return Snapshot(
+            int(known[EPOCH]),
+            program.progress_from(_named_after(PROGRESS, arrays)),
+            History(**history) if history else None,
+            program.stretch_from(stretch) if stretch else None,
+        )
 
     def offer(self, program: RepeatProgram, snapshot: Snapshot, *, force: bool = False) -> None:
         """Write the snapshot where enough time has passed since the last one, or where `force` asks for it.
 
         Raises InputError where the disk is full or cannot be written; earlier checkpoints stay.
         """
-        if not processes.largest(int(force or self._is_due())):
+        if not processes.largest(int(force or self._is_due(snapshot))):
             return
         started = time.monotonic()
-        state = program.state_arrays(snapshot.state)
-        if self._manager is not None and snapshot.history is not None and snapshot.epoch not in self.epochs:
-            history = snapshot.history.arrays()
-            arrays = {**_named(STATE, state), **_named(HISTORY, history)}
+        progress = program.host_arrays(snapshot.progress)
+        step = step_of(snapshot)
+        if self._manager is not None and step not in self.steps:
+            history = {} if snapshot.history is None else snapshot.history.arrays()
+            stretch = {} if snapshot.stretch is None else snapshot.stretch.arrays()
+            arrays = {
+                EPOCH: np.array(snapshot.epoch, np.int32),
+                **_named(PROGRESS, progress),
+                **_named(HISTORY, history),
+                **_named(STRETCH, stretch),
+            }
             manager = self._manager
-            self._written(lambda: manager.save(snapshot.epoch, args=stored_arrays.to_save(arrays)))
+            self._written(lambda: manager.save(step, args=stored_arrays.to_save(arrays)))
         self._last_write = time.monotonic()
         self._last_cost = self._last_write - started
         self.seconds += self._last_cost
@@ -117,12 +131,12 @@ class Checkpoints:
             shutil.rmtree(half_written, ignore_errors=True)
         return self._written(lambda: _manager(self._folder, keep=2))
 
-    def _is_due(self) -> bool:
+    def _is_due(self, snapshot: Snapshot) -> bool:
         if self._manager is None:
             return False  # the first process decides
         passed = time.monotonic() - self._last_write
         if self._seconds_between == 0:
-            return True
+            return snapshot.stretch is None
         return passed >= max(self._seconds_between, self._last_cost / LARGEST_SHARE) and not self._is_writing()
 
     def _is_writing(self) -> bool:
@@ -130,21 +144,21 @@ class Checkpoints:
 
     def _newest_whole(self) -> tuple[int | None, dict[str, np.ndarray]]:
         assert self._manager is not None
-        for epoch in reversed(self.epochs):
-            place = self._folder / str(epoch)
+        for step in reversed(self.steps):
+            place = self._folder / str(step)
             try:
-                return epoch, self._read(epoch, place)
+                return step, self._read(step, place)
             except InputError:
                 raise
             except Exception as error:  # Whatever orbax makes of bytes that nobody wrote.
                 reason = str(error) if isinstance(error, Corrupt) else stored_arrays.reason_of(error)
-                self._note(f"The checkpoint of epoch {epoch} in {place} is damaged ({reason}): going back before it.")
-                self._manager.delete(epoch)
+                self._note(f"The checkpoint {_epoch_of(step)} in {place} is damaged ({reason}): going back before it.")
+                self._manager.delete(step)
         return None, {}
 
-    def _read(self, epoch: int, place: Path) -> dict[str, np.ndarray]:
+    def _read(self, step: int, place: Path) -> dict[str, np.ndarray]:
         assert self._manager is not None
-        return _restored(self._manager, epoch, place)
+        return _restored(self._manager, step, place)
 
     def _wait(self) -> None:
         if self._manager is not None:
@@ -159,7 +173,7 @@ class Checkpoints:
                 raise
             kept = [path.name for path in self._folder.glob("*") if path.name.isdigit()]
             last = (
-                f"The checkpoint of epoch {max(map(int, kept))} is whole and kept"
+                f"The checkpoint {_epoch_of(max(map(int, kept)))} is whole and kept"
                 if kept
                 else "There is none before it"
             )
@@ -167,6 +181,21 @@ class Checkpoints:
                 f"Cannot write a checkpoint into {self._folder} ({stored_arrays.reason_of(error)}). {last}; make room or mend "
                 f"the permissions, and run the same command with the same --out to go on."
             ) from error
+
+
+def step_of(snapshot: Snapshot) -> int:
+    """The number under which a snapshot is stored: a thousand times its epoch, and some more where it is between two evaluations."""
+    further = 0.0
+    if snapshot.stretch is not None:
+        done = (snapshot.stretch.share_trained + snapshot.stretch.share_evaluated) / 2
+        further = done * (snapshot.stretch.until - snapshot.epoch)
+    return STEPS_PER_EPOCH * snapshot.epoch + int(STEPS_PER_EPOCH * further)
+
+
+def _epoch_of(step: int) -> str:
+    """In words, what a checkpoint stored under `step` holds."""
+    epoch, further = divmod(step, STEPS_PER_EPOCH)
+    return f"after epoch {epoch}" if further else f"of epoch {epoch}"
 
 
 def save_parameters(folder: Path, stage: str, epoch: int, parameters: Mapping[str, np.ndarray]) -> None:

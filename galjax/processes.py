@@ -15,13 +15,13 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from types import FrameType
 from typing import Any, Literal
 
 import jax
 import numpy as np
 
 from galjax.errors import InputError
+from galjax.stopping import handling
 
 LOST = 1
 """Exit code where another process has gone."""
@@ -184,15 +184,8 @@ def supervised(command: Callable[[], int], say: Callable[[str], None]) -> int:
             code = 1
         _leave(code)
 
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        os.kill(child, number)
-
-    earlier = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handling(lambda number: os.kill(child, number), again_ends=False):
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
     if code >= 0:
         return code
     if code == -signal.SIGABRT:

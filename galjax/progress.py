@@ -1,5 +1,6 @@
 """What a person at the terminal sees while something long runs: how far it is, what it measures, time left."""
 
+import math
 import time
 from types import TracebackType
 from typing import Protocol, TypeVar, runtime_checkable
@@ -17,11 +18,12 @@ class TrainingProgress(Protocol):
     def note(self, text: str) -> None:
         """One line that stays."""
 
-    def begin(self, label: str, done: int, total: int) -> None:
+    def begin(self, label: str, done: float, total: int) -> None:
         """A training called `label` stands at epoch `done` of `total`."""
 
-    def advance(self, epoch: int, loss: float, accuracy: float) -> None:
-        """It has got to `epoch`, with this mean training loss and mean accuracy on the test galaxies at Original."""
+    def advance(self, epoch: float, loss: float, accuracy: float) -> None:
+        """It has got to `epoch`, or within one on to the next; mean training loss and mean accuracy on the test galaxies at
+        Original are those of the last evaluation, NaN before the first."""
 
 
 class ConsoleLine:
@@ -43,7 +45,7 @@ class ConsoleLine:
             speed_estimate_period=600,
         )
         self._task: TaskID | None = None
-        self._label, self._unit, self._first, self._total = "", "", 0, 0
+        self._label, self._unit, self._first, self._total = "", "", 0.0, 0
         self._began = self._last_line = time.monotonic()
 
     def __enter__(self: Line) -> Line:  # not Self, which beartype does not know here
@@ -59,9 +61,9 @@ class ConsoleLine:
         """Print a line above the bar."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def start_line(self, label: str, unit: str, done: int, total: int) -> None:
+    def start_line(self, label: str, unit: str, done: float, total: int) -> None:
         """Start a new bar, which stands at `done` of `total` units of work."""
-        self._task = self._bar.add_task(label, total=total, completed=done, unit=unit, measured="")
+        self._task = self._bar.add_task(label, total=total, completed=int(done), unit=unit, measured="")
         self._label, self._unit, self._first, self._total = label, unit, done, total
         self._began = self._last_line = time.monotonic()
 
@@ -70,7 +72,7 @@ class ConsoleLine:
         """Seconds since the bar was started, above 0."""
         return max(time.monotonic() - self._began, 1e-9)
 
-    def move_line(self, done: int, measured: str) -> None:
+    def move_line(self, done: float, measured: str) -> None:
         """Move the bar, or print a line where there is no terminal."""
         if self._task is not None:
             self._bar.update(self._task, completed=done, measured=measured)
@@ -95,10 +97,10 @@ class ConsoleProgress(ConsoleLine):
             self._reading = self._bar.add_task("reading images", total=total, unit="image", measured="")
         self._bar.update(self._reading, completed=done)
 
-    def begin(self, label: str, done: int, total: int) -> None:
+    def begin(self, label: str, done: float, total: int) -> None:
         """As `TrainingProgress.begin`."""
         self.start_line(label, "epoch", done, total)
 
-    def advance(self, epoch: int, loss: float, accuracy: float) -> None:
+    def advance(self, epoch: float, loss: float, accuracy: float) -> None:
         """As `TrainingProgress.advance`."""
-        self.move_line(epoch, f"loss {loss:.3f}  test accuracy {accuracy:.3f}")
+        self.move_line(epoch, "" if math.isnan(loss) else f"loss {loss:.3f}  test accuracy {accuracy:.3f}")

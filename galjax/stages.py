@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 import time
 from collections.abc import Sequence
 from typing import Annotated, NamedTuple
@@ -146,11 +147,7 @@ def run_stage(
     schedule = config.schedule
     started = time.perf_counter()
     place = folder.subfolder(f"checkpoints/{stage.name}")
-    with (
-        exhaustion_explained(load),
-        stop_requests() as stop,
-        Checkpoints(place, schedule.checkpoint_seconds, progress.note) as checkpoints,
-    ):
+    with exhaustion_explained(load):
         program = RepeatProgram(
             execution.trainer(config.network, config.optimiser, num_classes),
             hyperparameters_of(config.optimiser),
@@ -162,24 +159,29 @@ def run_stage(
             schedule.evaluate_every,
             execution,
         )
+    with (
+        exhaustion_explained(load),
+        stop_requests(lambda: progress.note(_ending(program))) as stop,
+        Checkpoints(place, schedule.checkpoint_seconds, progress.note) as checkpoints,
+    ):
         snapshot = first = checkpoints.latest(program) or program.start()
-        if snapshot.epoch:
-            progress.note(f"{stage.label}: goes on after epoch {snapshot.epoch}")
-        progress.begin(stage.label, snapshot.epoch, schedule.epochs)
+        if snapshot.epochs_trained:
+            progress.note(f"{stage.label}: resuming after epoch {snapshot.epochs_trained:.3g}")
+        progress.begin(stage.label, snapshot.epochs_trained, schedule.epochs)
         diverged = find_diverged(first.history) if first.history else []
         for snapshot in program.continue_from(first, schedule.epochs):
-            assert snapshot.history is not None
             # Before anything is written: a checkpoint of a network that went off is not one to go on from.
-            newly = find_diverged(snapshot.history)
-            if newly:
+            newly = find_diverged(snapshot.history) if snapshot.history else []
+            if snapshot.history and newly:
                 check(snapshot.history, last_good=checkpoints.last_good())
             if len(newly) > len(diverged):
                 progress.note(f"{stage.label}: goes on without {describe(newly)}: the loss is NaN or infinite")
             diverged = newly
-            _tell(progress, snapshot.epoch, without(snapshot.history, diverged))
+            _tell(progress, snapshot, diverged)
             stopped_by = processes.largest(max(stop, default=0))
             checkpoints.offer(program, snapshot, force=stopped_by > 0)
             if stopped_by:
+                stop.clear()
                 raise Interrupted(stopped_by)
         if config.schedule.keep_parameters:
             _keep_parameters(folder, stage.name, program, snapshot)
@@ -193,15 +195,26 @@ def run_stage(
     )  # fmt: skip
 
 
-def _tell(progress: TrainingProgress, epoch: int, history: History) -> None:
-    at_original = summarise(accuracy(history.test_confusion[:, -1, 0])).mean
-    progress.advance(epoch, float(summarise(history.train_loss[:, -1]).mean), float(at_original))
+def _ending(program: RepeatProgram) -> str:
+    """When a training that is asked to stop will have stopped."""
+    left = program.chunk_ends - time.monotonic()
+    about = f", about {max(1, round(left))} s" if math.isfinite(left) else ""
+    return f"Stopping after this chunk{about}; Ctrl-C again stops now, and loses what came after the last checkpoint."
+
+
+def _tell(progress: TrainingProgress, snapshot: Snapshot, diverged: Sequence[Divergence]) -> None:
+    loss = at_original = math.nan
+    if snapshot.history is not None:
+        history = without(snapshot.history, diverged)
+        at_original = float(summarise(accuracy(history.test_confusion[:, -1, 0])).mean)
+        loss = float(summarise(history.train_loss[:, -1]).mean)
+    progress.advance(snapshot.epochs_trained, loss, at_original)
 
 
 def _keep_parameters(folder: RunFolder, stage: str, program: RepeatProgram, snapshot: Snapshot) -> None:
     """The final networks, for `galjax.checkpoints.load_parameters`. Before the stage counts as done."""
-    state = program.state_arrays(snapshot.state)
+    state = program.host_arrays(snapshot.progress)
     if folder.writes:
-        prefix = "parameters/"
+        prefix = "state/parameters/"
         parameters = {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
         save_parameters(folder.path, stage, snapshot.epoch, parameters)

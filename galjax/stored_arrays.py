@@ -11,7 +11,7 @@ import orbax.checkpoint as ocp
 
 from galjax.errors import InputError
 
-FORMAT = 1
+FORMAT = 2
 """Version of how arrays are stored, kept beside them."""
 
 

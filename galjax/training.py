@@ -77,11 +77,11 @@ class TrainingState(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """What one set of galaxies gives under every condition."""
+    """What one set of galaxies gives under every condition, or without the leading axis under one."""
 
-    confusion: Int[Array, "condition class class"]
+    confusion: Int[Array, "*condition class class"]
     """Counts; rows predicted, columns true."""
-    loss: Float[Array, " condition"]
+    loss: Float[Array, "*condition"]
     """Mean categorical cross-entropy."""
 
 
@@ -95,6 +95,11 @@ class Trainer(NamedTuple):
     """Steps whose updates of the hidden dense kernels are made together (`galjax.delayed`); 1 makes each at once."""
     evaluation_batch: int = 8
     """Images that pass the convolutions together in an evaluation. Bounds memory and changes nothing else."""
+
+    @property
+    def steps_per_block(self) -> int:
+        """Steps of a block (see `blocks_of`): those whose updates are made together."""
+        return 1 if self.has_momentum else self.delayed_steps
 
     def optimiser(self, hyperparameters: Hyperparameters) -> optax.GradientTransformation:
         """Plain SGD or SGD with momentum, as `torch.optim.SGD` and Keras define it."""
@@ -136,6 +141,11 @@ class StepMeasures(NamedTuple):
     """Summed over the batch."""
     right: Float[Array, ""]
     """How many galaxies were classified rightly."""
+
+
+def nothing_measured() -> StepMeasures:
+    """Before the first step of an epoch."""
+    return StepMeasures(jnp.float32(0), jnp.float32(0))
 
 
 def train_step(
@@ -193,12 +203,23 @@ def train_delayed_step(
     return optax.apply_updates(rest, updates), delayed.with_step(factors, number, inputs, outputs), measures
 
 
-def train_epoch(
-    trainer: Trainer, hyperparameters: Hyperparameters, state: TrainingState, key: Key[Array, ""], galaxies: Galaxies
-) -> tuple[TrainingState, Float[Array, ""], Float[Array, ""]]:
-    """One pass over all `galaxies` (scaled images) in a new order.
+def blocks_of(trainer: Trainer, galaxies: int) -> int:
+    """Blocks in an epoch over so many galaxies; a block is the smallest part of an epoch that can be trained by itself."""
+    return -(-galaxies // (trainer.batch_size * trainer.steps_per_block))
 
-    Returns the state, and mean loss and accuracy over the epoch as the network was while it learned (with dropout).
+
+def train_blocks(
+    trainer: Trainer,
+    hyperparameters: Hyperparameters,
+    carry: tuple[TrainingState, StepMeasures],
+    key: Key[Array, ""],
+    galaxies: Galaxies,
+    blocks: tuple[Int[Array, ""], Int[Array, ""]],
+) -> tuple[TrainingState, StepMeasures]:
+    """The blocks from `blocks[0]` to before `blocks[1]` of one pass over all `galaxies` (scaled images) in a new order.
+
+    `key` is that of the epoch. `carry` is the state before, and the measures summed over the epoch so far (with dropout);
+    both are returned as they are afterwards.
     """
     shuffle_key, dropout_key = jax.random.split(key)
     count, size = len(galaxies.labels), trainer.batch_size
@@ -239,12 +260,19 @@ def train_epoch(
         rest, factors, sums = jax.lax.fori_loop(0, length, one_delayed_step, (rest, factors, sums))
         return state._replace(parameters=delayed.join(rest, delayed.apply(kernels, factors))), sums
 
-    sums = StepMeasures(jnp.float32(0), jnp.float32(0))
-    if trainer.delayed_steps > 1 and not trainer.has_momentum:
-        blocks = -(-steps // trainer.delayed_steps)
-        state, sums = jax.lax.fori_loop(0, blocks, delayed_block, (state, sums))
-    else:
-        state, sums = jax.lax.fori_loop(0, steps, one_step, (state, sums))
+    return jax.lax.fori_loop(*blocks, delayed_block if trainer.steps_per_block > 1 else one_step, carry)
+
+
+def train_epoch(
+    trainer: Trainer, hyperparameters: Hyperparameters, state: TrainingState, key: Key[Array, ""], galaxies: Galaxies
+) -> tuple[TrainingState, Float[Array, ""], Float[Array, ""]]:
+    """One pass over all `galaxies` (scaled images) in a new order.
+
+    Returns the state, and mean loss and accuracy over the epoch as the network was while it learned (with dropout).
+    """
+    count = len(galaxies.labels)
+    blocks = (jnp.int32(0), jnp.int32(blocks_of(trainer, count)))
+    state, sums = train_blocks(trainer, hyperparameters, (state, nothing_measured()), key, galaxies, blocks)
     return state, sums.loss / count, sums.right / count
 
 
@@ -263,7 +291,14 @@ def see(
 def evaluate(
     trainer: Trainer, parameters: Parameters, pool: Pool, chosen: Int[Array, " test"], conditions: Conditions
 ) -> Evaluation:
-    """Show the network the `chosen` galaxies under every condition, and count what it takes them for.
+    """Show the network the `chosen` galaxies under every condition, and count what it takes them for."""
+    return jax.lax.map(lambda condition: evaluate_one(trainer, parameters, pool, chosen, condition), conditions)
+
+
+def evaluate_one(
+    trainer: Trainer, parameters: Parameters, pool: Pool, chosen: Int[Array, " test"], condition: Conditions
+) -> Evaluation:
+    """`evaluate` under one condition, without the condition axis.
 
     The convolutions take `trainer.evaluation_batch` images at a time; the dense layers, whose kernels are large, all of
     them at once.
@@ -274,20 +309,17 @@ def evaluate(
     labels = pool.labels[chosen]
     variables = {"params": parameters}
 
-    def one_condition(condition: Conditions) -> tuple[Int[Array, "class class"], Float[Array, ""]]:
-        def features_of(galaxies: Int[Array, " batch"]) -> Float[Array, "batch feature"]:
-            images = see(pool, galaxies, condition, scaling_of(trainer))
-            features = trainer.network.apply(variables, images, method="features")
-            assert isinstance(features, jax.Array)
-            return features
+    def features_of(galaxies: Int[Array, " batch"]) -> Float[Array, "batch feature"]:
+        images = see(pool, galaxies, condition, scaling_of(trainer))
+        features = trainer.network.apply(variables, images, method="features")
+        assert isinstance(features, jax.Array)
+        return features
 
-        features = jax.lax.map(features_of, padded)
-        features = features.reshape(batches * size, -1)[:count]
-        logits = trainer.network.apply(variables, features, train=False, method="classify")
-        assert isinstance(logits, jax.Array)
-        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-        pairs = logits.argmax(axis=-1).astype(labels.dtype) * num_classes + labels
-        confusion = (pairs[:, None] == jnp.arange(num_classes**2)).sum(axis=0, dtype=jnp.int32)
-        return confusion.reshape(num_classes, num_classes), losses.mean()
-
-    return Evaluation(*jax.lax.map(one_condition, conditions))
+    features = jax.lax.map(features_of, padded)
+    features = features.reshape(batches * size, -1)[:count]
+    logits = trainer.network.apply(variables, features, train=False, method="classify")
+    assert isinstance(logits, jax.Array)
+    losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+    pairs = logits.argmax(axis=-1).astype(labels.dtype) * num_classes + labels
+    confusion = (pairs[:, None] == jnp.arange(num_classes**2)).sum(axis=0, dtype=jnp.int32)
+    return Evaluation(confusion.reshape(num_classes, num_classes), losses.mean())

@@ -50,7 +50,7 @@ def write(program, folder, epochs):
 def read(program, folder):
     notes = []
     with Checkpoints(folder, 0.0, notes.append) as checkpoints:
-        return checkpoints.latest(program), notes, checkpoints.epochs
+        return checkpoints.latest(program), notes, checkpoints.steps
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def lose_all(folder):
 def other_values(folder):
     """Files that are whole, but of other arrays: only the checksums tell."""
     description = (folder / "description" / "metadata").read_text()
-    older = folder.parent / "2"
+    older = folder.parent / "2000"
     shutil.rmtree(folder / "arrays")
     shutil.copytree(older / "arrays", folder / "arrays")
     assert (older / "description" / "metadata").read_text() != description
@@ -107,43 +107,43 @@ SPOILERS = [cut, flip, empty, lose_arrays, lose_description, lose_all, other_val
 
 @pytest.mark.parametrize("spoil", SPOILERS)
 def test_where_the_newest_is_damaged_the_one_before_takes_its_place(program, folder, spoil):
-    spoil(folder / "4")
-    snapshot, notes, epochs = read(program, folder)
+    spoil(folder / "4000")
+    snapshot, notes, steps = read(program, folder)
     assert snapshot.epoch == 2
-    assert epochs == [2]
+    assert steps == [2000]
     if spoil is not lose_all:  # which orbax does not take for a checkpoint at all
         assert len(notes) == 1
-        assert notes[0].startswith(f"The checkpoint of epoch 4 in {folder / '4'} is damaged (")
+        assert notes[0].startswith(f"The checkpoint of epoch 4 in {folder / '4000'} is damaged (")
     write(program, folder, 6)
-    resumed, _, epochs = read(program, folder)
-    assert epochs == [4, 6]
+    resumed, _, steps = read(program, folder)
+    assert steps == [4000, 6000]
     assert_equal_histories(resumed.history, train(program, 6).history)
 
 
 def test_where_all_are_damaged_the_training_starts_anew(program, folder):
-    flip(folder / "2")
-    cut(folder / "4")
-    snapshot, notes, epochs = read(program, folder)
-    assert (snapshot, len(notes), epochs) == (None, 2, [])
+    flip(folder / "2000")
+    cut(folder / "4000")
+    snapshot, notes, steps = read(program, folder)
+    assert (snapshot, len(notes), steps) == (None, 2, [])
 
 
 def test_half_written_ones_are_cleared_away(program, folder):
-    half = folder / "6.orbax-checkpoint-tmp" / "arrays"
+    half = folder / "6000.orbax-checkpoint-tmp" / "arrays"
     half.mkdir(parents=True)
     (half / "d").write_text("half")
     snapshot, notes, _ = read(program, folder)
     assert (snapshot.epoch, notes) == (4, [])
-    assert sorted(path.name for path in folder.iterdir()) == ["2", "4"]
+    assert sorted(path.name for path in folder.iterdir()) == ["2000", "4000"]
 
 
 def test_a_format_of_another_version_is_an_error_and_nothing_is_changed(program, folder):
-    path = folder / "4" / "description" / "metadata"
+    path = folder / "4000" / "description" / "metadata"
     path.write_text(path.read_text().replace(f'"format": {stored_arrays.FORMAT}', '"format": 99'))
     with pytest.raises(
-        InputError, match=r"4 is stored in format 99; this version of galjax reads format 1.*Nothing was"
+        InputError, match=r"4000 is stored in format 99; this version of galjax reads format 2.*Nothing was"
     ):
         read(program, folder)
-    assert sorted(path.name for path in folder.iterdir()) == ["2", "4"]
+    assert sorted(path.name for path in folder.iterdir()) == ["2000", "4000"]
 
 
 @pytest.mark.parametrize("devices", [1, 3])
@@ -155,7 +155,8 @@ def test_a_checkpoint_of_four_devices_is_gone_on_with_on_other_numbers(tmp_path,
     write(on_four, tmp_path, 2)
     fewer = make_program(repeats, devices=devices)
     snapshot, _, _ = read(fewer, tmp_path)
-    kept, there = on_four.state_arrays(read(on_four, tmp_path)[0].state), fewer.state_arrays(snapshot.state)
+    kept = on_four.host_arrays(read(on_four, tmp_path)[0].progress)
+    there = fewer.host_arrays(snapshot.progress)
     for name in kept:
         np.testing.assert_array_equal(kept[name], there[name], err_msg=name)
     resumed = list(fewer.continue_from(snapshot, 4))[-1]
@@ -170,7 +171,7 @@ def test_the_time_spent_is_measured_and_bounds_how_often_is_written(program, tmp
         for snapshot in program.continue_from(program.start(), 12):
             checkpoints.offer(program, snapshot)
             checkpoints._last_cost = 1000.0  # as if the disk were that slow
-        assert checkpoints.epochs == [2]
+        assert len(checkpoints.steps) == 1
 
 
 def test_a_full_disk_gets_a_sentence_and_earlier_checkpoints_stay(program, tmp_path, capfd):
@@ -185,8 +186,8 @@ def test_a_full_disk_gets_a_sentence_and_earlier_checkpoints_stay(program, tmp_p
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
     assert capfd.readouterr().err == ""
-    snapshot, notes, epochs = read(program, tmp_path)
-    assert (snapshot.epoch, notes, epochs) == (2, [], [2])
+    snapshot, notes, steps = read(program, tmp_path)
+    assert (snapshot.epoch, notes, steps) == (2, [], [2000])
     write(program, tmp_path, 6)
     assert_equal_histories(read(program, tmp_path)[0].history, train(program, 6).history)
 
@@ -219,8 +220,8 @@ def test_other_errors_of_orbax_are_not_taken_for_a_full_disk(program, tmp_path, 
 
 
 def test_kept_networks_are_read_back_as_they_were_trained(program, tmp_path):
-    state = program.state_arrays(train(program, 2).state)
-    parameters = {name.removeprefix("parameters/"): array for name, array in state.items()}
+    prefix, arrays = "state/parameters/", program.host_arrays(train(program, 2).progress)
+    parameters = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
     save_parameters(tmp_path, "first", 2, parameters)
     save_parameters(tmp_path, "first", 2, parameters)  # as after a kill in between
     loaded = load_parameters(tmp_path, "first")

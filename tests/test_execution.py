@@ -95,7 +95,7 @@ def test_the_estimate_counts_every_parameter(padding, momentum):
 
 @pytest.mark.parametrize("lowering", ["direct", "patches"])
 def test_the_estimate_is_near_what_the_compiled_program_asks_for(lowering):
-    one = make_program([0], lowering=lowering, devices=1).compiled.memory_analysis().temp_size_in_bytes
+    one = make_program([0], lowering=lowering, devices=1).training.memory_analysis().temp_size_in_bytes
     sizes = Sizes((16, 16, 1), 60, 28, 12)
     network = NetworkConfig(filters=(4, 4, 4), dense_units=(16, 16))
     memory = memory_of(network, OptimiserConfig(), sizes)

@@ -77,7 +77,7 @@ def test_numbers_that_do_not_divide_over_the_devices_change_nothing():
         program = make_program([0, 1, 2, 3, 4], **arrangement)
         found = train(program, 2)
         assert found.history.train_loss.shape == (5, 2)
-        assert {leaf.shape[0] for leaf in program.state_arrays(found.state).values()} == {5}
+        assert {leaf.shape[0] for leaf in program.host_arrays(found.progress).values()} == {5}
         np.testing.assert_allclose(found.history.train_loss, expected.history.train_loss, rtol=1e-5)
         np.testing.assert_array_equal(found.history.test_confusion, expected.history.test_confusion)
 
@@ -98,19 +98,20 @@ def test_a_lower_precision_rounds_and_trains_all_the_same(precision, loss):
 
 
 def test_no_device_waits_for_another_within_a_chunk():
-    text = make_program([0, 1, 2, 3]).compiled.as_text()
-    assert "num_partitions=4" in text
-    for collective in ("all-reduce", "all-gather", "all-to-all", "collective-permute", "reduce-scatter"):
-        assert collective not in text
+    program = make_program([0, 1, 2, 3])
+    for text in (program.training.as_text(), program.evaluation.as_text()):
+        assert "num_partitions=4" in text
+        for collective in ("all-reduce", "all-gather", "all-to-all", "collective-permute", "reduce-scatter"):
+            assert collective not in text
 
 
 @pytest.mark.slow
 def test_the_states_are_in_memory_once():
     program = make_program([0, 1, 2, 3, 4, 5], devices=1)
-    memory = program.compiled.memory_analysis()
-    state = sum(leaf.size * 4 for leaf in program.state_shapes().values())
+    memory = program.training.memory_analysis()
+    state = sum(leaf.size * 4 for name, leaf in program.shapes().items() if name.startswith("state/"))
     assert memory.alias_size_in_bytes >= state
-    more = make_program(range(12), devices=1).compiled.memory_analysis()
+    more = make_program(range(12), devices=1).training.memory_analysis()
     assert more.temp_size_in_bytes - memory.temp_size_in_bytes < state / 2
 
 
@@ -140,8 +141,8 @@ from benchmarks.contenders.problem import Problem
 from galjax.execution import ExecutionConfig
 program = JaxRepeats(Problem(galaxies=280, image_size=100), 2, ExecutionConfig(delayed_steps=1), devices=2).program
 for _ in range(12):
-    (snapshot,) = program.continue_from(program.start(), 1)
-    print({name: array.tobytes().__hash__() for name, array in program.state_arrays(snapshot.state).items()})
+    *_, snapshot = program.continue_from(program.start(), 1)
+    print({name: array.tobytes().__hash__() for name, array in program.host_arrays(snapshot.progress).items()})
 """
 """The third convolution sees 25x25 px, so that pooling drops a row and a column."""
 
@@ -180,7 +181,7 @@ def test_one_trace_for_a_whole_run(monkeypatch):
     original = galjax.training.train_delayed_step
     monkeypatch.setattr(galjax.training, "train_delayed_step", lambda *a: traces.append(1) or original(*a))
     jax.clear_caches()
-    galjax.repeats._compile_chunk.cache_clear()
+    galjax.repeats._compile.cache_clear()
     program = make_program([0, 1], evaluate_every=2)
     at_compile = len(traces)
     assert at_compile >= 1
@@ -211,8 +212,66 @@ def test_checkpoints_keep_the_newest_two_and_wait_between_writes(tmp_path):
     with Checkpoints(tmp_path / "all", 0.0) as checkpoints:
         for snapshot in program.continue_from(program.start(), 8):
             checkpoints.offer(program, snapshot)
-    assert sorted(p.name for p in (tmp_path / "all").iterdir() if p.name.isdigit()) == ["6", "8"]
+    assert sorted(p.name for p in (tmp_path / "all").iterdir() if p.name.isdigit()) == ["6000", "8000"]
     with Checkpoints(tmp_path / "seldom", 1000.0) as checkpoints:
         for snapshot in program.continue_from(program.start(), 8):
-            checkpoints.offer(program, snapshot, force=snapshot.epoch == 6)
-    assert [p.name for p in (tmp_path / "seldom").iterdir() if p.name.isdigit()] == ["6"]
+            checkpoints.offer(program, snapshot, force=snapshot.epochs_trained == 6 and snapshot.stretch is None)
+    assert [p.name for p in (tmp_path / "seldom").iterdir() if p.name.isdigit()] == ["6000"]
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_chunks_of_any_length_give_the_same_bits(momentum):
+    program = make_program([0, 1, 2], evaluate_every=3, momentum=momentum, validation_fraction=0.2, devices=2)
+    whole = list(program.continue_from(program.start(), 7, chunk_seconds=np.inf))
+    assert [snapshot.epochs_trained for snapshot in whole] == [3, 3, 6, 6, 7, 7]  # each trained, then evaluated
+    pieces = list(program.continue_from(program.start(), 7, chunk_seconds=0.0))
+    assert len(pieces) > 30
+    assert_equal_histories(pieces[-1].history, whole[-1].history)
+    jax.tree.map(np.testing.assert_array_equal, pieces[-1].state, whole[-1].state)
+
+
+def interrupted(program, epochs, pieces, folder):
+    """A training in the smallest pieces that was stopped after so many, and what is read back of it."""
+    with Checkpoints(folder, 1000.0) as checkpoints:
+        for number, snapshot in enumerate(program.continue_from(program.start(), epochs, chunk_seconds=0.0), 1):
+            if number == pieces:
+                checkpoints.offer(program, snapshot, force=True)
+                break
+    return snapshot
+
+
+@pytest.mark.parametrize("pieces", [1, 5, 8, 11])  # within an epoch, between two, between repeats, in an evaluation
+def test_a_training_stopped_between_evaluations_resumes_there_bit_for_bit(tmp_path, pieces):
+    program = make_program([0, 1, 2, 3, 4], evaluate_every=2, devices=2, delayed_steps=2)
+    whole = train(program, 4)
+    stopped = interrupted(program, 4, pieces, tmp_path)
+    assert stopped.stretch is not None
+    again = make_program([0, 1, 2, 3, 4], evaluate_every=2, devices=2, delayed_steps=2)
+    with Checkpoints(tmp_path, 1000.0) as checkpoints:
+        snapshot = checkpoints.latest(again)
+    assert snapshot.epochs_trained == stopped.epochs_trained
+    resumed = list(again.continue_from(snapshot, 4))[-1]
+    assert_equal_histories(resumed.history, whole.history)
+    jax.tree.map(np.testing.assert_array_equal, resumed.state, whole.state)
+
+
+@pytest.mark.parametrize("arrangement", [{"devices": 1}, {"devices": 2, "repeats_at_once": 3}])
+def test_it_resumes_on_other_numbers_of_devices_and_of_repeats_at_once(tmp_path, arrangement):
+    program = make_program([0, 1, 2, 3, 4], evaluate_every=2, devices=2, delayed_steps=2)
+    whole = train(program, 4)
+    stopped = interrupted(program, 4, 8, tmp_path)
+    assert len(set(stopped.stretch.trained)) > 1  # some repeats are ahead of others
+    other = make_program([0, 1, 2, 3, 4], evaluate_every=2, delayed_steps=2, **arrangement)
+    with Checkpoints(tmp_path, 1000.0) as checkpoints:
+        resumed = list(other.continue_from(checkpoints.latest(other), 4))[-1]
+    np.testing.assert_allclose(resumed.history.train_loss, whole.history.train_loss, rtol=1e-5)
+    np.testing.assert_array_equal(resumed.history.test_confusion, whole.history.test_confusion)
+
+
+def test_a_stretch_that_has_begun_ends_where_it_would_have(tmp_path):
+    program = make_program([0, 1], evaluate_every=4)
+    interrupted(program, 2, 3, tmp_path)
+    with Checkpoints(tmp_path, 1000.0) as checkpoints:
+        snapshot = checkpoints.latest(program)
+    history = list(program.continue_from(snapshot, 6))[-1].history
+    assert history.evaluated_epoch.tolist() == [2, 4, 6]

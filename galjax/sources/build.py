@@ -3,10 +3,8 @@
 import contextlib
 import dataclasses
 import errno
-import signal
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Protocol, runtime_checkable
 
 from galjax.errors import InputError
@@ -15,19 +13,12 @@ from galjax.sources.galaxy_list import GalaxyList
 from galjax.sources.journal import Failure, Journal
 from galjax.sources.survey import FETCH, Job, Outcome, Survey
 from galjax.sources.workers import Workers
+from galjax.stopping import Interrupted, handling
 
 OUTAGE = 12
 """Jobs in a row that fail for reasons that may pass, after which nobody is asked any more."""
 GRACE = 5.0
 """Seconds that files under way have to arrive once the build is asked to stop."""
-
-
-class BuildInterrupted(Exception):
-    """SIGINT or SIGTERM; what was done is kept."""
-
-    def __init__(self, signal_number: int) -> None:
-        super().__init__(f"Stopped by {signal.Signals(signal_number).name}.")
-        self.exit_code = 128 + signal_number
 
 
 @runtime_checkable
@@ -46,20 +37,13 @@ class BuildProgress(Protocol):
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Within, SIGINT and SIGTERM raise BuildInterrupted in the main thread."""
+    """Within, SIGINT and SIGTERM raise Interrupted in the main thread."""
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise BuildInterrupted(number)
+    def interrupt(number: int) -> None:
+        raise Interrupted(number)
 
-    try:
-        earlier = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # Not in the main thread, where signals cannot be caught: then they keep their meaning.
-        earlier = {}
-    try:
+    with handling(interrupt):
         yield
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
 
 
 def cut_all(
@@ -74,7 +58,7 @@ def cut_all(
     """Do every job that the journal does not know as done, and keep what comes of it.
 
     `stop_in_outage=False` goes on though nobody answers, as where nothing is tried but what has failed before.
-    Raises BuildInterrupted (within `interruptible`), or InputError where the disk is full, a login is refused, or nobody
+    Raises Interrupted (within `interruptible`), or InputError where the disk is full, a login is refused, or nobody
     answers any more: what was done is kept, and the next call goes on from there.
     """
     done = journal.done()
@@ -110,7 +94,7 @@ def cut_all(
                     f"The last {len(failing)} files asked for could not be had ({reason}): the archive seems to be down. What was "
                     f"done so far is kept; run the same command again later to go on, or see which archives are up with --check."
                 )
-    except BuildInterrupted:
+    except Interrupted:
         for job, outcomes in workers.wind_up(GRACE):
             keep(job, outcomes)
         raise

@@ -6,14 +6,15 @@ import time
 import pytest
 from rich.console import Console
 
-from galjax.sources.build import BuildInterrupted, interruptible
+from galjax.sources.build import interruptible
 from galjax.sources.build_progress import ConsoleBuildProgress
+from galjax.stopping import Interrupted
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_become_an_exit_code(number, code):
     before = signal.getsignal(number)
-    with pytest.raises(BuildInterrupted) as caught, interruptible():
+    with pytest.raises(Interrupted) as caught, interruptible():
         signal.raise_signal(number)
     assert caught.value.exit_code == code
     assert signal.getsignal(number) is before
