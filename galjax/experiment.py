@@ -28,6 +28,7 @@ from galjax.report import Chapter, Section
 from galjax.runs import RunFolder
 from galjax.sample import Exclusion, GalaxySample
 from galjax.stages import Stage, StageOutcome, run_stage
+from galjax.stopping import last_words
 from galjax.training import Pool
 
 Load = Callable[[sources.SourceConfig, int, Callable[[int, int], None] | None], GalaxySample]
@@ -123,6 +124,9 @@ class ExperimentRun:
         config = self.config
         self._folder = runs.open_run(self.name, config, config.out, resume=config.resume, sample_digest=digest)
         self._folder.write_exclusions(self.excluded)
+        last_words(
+            f"What was done so far is kept; run the same command again with --out {self._folder.path} to resume."
+        )
 
     def close(self) -> None:
         """Let other processes work on the run folder."""

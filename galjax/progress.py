@@ -61,7 +61,7 @@ class ConsoleLine:
         """Print a line above the bar."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def start_line(self, label: str, unit: str, done: float, total: int) -> None:
+    def start_line(self, label: str, unit: str, done: int | float, total: int) -> None:
         """Start a new bar, which stands at `done` of `total` units of work."""
         self._task = self._bar.add_task(label, total=total, completed=int(done), unit=unit, measured="")
         self._label, self._unit, self._first, self._total = label, unit, done, total
@@ -72,15 +72,16 @@ class ConsoleLine:
         """Seconds since the bar was started, above 0."""
         return max(time.monotonic() - self._began, 1e-9)
 
-    def move_line(self, done: float, measured: str) -> None:
+    def move_line(self, done: int | float, measured: str) -> None:
         """Move the bar, or print a line where there is no terminal."""
         if self._task is not None:
             self._bar.update(self._task, completed=done, measured=measured)
         now = time.monotonic()
         due = now - self._last_line > self.SECONDS_BETWEEN_LINES or done >= self._total
         if due and not self._console.is_terminal:
-            left = self.elapsed / max(done - self._first, 1) * (self._total - done)
-            self.note(f"{self._label}: {self._unit} {done}/{self._total}  {measured}  {left:.0f} s left")
+            new = done - self._first
+            left = f"{self.elapsed / new * (self._total - done):.0f} s left" if new > 0 else ""
+            self.note(f"{self._label}: {self._unit} {math.floor(done)}/{self._total}  {measured}  {left}")
             self._last_line = now
 
 

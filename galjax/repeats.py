@@ -185,7 +185,8 @@ class RepeatProgram:
     def start(self) -> Snapshot:
         """All repeats before their first epoch."""
         start = _spread_start(self._layout, self._mesh)
-        return Snapshot(0, start(self._shared[0], self.filled_up(self._keys.initial)), None)
+        progress = start(self._shared[0], self.filled_up(self._keys.initial))
+        return Snapshot(0, jax.block_until_ready(progress), None)  # else the first chunk would seem slow
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shape and dtype of every array of the repeats' own progress, by its path ("state/parameters/output/bias")."""

@@ -199,7 +199,7 @@ def _ending(program: RepeatProgram) -> str:
     """When a training that is asked to stop will have stopped."""
     left = program.chunk_ends - time.monotonic()
     about = f", about {max(1, round(left))} s" if math.isfinite(left) else ""
-    return f"Stopping after this chunk{about}; Ctrl-C again stops now, and loses what came after the last checkpoint."
+    return f"Stopping after this chunk{about}, and a checkpoint. Ctrl-C again stops now, at the checkpoint before."
 
 
 def _tell(progress: TrainingProgress, snapshot: Snapshot, diverged: Sequence[Divergence]) -> None:

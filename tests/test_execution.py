@@ -124,7 +124,7 @@ def test_a_compilation_cache_of_the_user_is_used():
     jax.monitoring.register_event_listener(lambda name, **_: events.append(name))
     make_program([0])  # conftest.py sets JAX_COMPILATION_CACHE_DIR
     jax.clear_caches()
-    galjax.repeats._compile_chunk.cache_clear()
+    galjax.repeats._compile.cache_clear()
     events.clear()
     make_program([0])
     assert "/jax/compilation_cache/cache_hits" in events

@@ -36,8 +36,8 @@ def diverging(monkeypatch):
     def from_epoch(epoch, repeats):
         original = galjax.repeats._to_history
 
-        def spoiled(last, count, measured):
-            history = original(last, count, measured)
+        def spoiled(last, count, *measured):
+            history = original(last, count, *measured)
             loss = history.train_loss.copy()
             first = last - count + 1
             loss[np.array(repeats), max(0, epoch - first) :] = np.nan
