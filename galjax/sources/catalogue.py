@@ -80,7 +80,7 @@ def read_ids(table: Table, column: str, file: str) -> tuple[Shaped[np.ndarray, "
         if values.dtype.kind == "u" and int(integers.max()) > np.iinfo(np.int64).max:
             raise InputError(f"The id column {column!r} of {file} holds numbers above 2^63; write them as text.")
         return np.asarray(integers, np.int64), present
-    texts = np.strings.strip(np.where(masked, "", values.astype(str)))
+    texts = np.strings.strip(_with("", masked, values.astype(str, copy=False)))
     present &= texts != ""
     numbers = _plain_integers(texts, present)
     if numbers is not None:
@@ -123,7 +123,7 @@ def _plain_integers(
 ) -> Shaped[np.ndarray, " row"] | None:
     """As int64 (0 where not present), or None unless all are written as Python writes an int64, so that names of files made
     from text and from number agree."""
-    written = np.where(present, texts, "0")
+    written = _with("0", ~present, texts)
     try:
         numbers = written.astype(np.int64)
     except (ValueError, OverflowError):
@@ -177,6 +177,10 @@ def _number(text: str) -> float:
         return float(text.replace(",", ".") if _DECIMAL_COMMA.fullmatch(text) else text)
     except ValueError:
         return np.nan
+
+
+def _with(text: str, where: Bool[np.ndarray, " row"], texts: Shaped[np.ndarray, " row"]) -> Shaped[np.ndarray, " row"]:
+    return np.where(where, text, texts) if where.any() else texts
 
 
 def _values(table: Table, column: str, file: str) -> tuple[Shaped[np.ndarray, " row"], Bool[np.ndarray, " row"]]:

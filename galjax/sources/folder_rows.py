@@ -78,7 +78,9 @@ def read_columns(
 
 def select_rows(columns: Columns, files: ImageFiles, catalogue: str) -> tuple[Rows, list[Exclusion], str]:
     """The rows that can be used; every other one, and every file without a row, with the reason; a note on file names."""
-    names = np.where(columns.present, columns.ids.astype(str), "").tolist()
+    names = list(map(str, columns.ids.tolist()))
+    for row in np.flatnonzero(~columns.present).tolist():
+        names[row] = ""
     at, note = files.find(names)
     at[~columns.present] = -1
     reasons = _reasons_against(columns, at, files)
@@ -141,4 +143,5 @@ def _is_plain(ids: Shaped[np.ndarray, " row"]) -> Bool[np.ndarray, " row"]:
         return np.ones(len(ids), bool)
     characters = np.ascontiguousarray(ids).view(np.uint32).reshape(len(ids), -1)
     inside = np.arange(characters.shape[1]) < np.strings.str_len(ids)[:, None]
-    return np.logical_not((inside & ((characters < 32) | (characters > 126))).any(axis=1))
+    outside = characters - np.uint32(32) > 126 - 32  # what is below 32 wraps around
+    return np.logical_not((inside & outside).any(axis=1))
