@@ -11,6 +11,7 @@ from galjax.sources.catalogue import (
     read_ids,
     read_redshift,
 )
+from galjax.sources.redshifts import read_spectra
 
 
 def ids(values):
@@ -147,6 +148,17 @@ def test_z_beside_other_magnitudes_is_one(names, found):
     assert bool(note) == (found is None and "z" in map(str.lower, names))
     if note:
         assert "a magnitude, not a redshift. --redshift-column" in note
+
+
+def test_a_table_of_redshifts_needs_one_that_is_no_magnitude(tmp_path):
+    lines = {"g": "17.5", "r": "17.1", "z": "0.08"}
+    (tmp_path / "t.csv").write_text(f"objid,{','.join(lines)}\n587722981736120347,{','.join(lines.values())}\n")
+    with pytest.raises(
+        InputError, match=r"no redshift column .*z of t\.csv stands beside g, r: a magnitude.* Call it redshift"
+    ):
+        read_spectra(tmp_path / "t.csv")
+    (tmp_path / "t.csv").write_text("objid,z\n587722981736120347,0.08\n")
+    assert [(spectrum[0], spectrum[2]) for spectrum in read_spectra(tmp_path / "t.csv")] == [(587722981736120347, 0.08)]
 
 
 def test_z_that_is_asked_for_is_taken():
