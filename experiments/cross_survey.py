@@ -29,7 +29,16 @@ from galjax.figures.comparison import points_with_bars
 from galjax.figures.curves import training_curves
 from galjax.figures.galleries import clearest
 from galjax.figures.instruments import instrument_gallery, steps_figure
-from galjax.instruments import COARSE, SHARP, MatchedSamples, Steps, degrade_in_steps, match_by_id
+from galjax.instruments import (
+    COARSE,
+    SHARP,
+    MatchedSamples,
+    Steps,
+    check_seeing,
+    degrade_in_steps,
+    match_by_id,
+    unknown_fields,
+)
 from galjax.outcome import Case, Condition, values_of
 from galjax.report import Section
 from galjax.sources import HSC_WIDE, SimulatedSurvey, SourceConfig
@@ -158,6 +167,9 @@ def _matched(config: CrossSurvey, run: ExperimentRun) -> MatchedSamples:
             "Give both, or neither."
         )
     matched = match_by_id(run.load(), run.load(sharp_source))
+    check_seeing(matched, config.seeing())
+    if unchecked := unknown_fields(matched):
+        run.progress.note(unchecked)
     pool = run.galaxies(matched.coarse)
     keep = np.flatnonzero(np.isin(matched.coarse.ids, pool.ids))
     sharp = matched.sharp.take(keep).with_classes(config.classes)

@@ -85,8 +85,12 @@ class ExperimentRun:
         self.provenance: Mapping[str, str] = {}
 
     def load(self, source: sources.SourceConfig | None = None) -> GalaxySample:
-        """All galaxies of the configuration's source, or of another."""
-        return self._load(source or self.config.source, self.config.seed, self.progress.images_read)
+        """All galaxies of the configuration's source, or of another; what their source has to say of them is shown."""
+        source = source or self.config.source
+        sample = self._load(source, self.config.seed, self.progress.images_read)
+        if "note" in sample.provenance:
+            self.progress.note(f"{source.data}: {sample.provenance['note']}")
+        return sample
 
     def galaxies(self, sample: GalaxySample, classes: Sequence[str] | None = None) -> GalaxySample:
         """Those of the sample that repeats may draw, of the configuration's classes or of others, inside the redshift range.

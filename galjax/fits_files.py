@@ -20,8 +20,8 @@ LONGEST_HEADER = 10_000 * CARD
 MOST_TILES = 100_000
 MOST = {"NAXIS": 999, "TFIELDS": 999, "ZNAXIS": 3}
 """Axes and columns: the FITS standard 4.0, sections 4.4.1.1 and 7.3.1; tiled images as read here."""
-SAFE_COMPRESSIONS = ("GZIP_1", "GZIP_2", "RICE_1")
-"""Of tiled images; astropy's decoders of HCOMPRESS_1 and PLIO_1 corrupt memory where a file is damaged."""
+SAFE_COMPRESSIONS = ("GZIP_1", "GZIP_2", "RICE_1", "RICE_ONE")
+"""Of tiled images (RICE_ONE is an older name of RICE_1); astropy's decoders of HCOMPRESS_1 and PLIO_1 corrupt memory where a file is damaged."""
 
 _COMPRESSION = re.compile(rb"(?:HIERARCH +)?ZCMPTYPE *=(.*)", re.IGNORECASE)
 _COUNT = re.compile(
@@ -37,18 +37,21 @@ class FitsError(ValueError):
 def open_fits(source: Path | bytes, *, tiled_images: bool = False) -> Iterator[fits.HDUList]:
     """The HDUs of a file or of its content; tile-compressed images are images only with `tiled_images`, else tables.
 
+    The last block may lack its fill to 2880 bytes, as some programs write it; data must be whole.
     Raises FitsError where it is no FITS file, is cut off or has absurd sizes; astropy raises exceptions of every kind,
     here or where the HDUs are read, for what else is wrong.
     """
     with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
         check_structure(stream)
+        lacking = -stream.seek(0, io.SEEK_END) % BLOCK
         stream.seek(0)
+        whole = io.BytesIO(stream.read() + bytes(lacking)) if lacking else stream
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AstropyWarning)  # of units and cards that keep to no standard
             # But after these astropy goes on with what is left of the file.
             for message in ("File may have been truncated", "Error validating header"):
                 warnings.filterwarnings("error", f"(?s).*{message}", AstropyWarning)
-            with fits.open(stream, memmap=False, disable_image_compression=not tiled_images) as hdus:
+            with fits.open(whole, memmap=False, disable_image_compression=not tiled_images) as hdus:
                 yield hdus
 
 

@@ -56,6 +56,27 @@ def match_by_id(coarse: GalaxySample, sharp: GalaxySample) -> MatchedSamples:
     )
 
 
+def check_seeing(matched: MatchedSamples, seeing: tuple[float, float] | None) -> None:
+    """Raise InputError where the seeing (arcsec) is to be matched and the sharp images' pixel scale is not known."""
+    if seeing is not None and not np.isfinite(matched.sharp.pixel_scale):
+        note = matched.sharp.provenance.get("note", "")
+        raise InputError(
+            f"To give the sharp images the seeing of the coarse ones, their pixel scale must be known. Give --sharp.pixel-scale, "
+            f"or leave out --coarse-seeing and --sharp-seeing. {note}".strip()
+        )
+
+
+def unknown_fields(matched: MatchedSamples) -> str:
+    """A sentence where it cannot be checked that both sets show the same fields, else nothing."""
+    unknown = [name for name, sample in matched._asdict().items() if not np.isfinite(sample.pixel_scale)]
+    if not unknown:
+        return ""
+    return (
+        f"The pixel scale of the {' and '.join(unknown)} images is not known, so it was not checked that both show the same part of "
+        f"the sky; that is taken for granted."
+    )
+
+
 def _check_fields(coarse: GalaxySample, sharp: GalaxySample) -> None:
     heights = (coarse.images.shape[1], sharp.images.shape[1])
     if coarse.images.ndim != sharp.images.ndim or coarse.images.shape[3:] != sharp.images.shape[3:]:
@@ -90,8 +111,9 @@ def degrade_in_steps(matched: MatchedSamples, seeing: tuple[float, float] | None
     Coarse images, and those shrunk to their size by "area", are enlarged with "nearest", as the thesis did (6.3). `seeing` is
     (coarse, sharp), full width at half maximum in arcsec: a Gaussian of sqrt(coarse^2 - sharp^2) brings one to the other, which
     is exact for Gaussian point-spread functions and leaves the wings of others to the sharp one. Without it that step is left
-    out. Noise is white per coarse pixel, what lacks to that of the coarse images, measured in the frames of the stamps.
+    out. Raises InputError where it is given and the pixel scale is unknown. Noise is white per coarse pixel, what lacks to that of the coarse images, measured in the frames of the stamps.
     """
+    check_seeing(matched, seeing)
     coarse, sharp = matched
     size, large = coarse.images.shape[1:3], sharp.images.shape[1:3]
     views = {SHARP: sharp.images, PIXELS: _enlarge(_shrink(sharp.images, size), large)}

@@ -5,7 +5,18 @@ import pytest
 
 from galjax import instruments
 from galjax.errors import InputError
-from galjax.instruments import COARSE, NOISE, PIXELS, SEEING, SHARP, degrade_in_steps, match_by_id
+from galjax.instruments import (
+    COARSE,
+    NOISE,
+    PIXELS,
+    SEEING,
+    SHARP,
+    MatchedSamples,
+    check_seeing,
+    degrade_in_steps,
+    match_by_id,
+    unknown_fields,
+)
 from galjax.sources.simulated import HSC_WIDE, SimulatedSurvey, simulate
 
 GALAXIES = {"galaxies": 60, "class_fractions": (0.5, 0.5, 0.0)}
@@ -68,6 +79,27 @@ def test_each_step_brings_the_sharp_images_nearer_to_the_coarse_ones(both):
     assert instruments.sky_noise(steps.views[NOISE]) == pytest.approx(wanted * scale, rel=0.15)
     assert instruments.sky_noise(steps.views[SEEING]) < 0.3 * wanted * scale
     assert steps.noise_added > 0
+
+
+def test_seeing_cannot_be_matched_where_the_pixel_scale_is_unknown(both):
+    coarse, sharp = both
+    note = {"note": "The images were shrunk by different factors."}
+    unknown = dataclasses.replace(sharp, pixel_scale=float("nan"), provenance=note)
+    check_seeing(both, (1.3, 0.6))
+    check_seeing(MatchedSamples(coarse, unknown), None)
+    for refuse in (check_seeing, degrade_in_steps):
+        with pytest.raises(InputError, match=r"Give --sharp\.pixel-scale, or leave out .* shrunk by different factors"):
+            refuse(MatchedSamples(coarse, unknown), (1.3, 0.6))
+
+
+def test_it_is_said_where_fields_cannot_be_compared(both):
+    coarse = both.coarse
+    unknown = [dataclasses.replace(sample, pixel_scale=float("nan")) for sample in both]
+    assert unknown_fields(both) == ""
+    assert unknown_fields(MatchedSamples(coarse, unknown[1])).startswith(
+        "The pixel scale of the sharp images is not known"
+    )
+    assert unknown_fields(MatchedSamples(*unknown)).startswith("The pixel scale of the coarse and sharp images is not")
 
 
 def test_without_seeing_that_step_is_left_out(both):

@@ -17,9 +17,19 @@ MISSING = -1
 """A flag that is empty or masked."""
 UNREADABLE = -2
 """A flag that is neither 0 nor 1."""
+LONGEST_CELL = 1000
+"""Characters of an id, a flag or a redshift."""
 
-_FLAGS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1, "f": 0, "t": 1, "": MISSING, "nan": MISSING}
+_WORDS = {
+    **dict.fromkeys(("true", "t", "yes", "y"), 1),
+    **dict.fromkeys(("false", "f", "no", "n"), 0),
+    **dict.fromkeys(("", "nan", "na", "n/a", "null", "none", "--"), MISSING),
+}
 _ROUNDED_ID = re.compile(r"\d+(\.\d*)?e\+?\d+|\d{15,}\.0*", re.IGNORECASE)
+_WHOLE_ID = re.compile(r"(\d{1,14})(?:\.0+)?")
+_FILE_NAME = re.compile(r"(?:.*[/\\])?([^/\\]+?)\.(?:jpe?g|png|tiff?|fits?|fts|npy)(?:\.gz|\.fz)?", re.IGNORECASE)
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
+_OTHER_MAGNITUDES = {"u", "g", "r", "i", "y"}
 
 
 def find_column(table: Table, wanted: str | None, usual: Sequence[str], kind: str, flag: str, file: str) -> str | None:
@@ -38,6 +48,16 @@ def find_column(table: Table, wanted: str | None, usual: Sequence[str], kind: st
     return None
 
 
+def find_redshift_column(table: Table, wanted: str | None, flag: str, file: str) -> tuple[str | None, str]:
+    """As `find_column` for redshifts, and a sentence where a column z is not taken: beside u, g, r, i it is a magnitude."""
+    found = find_column(table, wanted, REDSHIFT_NAMES, "redshift", flag, file)
+    beside = sorted(_OTHER_MAGNITUDES & {name.lower() for name in table.colnames})
+    if wanted is not None or found is None or found.lower() != "z" or len(beside) < 2:
+        return found, ""
+    advice = f" {flag} {found} takes it for one." if flag else " Call it redshift where it is one."
+    return None, f"{found} of {file} stands beside {', '.join(beside)}: a magnitude, not a redshift.{advice}"
+
+
 def listed_columns(table: Table, most: int = 30) -> str:
     """The names of the columns, for a sentence."""
     names = [printable(name) for name in table.colnames]
@@ -47,64 +67,120 @@ def listed_columns(table: Table, most: int = 30) -> str:
 def read_ids(table: Table, column: str, file: str) -> tuple[Shaped[np.ndarray, " row"], Bool[np.ndarray, " row"]]:
     """Ids, and where there are any. int64 where every id is written as a plain integer, else text.
 
-    Raises InputError where ids are floating-point numbers: those above 2^53 have lost digits.
+    Whole numbers written as 100008.0 (as pandas does where a row is empty) are integers, and names of image files
+    (images/100008.jpg) the ids in them, where all ids are of that kind.
+    Raises InputError where ids may have lost digits: spreadsheets' 5.877E+17, and floating-point numbers above 2^53.
     """
     values, masked = _values(table, column, file)
     present = ~masked
     if values.dtype.kind == "f":
-        raise InputError(
-            f"The id column {column!r} of {file} holds floating-point numbers, which lose digits of long ids. Write the "
-            f"table again with the ids as integers or text."
-        )
+        return _ids_of_floats(values, present, column, file)
     if values.dtype.kind in "iu":
         integers = np.where(masked, values.dtype.type(0), values)
         if values.dtype.kind == "u" and int(integers.max()) > np.iinfo(np.int64).max:
             raise InputError(f"The id column {column!r} of {file} holds numbers above 2^63; write them as text.")
         return np.asarray(integers, np.int64), present
-    texts = np.char.strip(np.where(masked, "", values.astype(str)))
+    texts = np.strings.strip(_with("", masked, values.astype(str, copy=False)))
     present &= texts != ""
-    rounded = [text for text in texts[present] if _ROUNDED_ID.fullmatch(text)]
-    if rounded:
+    numbers = _plain_integers(texts, present)
+    if numbers is not None:
+        return numbers, present
+    written = texts[present].tolist()
+    rounded = next(filter(_ROUNDED_ID.fullmatch, written), None)
+    if rounded is not None:
         raise InputError(
-            f"The id column {column!r} of {file} holds rounded numbers such as {rounded[0]}, as a spreadsheet writes "
+            f"The id column {column!r} of {file} holds rounded numbers such as {rounded}, as a spreadsheet writes "
             f"long ids. Write the table again with the ids as integers or text."
         )
-    if all(_is_plain_integer(text) for text in texts[present]):
-        return np.array([int(text) if text else 0 for text in np.where(present, texts, "0")], np.int64), present
-    return texts, present
+    for pattern in (_WHOLE_ID, _FILE_NAME):
+        inner = list(map(pattern.fullmatch, written))
+        named = [match[1] for match in inner if match]
+        if len(named) == len(written) and len(set(named)) == len(set(written)):
+            texts = texts.astype(object)
+            texts[present] = named
+            texts = texts.astype(str)
+            break
+    numbers = _plain_integers(texts, present)
+    return (texts if numbers is None else numbers), present
 
 
-def _is_plain_integer(text: str) -> bool:
-    """Whether the text is how Python writes an int64, so that file names made from text and number agree."""
-    if len(text) > 20 or not text.lstrip("-").isascii() or not text.lstrip("-").isdigit():
-        return False
-    return str(int(text)) == text and abs(int(text)) < 2**63
+def _ids_of_floats(
+    values: Shaped[np.ndarray, " row"], present: Bool[np.ndarray, " row"], column: str, file: str
+) -> tuple[Shaped[np.ndarray, " row"], Bool[np.ndarray, " row"]]:
+    present = present & ~np.isnan(values)
+    numbers = np.where(present, values, 0)
+    exact = 2 ** (np.finfo(values.dtype).nmant + 1)  # up to here every integer has a floating-point number of its own
+    if not present.any() or (np.abs(numbers) >= exact).any() or (numbers != np.round(numbers)).any():
+        raise InputError(
+            f"The id column {column!r} of {file} holds floating-point numbers, which lose digits of long ids. Write the "
+            f"table again with the ids as integers or text."
+        )
+    return numbers.astype(np.int64), present
+
+
+def _plain_integers(
+    texts: Shaped[np.ndarray, " row"], present: Bool[np.ndarray, " row"]
+) -> Shaped[np.ndarray, " row"] | None:
+    """As int64 (0 where not present), or None unless all are written as Python writes an int64, so that names of files made
+    from text and from number agree."""
+    written = _with("0", ~present, texts)
+    try:
+        numbers = written.astype(np.int64)
+    except (ValueError, OverflowError):
+        return None
+    same = (numbers.astype(written.dtype) == written).all() and (numbers > np.iinfo(np.int64).min).all()
+    return numbers if same else None
 
 
 def read_flags(table: Table, column: str, file: str) -> Int8[np.ndarray, " row"]:
-    """A class flag per row: 0, 1, MISSING or UNREADABLE. Numbers, booleans and the words true and false are read."""
+    """A class flag per row: 0, 1, MISSING or UNREADABLE. Numbers, booleans and words for true and false are read."""
     values, masked = _values(table, column, file)
-    unique, inverse = np.unique(values.astype(str), return_inverse=True)
-    known = np.array([_FLAGS.get(text.strip().lower(), UNREADABLE) for text in unique], np.int8)
-    return np.where(masked, np.int8(MISSING), known[inverse])
+    if values.dtype.kind in "biuf":
+        flags = np.where(values == 1, 1, np.where(values == 0, 0, UNREADABLE)).astype(np.int8)
+        missing = masked | (values != values)  # a NaN
+    else:
+        flags, missing = flags_of_texts(values.astype(str).tolist()), masked
+    return np.where(missing, np.int8(MISSING), flags)
+
+
+def flags_of_texts(texts: list[str]) -> Int8[np.ndarray, " row"]:
+    """Flags that are written as 0 and 1 in any way (1, 1.0, 1e0), or as true and false, yes and no, or their initials."""
+    known = {text: _flag(text.strip().lower()) for text in set(texts)}
+    return np.fromiter(map(known.__getitem__, texts), np.int8, len(texts))
+
+
+def _flag(text: str) -> int:
+    return _WORDS[text] if text in _WORDS else {0.0: 0, 1.0: 1}.get(_number(text), UNREADABLE)
 
 
 def read_redshift(table: Table, column: str | None, file: str) -> tuple[Float64[np.ndarray, " row"], Literal[0] | int]:
     """Redshifts, NaN where empty or no number, and how many are no number. NaN throughout without a column."""
-    redshift = np.full(len(table), np.nan)
     if column is None:
-        return redshift, 0
-    unreadable = 0
+        return np.full(len(table), np.nan), 0
     values, masked = _values(table, column, file)
-    for row, text in enumerate(values.astype(str)):
-        if masked[row] or not text.strip():
-            continue
+    if values.dtype.kind in "iuf":
+        redshift, unreadable = values.astype(np.float64), 0
+    else:
+        texts = np.where(masked, "", values.astype(str)).tolist()
         try:
-            redshift[row] = float(text)
+            redshift, unreadable = np.array([float(text) if text else np.nan for text in texts]), 0
         except ValueError:
-            unreadable += 1
-    redshift[~np.isfinite(redshift)] = np.nan
-    return redshift, unreadable
+            redshift = np.array([_number(text) for text in texts])
+            wrong = [text for text, number in zip(texts, redshift.tolist(), strict=True) if number != number]
+            unreadable = sum(text.strip().lower().lstrip("+-") not in ("", "nan") for text in wrong)
+    return np.where(masked | ~np.isfinite(redshift), np.nan, redshift), unreadable
+
+
+def _number(text: str) -> float:
+    """NaN for what is none; a comma is read as a decimal point, as half of Europe writes it."""
+    try:
+        return float(text.replace(",", ".") if _DECIMAL_COMMA.fullmatch(text) else text)
+    except ValueError:
+        return np.nan
+
+
+def _with(text: str, where: Bool[np.ndarray, " row"], texts: Shaped[np.ndarray, " row"]) -> Shaped[np.ndarray, " row"]:
+    return np.where(where, text, texts) if where.any() else texts
 
 
 def _values(table: Table, column: str, file: str) -> tuple[Shaped[np.ndarray, " row"], Bool[np.ndarray, " row"]]:
@@ -122,4 +198,10 @@ def _values(table: Table, column: str, file: str) -> tuple[Shaped[np.ndarray, " 
     plain = np.asarray(values)
     if plain.dtype.kind == "S":
         plain = np.char.decode(plain, "utf-8", "backslashreplace")
+    if plain.dtype.kind == "O":
+        longest = max(len(str(value)) for value in plain)
+        if longest > LONGEST_CELL:
+            raise InputError(
+                f"The column {column!r} of {file} has a cell of {longest} characters; mend it, or name another column."
+            )
     return plain, masked

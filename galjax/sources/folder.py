@@ -9,31 +9,22 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from jaxtyping import Float32, Int8
+from jaxtyping import Float32
 
 from galjax.errors import InputError, printable
 from galjax.sample import Exclusion, GalaxySample, check_class_name
-from galjax.sources.catalogue import (
-    ID_NAMES,
-    MISSING,
-    REDSHIFT_NAMES,
-    UNREADABLE,
-    find_column,
-    listed_columns,
-    read_flags,
-    read_ids,
-    read_redshift,
-)
+from galjax.sources.folder_rows import Columns, read_columns, select_rows
 from galjax.sources.image_files import (
-    ENDINGS,
     PICTURE_ENDINGS,
     Channel,
     UnusableImage,
     band_names,
+    crop_width,
     read_image,
     to_stamp,
 )
-from galjax.sources.table_files import FORMATS, read_catalogue
+from galjax.sources.image_names import ImageFiles, list_images
+from galjax.sources.table_files import FORMATS
 
 _Item = TypeVar("_Item")
 _READERS = 4
@@ -47,7 +38,8 @@ class FolderOptions:
     image_size: int = 64
     """Height and width that the images are cropped and shrunk to, px."""
     channel: Channel = "green"
-    """Of colour images: red, green, blue, luminance or all. Green is the r band in SDSS pictures."""
+    """Of colour images: red, green, blue, luminance or all, or a band's number from 0. Green is the r band in SDSS
+    pictures."""
     crop: int | None = None
     """Width of the middle square to use, px. None: 3 * image size of a picture where it fits (the galaxy's share of a
     Galaxy Zoo picture), else the largest multiple that does; image size, unresampled, of FITS and NumPy images."""
@@ -68,6 +60,8 @@ class FolderOptions:
             raise InputError(
                 f"--crop must be at least the image size ({self.image_size} px), not {self.crop}: images are not enlarged."
             )
+        if isinstance(self.channel, int) and self.channel < 0:
+            raise InputError(f"--channel counts bands from 0, not {self.channel}.")
         lowered = [name.lower() for name in self.class_columns]
         if len(set(lowered)) < max(len(lowered), 2):
             raise InputError(f"--class-columns takes two or more different columns, not {self.class_columns}.")
@@ -77,13 +71,12 @@ class FolderOptions:
             raise InputError(f"--pixel-scale must be above 0 arcsec (nan where it is unknown), not {self.pixel_scale}.")
 
 
-class _Row(NamedTuple):
-    """A catalogue row that may become a galaxy."""
+class _Stamp(NamedTuple):
+    """What becomes of one image file."""
 
-    id: int | str
-    label: int
-    redshift: float
-    file: Path
+    pixels: Float32[np.ndarray, "size size *band"]
+    bands: tuple[str, ...]
+    shrunk_by: float
 
 
 def read_folder(
@@ -91,53 +84,60 @@ def read_folder(
     options: FolderOptions | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> GalaxySample:
-    """The galaxies of a folder with `catalogue.{csv,ecsv,fits,vot}` and `images/<id>.{jpg,jpeg,png,fits,fits.gz,npy}`.
+    """The galaxies of a folder with `catalogue.{csv,ecsv,fits,vot}` and `images/<id>.{jpg,jpeg,png,fits,fit,fts,npy}`.
 
     A galaxy is kept where its row has exactly one class flag and its one image file is whole, finite, not blank and large
-    enough; every other row, and every image file without a row, is in `excluded` with the reason. Of rows with the same
-    id the first is kept where all agree in class and redshift, and none otherwise. Pixel values are float32 in the
-    file's units; galaxies keep the catalogue's order. `progress` is told (images read, images in all).
+    enough; every other row, and every file in images/ that is not used, is in `excluded` with the reason. Of rows with the
+    same id the first is kept where all agree in class and redshift, and none otherwise. Pixel values are float32 in the
+    file's units; galaxies keep the catalogue's order. The pixel scale is that of the stamps, NaN where files were shrunk by
+    different factors. What the user should know is said in `provenance["note"]`. `progress` is told (images read, in all).
 
     Raises InputError where the folder, its one catalogue or a needed column is missing, or no galaxy is left.
     """
     options, folder = options or FolderOptions(), Path(path)
     catalogue = _find_catalogue(folder)
-    files = _list_images(folder / "images")
-    rows, class_names, excluded, notes = _select_rows(catalogue, files, options)
-    read = _read_stamps(rows, options, progress)
-    bands = collections.Counter(result[1] for result in read if isinstance(result, tuple))
+    columns = read_columns(catalogue, options.id_column, options.class_columns, options.redshift_column)
+    files = list_images(folder / "images")
+    rows, excluded, note = select_rows(columns, files, catalogue.name)
+    read = _read_stamps(rows.files, options, progress)
+    bands = collections.Counter(stamp.bands for stamp in read if isinstance(stamp, _Stamp))
     usual = bands.most_common(1)[0][0] if bands else ()
-    kept: list[tuple[_Row, np.ndarray]] = []
-    for row, result in zip(rows, read, strict=True):
-        if isinstance(result, str):
-            excluded.append(Exclusion(str(row.id), f"images/{row.file.name}", result))
-        elif len(result[1]) != len(usual):
-            reason = f"has {len(result[1])} band(s) where most images have {len(usual)}"
-            excluded.append(Exclusion(str(row.id), f"images/{row.file.name}", reason))
+    stamps: dict[int, _Stamp] = {}
+    for number, stamp in enumerate(read):
+        if isinstance(stamp, _Stamp) and len(stamp.bands) == len(usual):
+            stamps[number] = stamp
         else:
-            kept.append((row, result[0]))
-    if not kept:
-        reasons = "; ".join(f"{printable(row.id or row.file)}: {row.reason}" for row in excluded[:3])
-        raise InputError(f"No galaxy of {folder} can be used: {len(excluded)} left out, the first are {reasons}.")
-    ids = [row.id for row, _ in kept]
+            reason = (
+                stamp
+                if isinstance(stamp, str)
+                else f"has {len(stamp.bands)} band(s) where most images have {len(usual)}"
+            )
+            excluded.append(Exclusion(str(rows.ids[number]), f"images/{rows.files[number].name}", reason))
+    if not stamps:
+        raise InputError(_nothing_left(folder, excluded, files, columns))
+    kept = np.array(list(stamps))
+    scale, shrinking = _shrinking([stamp.shrunk_by for stamp in stamps.values()], options)
+    notes = [columns.provenance.get("note"), note, shrinking.pop("note", "")]
     return GalaxySample(
-        images=np.stack([stamp for _, stamp in kept]),
-        labels=np.array([row.label for row, _ in kept], np.int32),
-        class_names=class_names,
-        ids=np.array(ids, np.int64 if isinstance(ids[0], int) else str),
-        redshift=np.array([row.redshift for row, _ in kept]),
-        pixel_scale=_stamp_scale(kept[0][0].file, options),
+        images=np.stack([stamp.pixels for stamp in stamps.values()]),
+        labels=rows.labels[kept],
+        class_names=columns.class_names,
+        ids=rows.ids[kept],
+        redshift=rows.redshift[kept],
+        pixel_scale=scale,
         bands=usual,
         provenance={
             "folder": folder.resolve().name,
             "catalogue": catalogue.name,
-            "channel": options.channel,
+            "channel": str(options.channel),
             "crop": "automatic" if options.crop is None else f"{options.crop} px",
             "image size": f"{options.image_size} px, shrunk by the mean over covered pixels",
+            **shrinking,
             "units": "as in the image files (pictures: counts from 0)",
-            **notes,
+            **columns.provenance,
             "kept": str(len(kept)),
             "left out": str(len(excluded)),
+            **({"note": " ".join(filter(None, notes))} if any(notes) else {}),
         },
         excluded=tuple(excluded),
     )
@@ -159,130 +159,37 @@ def _find_catalogue(folder: Path) -> Path:
     return found[0]
 
 
-def _list_images(folder: Path) -> dict[str, list[Path]]:
-    """Image files by the id in their names. Ids are looked up here, and never made into paths."""
-    files: dict[str, list[Path]] = {}
-    for path in sorted(folder.iterdir()):
-        ending = next((e for e in sorted(ENDINGS, key=len, reverse=True) if path.name.lower().endswith(e)), None)
-        if ending and not path.name.startswith("."):
-            files.setdefault(path.name[: -len(ending)], []).append(path)
-    return files
-
-
-def _select_rows(
-    catalogue: Path, files: dict[str, list[Path]], options: FolderOptions
-) -> tuple[list[_Row], tuple[str, ...], list[Exclusion], dict[str, str]]:
-    """Catalogue rows with an id, one class and one file, in order; class names; what is left out; notes on the way."""
-    table, name = read_catalogue(catalogue), catalogue.name
-    id_column = find_column(table, options.id_column, ID_NAMES, "id", "--id-column", name)
-    if id_column is None:
-        raise InputError(
-            f"{name} has none of the id columns {', '.join(ID_NAMES)}; its columns are {listed_columns(table)}. Name "
-            f"one with --id-column."
+def _nothing_left(folder: Path, excluded: list[Exclusion], files: ImageFiles, columns: Columns) -> str:
+    reasons = "; ".join(f"{printable(row.id or row.file)}: {printable(row.reason)}" for row in excluded[:3])
+    sentence = f"No galaxy of {folder} can be used: {len(excluded)} left out, the first are {reasons}."
+    lacking = [row.id for row in excluded if row.reason.startswith("no image file")]
+    if lacking and files.names and len(lacking) >= columns.present.sum():
+        sentence += (
+            f" No id is the name of an image file: ids are like {printable(lacking[0])}, and files like "
+            f"{printable(files.names[0])}. Call each file by its id, or name another --id-column."
         )
-    flags, class_names = [], []
-    for column in options.class_columns:
-        optional = column == "UNCERTAIN"
-        found = find_column(table, None if optional else column, (column,), "class", "--class-columns", name)
-        if found is not None:
-            flags.append(read_flags(table, found, name))
-            class_names.append(column.lower())
-    redshift_column = find_column(table, options.redshift_column, REDSHIFT_NAMES, "redshift", "--redshift-column", name)
-    redshift, unreadable = read_redshift(table, redshift_column, name)
-    ids, present = read_ids(table, id_column, name)
-    notes = {"catalogue rows": str(len(table)), "redshifts": redshift_column or "none"}
-    if unreadable:
-        notes["redshifts that are no number, taken as unknown"] = str(unreadable)
-    repeated = _contradicting_ids(ids, np.stack(flags), redshift)
-
-    rows: list[_Row] = []
-    excluded: list[Exclusion] = []
-    taken: set[int | str] = set()
-    for number in range(len(table)):
-        galaxy = int(ids[number]) if ids.dtype.kind == "i" else str(ids[number])
-        listed = files.get(str(galaxy), [])
-        reason = _reason_against(
-            galaxy, bool(present[number]), [int(flag[number]) for flag in flags], listed, taken, repeated
-        )
-        if reason is None:
-            label = next(position for position, flag in enumerate(flags) if flag[number] == 1)
-            rows.append(_Row(galaxy, label, float(redshift[number]), listed[0]))
-        else:
-            file = ", ".join(f"images/{path.name}" for path in listed)
-            known = str(galaxy) if present[number] else ""
-            excluded.append(Exclusion(known, file, f"{reason} (row {number + 1} of {name})"))
-        taken.add(galaxy)
-    in_catalogue = {str(galaxy) for galaxy in ids[present]}
-    for galaxy_name, paths in files.items():
-        if galaxy_name not in in_catalogue:
-            excluded += [Exclusion(galaxy_name, f"images/{path.name}", "no catalogue row") for path in paths]
-    return rows, tuple(class_names), excluded, notes
-
-
-def _contradicting_ids(ids: np.ndarray, flags: Int8[np.ndarray, "class row"], redshift: np.ndarray) -> set[int | str]:
-    """Ids with several rows that disagree in class or redshift."""
-    unique, inverse, counts = np.unique(ids, return_inverse=True, return_counts=True)
-    seen: dict[int, tuple[object, ...]] = {}
-    contradicting = set()
-    for row in np.flatnonzero(counts[inverse] > 1):
-        content = (*flags[:, row].tolist(), str(redshift[row]))
-        if seen.setdefault(int(inverse[row]), content) != content:
-            contradicting.add(unique[inverse[row]].item())
-    return contradicting
-
-
-def _reason_against(
-    galaxy: int | str,
-    present: bool,
-    flags: list[int],
-    files: list[Path],
-    taken: set[int | str],
-    repeated: set[int | str],
-) -> str | None:
-    """Why a catalogue row cannot be used, or None."""
-    if not present:
-        return "no id"
-    if isinstance(galaxy, str) and not (galaxy.isascii() and galaxy.isprintable()):
-        return "id is not plain ASCII text"
-    if galaxy in repeated:
-        return "id is given several times, with different classes or redshifts"
-    if galaxy in taken:
-        return "id is given before"
-    if UNREADABLE in flags:
-        return "a class flag is neither 0 nor 1"
-    if MISSING in flags:
-        return "a class flag is missing"
-    if sum(flags) != 1:
-        return "no class flag is set" if sum(flags) == 0 else f"{sum(flags)} class flags are set"
-    if not files:
-        return "no image file"
-    if len(files) > 1:
-        return f"{len(files)} image files"
-    real_file, real_folder = (Path(os.path.realpath(path)) for path in (files[0], files[0].parent))
-    if not real_file.is_relative_to(real_folder):
-        return "the image file is a link that leaves the folder"
-    return None
+    return sentence
 
 
 def _read_stamps(
-    rows: list[_Row], options: FolderOptions, progress: Callable[[int, int], None] | None
-) -> list[tuple[Float32[np.ndarray, "size size *band"], tuple[str, ...]] | str]:
-    """The stamp and its band names, or the reason why there is none, of every row, in order."""
+    files: list[Path], options: FolderOptions, progress: Callable[[int, int], None] | None
+) -> list[_Stamp | str]:
+    """The stamp of every file, or the reason why there is none, in order."""
 
-    def one(row: _Row) -> tuple[np.ndarray, tuple[str, ...]] | str:
-        is_picture = row.file.name.lower().endswith(PICTURE_ENDINGS)
+    def one(file: Path) -> _Stamp | str:
+        is_picture = file.name.lower().endswith(PICTURE_ENDINGS)
+        size = options.image_size
         try:
-            pixels = read_image(row.file)
-            stamp = to_stamp(
-                pixels, is_picture=is_picture, channel=options.channel, crop=options.crop, size=options.image_size
-            )
+            pixels = read_image(file)
+            stamp = to_stamp(pixels, is_picture=is_picture, channel=options.channel, crop=options.crop, size=size)
         except UnusableImage as reason:
             return str(reason)
-        bands = stamp.shape[2] if stamp.ndim == 3 else 1
-        return stamp, band_names(options.channel, pixels.ndim, bands, is_picture=is_picture)
+        count = stamp.shape[2] if stamp.ndim == 3 else 1
+        shrunk_by = crop_width(pixels.shape, is_picture=is_picture, crop=options.crop, size=size) / size
+        return _Stamp(stamp, band_names(options.channel, pixels.ndim, count, is_picture=is_picture), shrunk_by)
 
     with ThreadPoolExecutor(_READERS) as readers:
-        return list(_reported(readers.map(one, rows), len(rows), progress))
+        return list(_reported(readers.map(one, files), len(files), progress))
 
 
 def _reported(items: Iterable[_Item], total: int, progress: Callable[[int, int], None] | None) -> Iterable[_Item]:
@@ -292,12 +199,16 @@ def _reported(items: Iterable[_Item], total: int, progress: Callable[[int, int],
         yield item
 
 
-def _stamp_scale(file: Path, options: FolderOptions) -> float:
-    """Arcsec per pixel of the stamps: the files' own, times how many of their pixels make one of the stamp's.
-
-    Known only where the crop, and with it that number, is the same for all files.
-    """
-    if options.crop is not None:
-        return options.pixel_scale * options.crop / options.image_size
-    is_picture = file.name.lower().endswith(PICTURE_ENDINGS)
-    return options.pixel_scale * (3 if is_picture else 1)
+def _shrinking(factors: list[float], options: FolderOptions) -> tuple[float, dict[str, str]]:
+    """Arcsec per pixel of the stamps, NaN where they were shrunk by different factors; and what the sample says of that."""
+    counted = sorted(collections.Counter(factors).items())
+    described = ", ".join(f"{factor:g} ({n} image{'s' if n > 1 else ''})" for factor, n in counted)
+    said = {"shrunk by": described}
+    if len(counted) == 1:
+        return options.pixel_scale * factors[0], said
+    narrowest = round(counted[0][0] * options.image_size)
+    said["note"] = (
+        f"The images were shrunk by different factors, {described}, so that there is no one pixel scale. "
+        f"--crop {narrowest} uses the same number of pixels of each."
+    )
+    return float("nan"), said

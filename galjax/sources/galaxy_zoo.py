@@ -23,6 +23,7 @@ from jaxtyping import Float64, Int32, Int64, Shaped
 
 from galjax.errors import InputError
 from galjax.sources import objid as objids
+from galjax.sources.catalogue import flags_of_texts
 from galjax.sources.galaxy_list import GalaxyList, Rejected
 from galjax.sources.sexagesimal import hours_to_degrees, to_degrees
 
@@ -164,10 +165,7 @@ def _whole_numbers(texts: list[str]) -> Int64[np.ndarray, " row"]:
 
 
 def _flags(texts: list[str]) -> Int32[np.ndarray, " row"]:
-    return np.array([_FLAG.get(text, -1) for text in texts], np.int32)
-
-
-_FLAG = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "False": 0, "True": 1, "F": 0, "T": 1}
+    return np.maximum(flags_of_texts(texts), -1).astype(np.int32)
 
 
 def _numbers(texts: list[str]) -> Float64[np.ndarray, " row"]:

@@ -18,13 +18,21 @@ from jaxtyping import Float32, Shaped
 
 from galjax.fits_files import FitsError, open_fits
 
-Channel = Literal["red", "green", "blue", "luminance", "all"]
+Channel = Literal["red", "green", "blue", "luminance", "all"] | int
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".fits", ".fits.gz", ".npy")
 PICTURE_ENDINGS = (".jpg", ".jpeg", ".png")
+FITS_ENDINGS = (".fits", ".fit", ".fts")
+ENDINGS = (
+    *PICTURE_ENDINGS,
+    ".npy",
+    *FITS_ENDINGS,
+    *(f"{one}{packed}" for one in FITS_ENDINGS for packed in (".gz", ".fz")),
+)
 MAX_PIXELS = 64_000_000
 """Of one image, bands included: a file that declares more is refused before it is unpacked."""
 MAX_BYTES = 8 * MAX_PIXELS + 1_000_000
+MOST_BANDS = 16
+"""An axis of so many or fewer, that is the shortest of three, is that of the bands, wherever it stands."""
 LUMINANCE = (0.299, 0.587, 0.114)
 """Weights of red, green and blue (ITU-R BT.601)."""
 
@@ -43,7 +51,9 @@ def read_image(path: Path) -> Shaped[np.ndarray, "height width *band"]:
     """The pixels of a file in its own dtype; a colour picture has bands red, green, blue last.
 
     JPEG and PNG of 8 or 16 bit per channel (transparency is dropped), FITS (first image HDU, also in tiles of GZIP or
-    RICE; of three axes the slowest is the band), `.fits.gz`, and `.npy` arrays (height, width) or (height, width, band). Raises UnusableImage.
+    RICE) and `.npy` arrays, both also gzipped, whatever their names say. Axes of length 1 are dropped. Of three axes the
+    shortest is the band's, where it is first or last and has up to MOST_BANDS; else it is the slowest of FITS and the last
+    of an array. Raises UnusableImage.
     """
     try:
         status = path.stat()
@@ -59,9 +69,20 @@ def read_image(path: Path) -> Shaped[np.ndarray, "height width *band"]:
     name = path.name.lower()
     if name.endswith(PICTURE_ENDINGS):
         return _decode_picture(content)
-    content = _unzip(content) if name.endswith(".gz") else content
+    content = _unzip(content) if content[:2] == b"\x1f\x8b" else content
     with _ONE_AT_A_TIME:
         return _decode_npy(content) if name.endswith(".npy") else _decode_fits(content)
+
+
+def crop_width(shape: tuple[int, ...], *, is_picture: bool, crop: int | None, size: int) -> int:
+    """Width of the middle square, px, that a stamp of `size` is made of; divided by `size`, how much it is shrunk.
+
+    With crop=None that of a picture is 3 * size (Galaxy Zoo's pictures hold the galaxy in their middle third), or where it
+    is smaller the largest multiple of size that fits; that of FITS and NumPy images is size, their pixels kept as they are.
+    """
+    if crop is not None:
+        return crop
+    return min(3, min(shape[:2]) // size) * size if is_picture else size
 
 
 def to_stamp(
@@ -69,18 +90,15 @@ def to_stamp(
 ) -> Float32[np.ndarray, "size size *chosen"]:
     """Choose the channel, crop the middle and shrink to `size` x `size` by the mean over covered pixels.
 
-    The crop starts at (n - crop) // 2, so the middle pixel of an odd image becomes pixel crop // 2. With crop=None a
-    picture is cropped to 3 * size (Galaxy Zoo's pictures hold the galaxy in their middle third), or where it is smaller
-    to the largest multiple of size that fits; FITS and NumPy images are cropped to size, their pixels kept as they are.
-    Raises UnusableImage.
+    The crop (`crop_width`) starts at (n - crop) // 2, so the middle pixel of an odd image becomes pixel crop // 2. Raises
+    UnusableImage.
     """
     if not (np.issubdtype(pixels.dtype, np.integer) or np.issubdtype(pixels.dtype, np.floating)):
         raise UnusableImage(f"has pixels of type {pixels.dtype}, not numbers")
     height, width = pixels.shape[:2]
     if min(height, width) < (crop or size):
         raise UnusableImage(f"is {height}x{width}, smaller than {crop or size}x{crop or size}")
-    if crop is None:
-        crop = size if not is_picture else min(3, min(height, width) // size) * size
+    crop = crop_width((height, width), is_picture=is_picture, crop=crop, size=size)
     top, left = (height - crop) // 2, (width - crop) // 2
     chosen = _choose(pixels[top : top + crop, left : left + crop], channel)
     bad = chosen.size - int(np.isfinite(chosen).sum())
@@ -100,20 +118,47 @@ def band_names(channel: Channel, pixels_ndim: int, bands: int, *, is_picture: bo
     if pixels_ndim == 2:
         return ("grey",)
     if channel != "all":
-        return (channel,)
+        return (f"band{channel}" if isinstance(channel, int) else channel,)
     return ("red", "green", "blue") if is_picture else tuple(f"band{number}" for number in range(bands))
 
 
 def _choose(pixels: np.ndarray, channel: Channel) -> Float32[np.ndarray, "height width *chosen"]:
     with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, and is reported as such
         values = pixels.astype(np.float32)
+    bands = values.shape[2] if values.ndim == 3 else 1
+    if isinstance(channel, int):
+        if channel >= bands:
+            raise UnusableImage(f"has {bands} band{'s' if bands > 1 else ''}, so no band {channel}; they count from 0")
+        return values[..., channel] if values.ndim == 3 else values
     if values.ndim == 2 or channel == "all":
         return values
-    if values.shape[2] < 3:
-        raise UnusableImage(f"has {values.shape[2]} bands, so no {channel} one; use --channel all")
+    if bands != 3:
+        raise UnusableImage(
+            f"has {bands} bands, so no {channel} one; use --channel all, or a band's number: --channel 0 ... {bands - 1}"
+        )
     if channel == "luminance":
-        return values[..., :3] @ np.asarray(LUMINANCE, np.float32)
+        return values @ np.asarray(LUMINANCE, np.float32)
     return values[..., ("red", "green", "blue").index(channel)]
+
+
+def _bands_last(pixels: np.ndarray, usual: int) -> np.ndarray:
+    """(height, width) or (height, width, band), from an array with the bands first or last, and axes of length 1 anywhere.
+
+    `usual` is the bands' axis, 0 or -1, where none is short. Raises UnusableImage where there are not two or three axes.
+    """
+    shape = pixels.shape
+    while pixels.ndim > 2 and 1 in pixels.shape:
+        pixels = pixels.squeeze(pixels.shape.index(1))
+    if pixels.ndim not in (2, 3) or pixels.size == 0:
+        raise UnusableImage(f"has shape {shape}, not (height, width) or (height, width, band)")
+    if pixels.ndim == 2:
+        return pixels
+    first, middle, last = pixels.shape
+    if first <= MOST_BANDS and first < min(middle, last):
+        usual = 0
+    elif last <= MOST_BANDS and last < min(first, middle):
+        usual = -1
+    return np.moveaxis(pixels, usual, -1)
 
 
 def _decode_picture(content: bytes) -> np.ndarray:
@@ -186,12 +231,12 @@ def _decode_npy(content: bytes) -> np.ndarray:
             shape, _, dtype = read_header[np.lib.format.read_magic(stream)](stream)
             if dtype.hasobject:
                 raise UnusableImage("holds Python objects, not numbers")
-            if len(shape) not in (2, 3) or min(shape) < 1:
+            if len(shape) < 2 or min(shape) < 1:
                 raise UnusableImage(f"has shape {shape}, not (height, width) or (height, width, band)")
             if math.prod(shape) > MAX_PIXELS:
                 raise UnusableImage(f"declares shape {shape}, more than this program reads")
             stream.seek(0)
-            return np.load(stream, allow_pickle=False)
+            return _bands_last(np.load(stream, allow_pickle=False), usual=-1)
     except UnusableImage:
         raise
     except Exception as error:  # NumPy evaluates the header, which may be any text
@@ -219,10 +264,7 @@ def _decode_fits(content: bytes) -> np.ndarray:
                 if math.prod(shape) > MAX_PIXELS:
                     raise UnusableImage(f"declares shape {shape}, more than this program reads")
                 pixels = np.asarray(hdu.data)
-                if pixels.ndim not in (2, 3) or pixels.size == 0:
-                    raise UnusableImage(f"has an image of shape {pixels.shape}, not two or three axes")
-                pixels = pixels.astype(pixels.dtype.newbyteorder("="))
-                return pixels if pixels.ndim == 2 else np.moveaxis(pixels, 0, -1)
+                return _bands_last(pixels.astype(pixels.dtype.newbyteorder("=")), usual=0)
     except UnusableImage:
         raise
     except FitsError as error:

@@ -19,6 +19,7 @@ from galjax.sources.catalogue import (
     ID_NAMES,
     REDSHIFT_NAMES,
     find_column,
+    find_redshift_column,
     read_ids,
     read_redshift,
 )
@@ -97,12 +98,12 @@ def read_spectra(path: Path) -> list[Spectrum]:
         )
     table = read_catalogue(path)
     id_column = find_column(table, None, ("dr7objid", *ID_NAMES), "id", "", path.name)
-    z_column = find_column(table, None, REDSHIFT_NAMES, "redshift", "", path.name)
+    z_column, magnitude = find_redshift_column(table, None, "", path.name)
     if id_column is None or z_column is None:
         missing = "id" if id_column is None else "redshift"
         names: tuple[str, ...] = ("dr7objid", *ID_NAMES) if id_column is None else REDSHIFT_NAMES
         raise InputError(
-            f"{path.name} has no {missing} column ({', '.join(names)}); it has {', '.join(table.colnames)}."
+            f"{path.name} has no {missing} column ({', '.join(names)}); it has {', '.join(table.colnames)}. {magnitude}".strip()
         )
     ids, present = read_ids(table, id_column, path.name)
     if ids.dtype.kind != "i":

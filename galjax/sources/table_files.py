@@ -4,6 +4,7 @@ Files are opened here, not by astropy: it unpacks what is compressed, whatever i
 for the table itself, and reads the rows of a VOTable from wherever the file says.
 """
 
+import collections
 import csv
 import io
 import re
@@ -13,12 +14,12 @@ from pathlib import Path
 from xml.parsers import expat
 
 from astropy.io import fits
-from astropy.io.ascii import convert_numpy
 from astropy.table import Table
 from astropy.utils.exceptions import AstropyWarning
 
 from galjax.errors import InputError
 from galjax.fits_files import open_fits
+from galjax.sources.delimited_text import read_delimited
 
 FORMATS = {"csv": "csv", "ecsv": "ecsv", "fits": "fits", "vot": "votable"}
 MAX_BYTES = 2 * 10**9
@@ -47,18 +48,22 @@ def read_catalogue(path: Path) -> Table:
         ) from error
     if not len(table):
         raise InputError(f"{path.name} has no rows. Give a table with one row a galaxy.")
-    lowered = [name.lower() for name in names]
-    twice = [name for name in names if lowered.count(name.lower()) > 1]
-    if twice:
-        raise InputError(f"{path.name} has several columns called {twice[0]!r} (case aside); keep one.")
+    _refuse_twice(names, path)
     return table
+
+
+def _refuse_twice(names: list[str], path: Path) -> None:
+    lowered = collections.Counter(name.lower() for name in names)
+    twice = next((name for name in names if lowered[name.lower()] > 1), None)
+    if twice is not None:
+        raise InputError(f"{path.name} has several columns called {twice!r} (case aside); keep one.")
 
 
 # Each reader gives the table and the names of columns as the file has them: astropy calls a second "z" "z_1".
 def _read_csv(path: Path) -> tuple[Table, list[str]]:
-    text = _text(path, "utf-8-sig")
-    table = Table.read(text, format="ascii.csv", converters={"*": [convert_numpy(str)]}, fill_values=[("", "0")])
-    return table, _header(text, ",")
+    names, cells = read_delimited(path.read_text(encoding="utf-8-sig"))
+    _refuse_twice(names, path)
+    return Table(cells, names=names, copy=False), names
 
 
 def _read_ecsv(path: Path) -> tuple[Table, list[str]]:

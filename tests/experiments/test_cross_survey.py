@@ -1,5 +1,6 @@
 import dataclasses
 
+import cv2
 import numpy as np
 from astropy.table import Table
 
@@ -42,3 +43,23 @@ def test_two_saved_samples_are_matched_by_id(tmp_path, capsys):
         == 0
     )
     assert "+ seeing" in Table.read(tmp_path / "two" / "summary.ecsv")["tested_on"]
+
+
+def test_pictures_shrunk_by_different_factors_are_no_ground_to_match_the_seeing(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for name, sizes in {"coarse": (32, 32), "sharp": (80, 250)}.items():
+        (tmp_path / name / "images").mkdir(parents=True)
+        for number, size in enumerate(sizes):
+            picture = rng.integers(0, 255, (size, size, 3), dtype=np.uint8)
+            cv2.imwrite(str(tmp_path / name / "images" / f"{number}.png"), picture)
+        (tmp_path / name / "catalogue.csv").write_text("id,SPIRAL,ELLIPTICAL\n0,1,0\n1,0,1\n")
+    command = [
+        *TINY, "--data", str(tmp_path / "coarse"), "--image-size", "32", "--pixel-scale", "0.4", "--out", str(tmp_path / "run"),
+        "--sharp.data", str(tmp_path / "sharp"), "--sharp.image-size", "75", "--sharp.pixel-scale", "0.17",
+        "--coarse-seeing", "1.3", "--sharp-seeing", "0.6",
+    ]  # fmt: skip
+    assert cross_survey.main(command) == 2
+    said = capsys.readouterr()
+    assert "shrunk by different factors, 1 (1 image), 3 (1 image)" in " ".join(said.out.split())
+    assert "their pixel scale must be known" in said.err
+    assert not (tmp_path / "run").exists()

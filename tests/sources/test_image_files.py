@@ -105,7 +105,12 @@ huge_fits = fit.replace(b"NAXIS1  =                   30", b"NAXIS1  =          
             "is not a whole FITS file (it is cut off: 24000002880 bytes are declared, 5760 are there)",
         ),
         ("a.fits.gz", gzip.compress(fit)[:-20], "is damaged or cut off (not a whole gzip file)"),
-        ("a.fits.gz", fit, "is damaged or cut off (not a whole gzip file)"),
+        ("a.npy", gzip.compress(npy)[:-20], "is damaged or cut off (not a whole gzip file)"),
+        (
+            "a.fits",
+            as_fits(fits.PrimaryHDU(np.ones((2, 2, 3, 3)))),
+            "has shape (2, 2, 3, 3), not (height, width) or (height, width, band)",
+        ),
     ],
 )
 def test_files_that_cannot_be_used_give_a_reason(tmp_path, capfd, name, content, reason):
@@ -113,6 +118,67 @@ def test_files_that_cannot_be_used_give_a_reason(tmp_path, capfd, name, content,
         read(tmp_path, name, content)
     assert str(caught.value) == reason
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ((8, 9), (8, 9)),
+        ((1, 8, 9), (8, 9)),
+        ((8, 9, 1), (8, 9)),
+        ((1, 1, 8, 9), (8, 9)),
+        ((1, 3, 8, 9), (8, 9, 3)),
+        ((3, 8, 9), (8, 9, 3)),
+        ((8, 9, 3), (8, 9, 3)),
+        ((5, 8, 9), (8, 9, 5)),
+        ((8, 9, 5), (8, 9, 5)),
+        ((1, 9), (1, 9)),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.fits", "a.npy"])
+def test_axes_of_bands_and_of_length_1(tmp_path, name, shape, expected):
+    array = rng.random(shape)
+    found = read(tmp_path, name, as_fits(fits.PrimaryHDU(array)) if name == "a.fits" else as_npy(array))
+    bands_first = array.reshape([n for n in shape if n > 1] if min(expected) > 1 else shape)
+    if len(expected) == 3 and bands_first.shape != expected:
+        bands_first = np.moveaxis(bands_first, 0, -1)
+    np.testing.assert_array_equal(found, bands_first)
+    assert found.dtype.isnative
+
+
+def test_where_no_axis_is_short_bands_are_where_the_format_has_them(tmp_path):
+    array = rng.random((20, 21, 22))
+    np.testing.assert_array_equal(read(tmp_path, "a.npy", as_npy(array)), array)
+    expected = np.moveaxis(array, 0, -1)
+    np.testing.assert_array_equal(read(tmp_path, "a.fits", as_fits(fits.PrimaryHDU(array))), expected)
+
+
+@pytest.mark.parametrize("name", ["a.fits", "a.fit", "a.FTS", "a.fits.gz", "a.fit.gz", "a.fits.fz"])
+def test_fits_by_any_name_zipped_or_not(tmp_path, name):
+    np.testing.assert_array_equal(read(tmp_path, name, fit), GREY)
+    np.testing.assert_array_equal(read(tmp_path, name, gzip.compress(fit)), GREY)
+
+
+def test_a_zipped_array(tmp_path):
+    np.testing.assert_array_equal(read(tmp_path, "a.npy", gzip.compress(npy)), GREY)
+
+
+def test_the_last_block_of_fits_may_lack_its_fill(tmp_path):
+    array = rng.random((10, 10))
+    whole = as_fits(fits.PrimaryHDU(), fits.ImageHDU(array))
+    data = len(whole) - 2880 + array.nbytes
+    for end in (data, data + 1, len(whole) - 1):
+        np.testing.assert_array_equal(read(tmp_path, "a.fits", whole[:end]), array)
+    with pytest.raises(UnusableImage, match=f"it is cut off: {data} bytes are declared, {data - 1} are there"):
+        read(tmp_path, "a.fits", whole[: data - 1])
+
+
+def test_the_older_name_of_rice(tmp_path):
+    array = np.arange(256, dtype=np.int16).reshape(16, 16)
+    content = as_fits(fits.PrimaryHDU(), fits.CompImageHDU(array, compression_type="RICE_1"))
+    older = content.replace(b"'RICE_1  '", b"'RICE_ONE'")
+    assert older != content
+    np.testing.assert_array_equal(read(tmp_path, "a.fits", older), array)
 
 
 def test_a_missing_file_gives_a_reason(tmp_path):
@@ -139,6 +205,13 @@ def test_channels():
     )
     np.testing.assert_array_equal(stamp(pixels, channel="all"), pixels)
     np.testing.assert_array_equal(stamp(pixels[..., 0], channel="blue"), pixels[..., 0])  # grey: nothing to choose
+    for number in range(3):
+        np.testing.assert_array_equal(stamp(pixels, channel=number), pixels[..., number])
+    np.testing.assert_array_equal(stamp(pixels[..., 0], channel=0), pixels[..., 0])
+    with pytest.raises(UnusableImage, match="has 3 bands, so no band 3; they count from 0"):
+        stamp(pixels, channel=3)
+    with pytest.raises(UnusableImage, match="has 1 band, so no band 1"):
+        stamp(pixels[..., 0], channel=1)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +251,8 @@ with_nan[2, 3] = with_nan[4, 4] = np.nan
         (with_nan, "has 2 NaN, infinite or too large pixels"),
         (np.full((8, 8), 1e300) * np.eye(8), "has 8 NaN, infinite or too large pixels"),
         (np.full((8, 8), 3, np.uint8), "is blank: all pixels are 3"),
-        (np.zeros((8, 8, 2)), "has 2 bands, so no green one; use --channel all"),
+        (np.zeros((8, 8, 2)), "has 2 bands, so no green one; use --channel all, or a band's number: --channel 0 ... 1"),
+        (np.zeros((8, 8, 5)), "has 5 bands, so no green one; use --channel all, or a band's number: --channel 0 ... 4"),
         (np.zeros((8, 8), complex), "has pixels of type complex128, not numbers"),
         (np.zeros((8, 8), bool), "has pixels of type bool, not numbers"),
     ],
@@ -192,6 +266,7 @@ def test_pixels_that_cannot_be_used_give_a_reason(pixels, reason):
 def test_band_names():
     assert band_names("green", 3, 1, is_picture=True) == ("green",)
     assert band_names("green", 2, 1, is_picture=True) == ("grey",)
+    assert band_names(3, 3, 1, is_picture=False) == ("band3",)
     assert band_names("all", 3, 3, is_picture=True) == ("red", "green", "blue")
     assert band_names("all", 3, 2, is_picture=False) == ("band0", "band1")
 
