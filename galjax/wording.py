@@ -1,0 +1,46 @@
+"""Numbers and tests in words: never "nan", never a minus in front of nothing."""
+
+import math
+
+
+def fixed(value: float, digits: int = 3) -> str:
+    """A number that is 0 or more as a rule: "0.912", "-0.020"; "-" where it is unknown, "0.000" where it rounds to that."""
+    return f"{value:z.{digits}f}" if math.isfinite(value) else "-"
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """A difference: "+0.012", "-0.020"; "-" where it is unknown, "0.000" where it rounds to that."""
+    text = f"{value:+z.{digits}f}" if math.isfinite(value) else "-"
+    return text if any(digit in text for digit in "123456789") else text.lstrip("+")
+
+
+def plus_minus(mean: float, spread: float) -> str:
+    """As in the thesis's tables: "0.912 ± 0.020"; the mean alone where there is no spread to give."""
+    return f"{fixed(mean)} ± {fixed(spread)}" if math.isfinite(spread) else fixed(mean)
+
+
+def probability(p_value: float) -> str:
+    """Of a test: "p = 0.031", "p < 0.001"; "no p value" where the test says nothing."""
+    if not math.isfinite(p_value):
+        return "no p value"
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
+
+
+def interval(low: float, high: float, n: int) -> str:
+    """The 95 % confidence interval of a difference, or why there is none: "95 % interval -0.021 to +0.009"."""
+    if math.isfinite(low) and math.isfinite(high):
+        return f"95 % interval {signed(low)} to {signed(high)}"
+    if n == 0:
+        return "no interval: no repeat counts on both sides"
+    return "no interval: one repeat" if n == 1 else "no interval: the same in every repeat"
+
+
+def tested(low: float, high: float, p_value: float, n: int, test: str) -> str:
+    """Interval, test and (corrected) probability: "95 % interval +0.010 to +0.030, paired t-test, p = 0.02"; or why there is none."""
+    words = interval(low, high, n)
+    return f"{words}, {test}, {probability(p_value)}" if math.isfinite(p_value) else words
+
+
+def minus(one: str, other: str) -> str:
+    """The name of a difference: "nearest − bilinear"."""
+    return f"{one} \N{MINUS SIGN} {other}"
