@@ -36,7 +36,7 @@ from galjax.sources import SimulatedSurvey, SourceConfig
 from galjax.sources.population import THESIS_FRACTIONS
 from galjax.stages import ScheduleConfig, Stage, TrainingConfig
 from galjax.statistics import compare_independent, holm, repeats_left, summarise
-from galjax.wording import fixed, plus_minus, signed, tested
+from galjax.wording import fixed, mean_of, plus_minus, signed, tested
 
 NAME = "class_balance"
 TITLE = "Class balance: natural proportions against as many of each"
@@ -136,7 +136,7 @@ def _screen(results: Table, metrics: Sequence[str]) -> ScreenTable:
             for s in found
         ]
         rows.append([_named(metric), *cells])
-    return screen_table(f"mean ± 2 std (2 ste) of {repeats_left(*values)} repeats", ["", NATURAL, BALANCED], rows)
+    return screen_table(mean_of(repeats_left(*values), "2 std (2 ste)"), ["", NATURAL, BALANCED], rows)
 
 
 def _conclusions(results: Table, pool: GalaxySample, metrics: Sequence[str]) -> list[str]:

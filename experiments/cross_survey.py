@@ -35,7 +35,7 @@ from galjax.report import Section
 from galjax.sources import HSC_WIDE, SimulatedSurvey, SourceConfig
 from galjax.stages import ScheduleConfig, Stage, TrainingConfig
 from galjax.statistics import compare_paired, holm, repeats_left, summarise
-from galjax.wording import fixed, minus, plus_minus, signed, tested
+from galjax.wording import fixed, mean_of, minus, plus_minus, signed, tested
 
 NAME = "cross_survey"
 TITLE = "Across surveys: two instruments, the same galaxies"
@@ -170,7 +170,7 @@ def conditions_table(accuracies: dict[tuple[str, str], np.ndarray]) -> Table:
     """Every pair of the three conditions compared: paired over repeats, which draw the same galaxies."""
     names = list(CONDITIONS)
     rows = [
-        (minus(one, other), *compare_paired(accuracies[CONDITIONS[one]], accuracies[CONDITIONS[other]]))
+        (minus(f"({one})", f"({other})"), *compare_paired(accuracies[CONDITIONS[one]], accuracies[CONDITIONS[other]]))
         for index, one in enumerate(names) for other in names[index + 1 :]
     ]  # fmt: skip
     return _corrected(Table(rows=rows, names=("conditions", "difference", "low", "high", "p_value", "n")))
@@ -198,7 +198,8 @@ def _conclusions(
         f"{name} {plus_minus(*(float(v) for v in summarise(accuracies[pair])[:2]))}"
         for name, pair in CONDITIONS.items()
     )
-    sentences = [f"Accuracy (trained → tested), mean ± std of {repeats_left(*accuracies.values())} repeats: {means}."]
+    n = repeats_left(*accuracies.values())
+    sentences = [f"Accuracy (trained → tested), {mean_of(n, 'std')}: {means}."]
     sentences += [
         f"{row['conditions']}: {signed(row['difference'])} "
         f"({tested(row['low'], row['high'], row['p_corrected'], row['n'], PAIRED)})."
@@ -245,7 +246,7 @@ def _screen(accuracies: dict[tuple[str, str], np.ndarray], names: Sequence[str])
     for name in names:
         found = [summarise(accuracies[trained_on, name]) for trained_on in (SHARP, COARSE)]
         rows.append([name, *(plus_minus(float(s.mean), float(s.std)) for s in found)])
-    title = f"accuracy, mean ± std of {repeats_left(*accuracies.values())} repeats"
+    title = f"accuracy, {mean_of(repeats_left(*accuracies.values()), 'std')}"
     return screen_table(title, ["tested on", "trained on sharp", "trained on coarse"], rows)
 
 

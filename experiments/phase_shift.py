@@ -45,7 +45,7 @@ from galjax.report import Section
 from galjax.sample import GalaxySample
 from galjax.stages import ScheduleConfig, Stage, TrainingConfig
 from galjax.statistics import compare_paired, holm, repeats_left, summarise
-from galjax.wording import fixed, interval, minus, plus_minus, signed
+from galjax.wording import fixed, interval, mean_of, minus, plus_minus, signed
 
 NAME = "phase_shift"
 TITLE = "Phase: even and odd grids"
@@ -271,7 +271,7 @@ def _screen(accuracies: BySize, methods: Sequence[str], sizes: Sequence[int]) ->
         means = [np.mean([accuracies[position, method, size] for method in methods], axis=0) for position in POSITIONS]
         found = [summarise(mean) for mean in means]
         rows.append([f"{size} px", *(plus_minus(float(s.mean), float(s.ste)) for s in found)])
-    title = f"accuracy, mean over {', '.join(methods)} ± ste of {repeats_left(*accuracies.values())} repeats"
+    title = f"accuracy, mean over {', '.join(methods)}, {mean_of(repeats_left(*accuracies.values()), 'ste')}"
     return screen_table(title, ["shrunk to", *POSITIONS], rows)
 
 

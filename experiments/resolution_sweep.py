@@ -35,7 +35,7 @@ from galjax.stages import Flat, ScheduleConfig, Stage, TrainingConfig
 from galjax.statistics import compare_paired, count_in_words, holm
 from galjax.sweep_answer import SweepAnswer
 from galjax.usable import UsableConfig, with_usable
-from galjax.wording import minus, plus_minus, signed
+from galjax.wording import mean_of, minus, plus_minus, signed
 
 NAME = "resolution_sweep"
 TITLE = "Resolution sweep"
@@ -191,7 +191,7 @@ def _screen(summary: Table, config: ResolutionSweep) -> list[ScreenTable]:
                 cells.append(f"{plus_minus(row['mean'], row['std'])} {mark}")
             lines.append(["Original" if factor == 1 else f"1/{factor}", *cells])
         title = (
-            f"accuracy at the epoch of the best mean test accuracy, mean ± std of {count_in_words(rows['n'])} repeats, "
+            f"accuracy at the epoch of the best mean test accuracy, {mean_of(count_in_words(rows['n']), 'std')}, "
             f"{_drawn(per_class, config)} (* usable{below})"
         )
         tables.append(screen_table(title, ["resolution", *config.methods], lines))

@@ -165,7 +165,7 @@ def _screen(losses: Table, accuracies: Accuracies) -> ScreenTable:
         parts = {row["part"]: signed(row["difference"]) for row in losses[losses["factor"] == factor]}
         means = (fixed(float(summarise(accuracies[at, factor]).mean)) for at in (1, factor))
         rows.append([f"1/{factor}", *means, parts["total"], parts["mismatch"], parts["information"]])
-    title = f"accuracy tested at 1/k, mean of {repeats_left(*accuracies.values())} repeats; loss against Original and its two parts"
+    title = f"accuracy tested at 1/k, mean over n = {repeats_left(*accuracies.values())}; loss against Original and its two parts"
     return screen_table(
         title, ["resolution", "trained at Original", "trained at 1/k", "loss", "mismatch", "information"], rows
     )

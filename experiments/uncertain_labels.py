@@ -32,7 +32,7 @@ from galjax.sources import SimulatedSurvey, SourceConfig
 from galjax.sources.population import THESIS_FRACTIONS
 from galjax.stages import ScheduleConfig, Stage, TrainingConfig
 from galjax.statistics import compare_independent, repeats_left, summarise
-from galjax.wording import fixed, plus_minus, signed, tested
+from galjax.wording import fixed, mean_of, plus_minus, signed, tested
 
 NAME = "uncertain_labels"
 TITLE = "Uncertain labels: three classes against two"
@@ -117,7 +117,7 @@ def study(config: UncertainLabels, run: ExperimentRun) -> Findings:
         ),
         results=results, summary=summary, history=arrays,
         screen=(screen_table(
-            f"mean ± std of {repeats_left(*(values_of(results, labels=name, selection='test-mean') for name in cases))} repeats, at the "
+            f"{mean_of(repeats_left(*(values_of(results, labels=name, selection='test-mean') for name in cases)), 'std')}, at the "
             f"epoch of the best mean test accuracy",
             ["", *cases],
             [[metric, *(_cell(values_of(results, metric, labels=name, selection="test-mean")) for name in cases)]

@@ -9,7 +9,7 @@ from jaxtyping import Float64
 
 from galjax.figures.style import listed
 from galjax.outcome import ORIGINAL, rows_with, values_of
-from galjax.statistics import compare_paired, summarise, upper_bound_of_mean
+from galjax.statistics import ROUNDING, compare_paired, summarise, upper_bound_of_mean
 from galjax.usable import Criterion, UsableConfig, limit_interval, usable_limit
 from galjax.wording import fixed, interval, signed
 
@@ -35,16 +35,25 @@ class SweepAnswer:
 
         `guess` is the accuracy of always naming the same class, `drawn` the galaxies of a repeat in words.
         """
-        limits = self._limits("within_loss")
-        return " ".join([
-            self._found(guess, drawn), self._changes(limits), *self._as_accurate(limits), *self._usable(limits)
-        ])  # fmt: skip
+        return " ".join([self._found(guess, drawn), self._changes(), *self._as_accurate(), *self._usable()])
 
-    def _limits(self, criterion: Criterion) -> dict[str, int]:
+    def _meeting(self, criterion: Criterion) -> dict[str, list[int]]:
+        """By method the factors that meet a criterion, Original's 1 among them."""
+        rows = rows_with(self.summary, **{criterion: True}, per_class=self.per_class, selection="test-mean")
         return {
-            method: usable_limit(self.summary, self.per_class, method, "test-mean", criterion)
+            method: sorted(row["factor"] for row in rows if row["method"] in (method, ORIGINAL.method))
             for method in self.methods
         }
+
+    def _reach(self, method: str, criterion: Criterion, factors: Sequence[int]) -> str:
+        """Down to which resolution all that were tested meet the criterion, and which do beyond a gap."""
+        if ORIGINAL.factor not in factors:
+            coarser = f", but at {listed([f'1/{factor}' for factor in factors])}" if factors else ""
+            return f"{method} not at full resolution{coarser}"
+        limit = usable_limit(self.summary, self.per_class, method, "test-mean", criterion)
+        beyond = [f"1/{factor}" for factor in factors if factor > limit]
+        gap = f" and, beyond a gap, at {listed(beyond)}" if beyond else ""
+        return f"{method} {f'down to 1/{limit}' if limit > 1 else 'only at full resolution'}{gap}"
 
     def _accuracies(self, factor: int, method: str = ORIGINAL.method) -> Float64[np.ndarray, " repeat"]:
         chosen = rows_with(self.results, per_class=self.per_class, selection="test-mean")
@@ -58,34 +67,36 @@ class SweepAnswer:
         return (
             f"Accuracy {fixed(float(mean))} at full resolution ({drawn}, {n} repeat{'s' if n != 1 else ''}"
             f"{f', std {fixed(float(std))}' if n > 1 else ''})"
-            f"{f', not shown to be better than always naming the same class ({fixed(guess)})' if behind >= 0 else ''}."
+            f"{f', not shown to be better than always naming the same class ({fixed(guess)})' if behind >= -ROUNDING else ''}."
         )
 
-    def _changes(self, limits: Mapping[str, int]) -> str:
-        """What the best method changes at its limit (or the finest resolution, where there is none) and at the coarsest."""
+    def _changes(self) -> str:
+        """What the method that is best on average changes at its limit, or the finest resolution, and at the coarsest."""
         factors = sorted(self.factors)
-
-        def merit(method: str) -> tuple[int, float]:
-            means = [float(summarise(self._accuracies(factor, method)).mean) for factor in factors]
-            return limits[method], float(np.mean(means))
-
-        best = max(self.methods, key=merit)
-        words = []
-        for factor in sorted({limits[best] if limits[best] > 1 else factors[0], factors[-1]}):
+        means = {m: np.mean([summarise(self._accuracies(factor, m)).mean for factor in factors]) for m in self.methods}
+        best = max(self.methods, key=lambda method: float(means[method]))
+        limit = usable_limit(self.summary, self.per_class, best, "test-mean", "within_loss")
+        words, before = [], ""
+        for factor in sorted({limit if limit > 1 else factors[0], factors[-1]}):
             found = compare_paired(self._accuracies(factor, best), self._accuracies(ORIGINAL.factor))
             verb = "rises" if found.low > 0 else "falls" if found.high < 0 else "changes"
             amount = signed(found.difference) if verb == "changes" else fixed(abs(found.difference))
-            words.append(f"{verb} by {amount} at 1/{factor} ({interval(found.low, found.high, found.n)})")
-        among = f", the best of the {len(self.methods)} interpolation methods," if len(self.methods) > 1 else ""
+            same = "" if verb == before else f"{verb} "
+            words.append(f"{same}by {amount} at 1/{factor} ({interval(found.low, found.high, found.n)})")
+            before = verb
+        among = f", on average the best of {len(self.methods)} interpolation methods," if len(self.methods) > 1 else ""
         return f"With {best}{among} it {listed(words)}."
 
-    def _as_accurate(self, limits: Mapping[str, int]) -> list[str]:
-        allowed = f"{self.usable.usable_loss:g}"
-        if not any(limits.values()):
+    def _as_accurate(self) -> list[str]:
+        meeting, allowed = self._meeting("within_loss"), f"{self.usable.usable_loss:g}"
+        if not any(meeting.values()):
             return ["Which resolutions are as accurate as the full one cannot be said of one repeat."]
-        if max(limits.values()) == ORIGINAL.factor:
+        if _original_alone(meeting):
             return [f"No reduced resolution is shown to lose less than {allowed}."]
-        words = [f"{method} {_limit_words(limit)}{self._limit_interval(method)}" for method, limit in limits.items()]
+        words = [
+            f"{self._reach(method, 'within_loss', factors)}{self._limit_interval(method)}"
+            for method, factors in meeting.items()
+        ]
         return [f"As accurate as full resolution, with a loss shown to be below {allowed}: {', '.join(words)}."]
 
     def _limit_interval(self, method: str) -> str:
@@ -96,23 +107,27 @@ class SweepAnswer:
         if found is None or found.low == found.high:
             return ""
         low, high = (f"1/{limit}" if limit > 1 else "full resolution" for limit in (found.low, found.high))
-        return f" (95 % bootstrap interval of this limit: {low} to {high})"
+        return f" (95 % bootstrap interval: {low} to {high})"
 
-    def _usable(self, limits: Mapping[str, int]) -> list[str]:
+    def _usable(self) -> list[str]:
         """What the absolute threshold leaves of it; nothing where none is asked for or one repeat says nothing."""
-        threshold = self.usable.usable_accuracy
-        if not threshold or not any(limits.values()):
+        threshold, as_accurate, usable = (
+            self.usable.usable_accuracy,
+            self._meeting("within_loss"),
+            self._meeting("usable"),
+        )
+        if not threshold or not any(as_accurate.values()):
             return []
-        usable, flag = self._limits("usable"), f"--usable-accuracy {threshold:g}"
+        flag = f"--usable-accuracy {threshold:g}"
         if not any(usable.values()):
             return [f"Full resolution itself does not reach {flag}, so nothing counts as usable."]
-        if max(limits.values()) == ORIGINAL.factor:
-            return [f"Full resolution alone counts as usable (it reaches {flag})."]
-        if usable == limits:
+        if _original_alone(usable):
+            return [f"Only full resolution counts as usable, which asks for {flag} as well."]
+        if usable == as_accurate:
             return [f"All of these also reach {flag} and count as usable."]
-        words = ", ".join(f"{method} {_limit_words(limit)}" for method, limit in usable.items())
+        words = ", ".join(self._reach(method, "usable", factors) for method, factors in usable.items())
         return [f"Usable, which asks for {flag} as well: {words}."]
 
 
-def _limit_words(limit: int) -> str:
-    return f"down to 1/{limit}" if limit > 1 else "only at full resolution"
+def _original_alone(meeting: Mapping[str, Sequence[int]]) -> bool:
+    return all(list(factors) == [ORIGINAL.factor] for factors in meeting.values())

@@ -38,14 +38,10 @@ class UsableConfig:
 
     def rule(self) -> str:
         """The definition in words, for tables and captions."""
-        near = (
-            f", and usable where its mean accuracy also reaches {self.usable_accuracy:g}"
-            if self.usable_accuracy
-            else ""
-        )
+        near = f" with a mean accuracy of at least {self.usable_accuracy:g}" if self.usable_accuracy else ""
         return (
-            f"A resolution counts as as accurate as Original where a paired one-sided t-test over repeats (level "
-            f"{self.usable_significance:g}) shows it to lose less than {self.usable_loss:g} of accuracy on average{near}"
+            f"As accurate as Original: a paired one-sided t-test over repeats (level {self.usable_significance:g}) shows a mean loss "
+            f"below {self.usable_loss:g}. Usable: as accurate as Original{near}"
         )
 
 

@@ -28,6 +28,8 @@ def probability(p_value: float) -> str:
 
 def interval(low: float, high: float, n: int) -> str:
     """The 95 % confidence interval of a difference, or why there is none: "95 % interval -0.021 to +0.009"."""
+    if low == high == 0:
+        return "no difference in any repeat"
     if math.isfinite(low) and math.isfinite(high):
         return f"95 % interval {signed(low)} to {signed(high)}"
     if n == 0:
@@ -38,7 +40,12 @@ def interval(low: float, high: float, n: int) -> str:
 def tested(low: float, high: float, p_value: float, n: int, test: str) -> str:
     """Interval, test and (corrected) probability: "95 % interval +0.010 to +0.030, paired t-test, p = 0.02"; or why there is none."""
     words = interval(low, high, n)
-    return f"{words}, {test}, {probability(p_value)}" if math.isfinite(p_value) else words
+    return f"{words}, {test}, {probability(p_value)}" if math.isfinite(p_value) and low < high else words
+
+
+def mean_of(n: str, spread: str) -> str:
+    """What the numbers of a table are, for its title: "mean ± std of 6 repeats", "one repeat"; n in words, as "5 to 6"."""
+    return "one repeat" if n == "1" else f"mean ± {spread} of {n} repeats"
 
 
 def minus(one: str, other: str) -> str:

@@ -190,7 +190,7 @@ def _thresholds(summary: Table) -> dict[str, tuple[float, Literal["--", ":"]]]:
 
 def _about_lines(summary: Table) -> str:
     """What the lines are, for captions."""
-    return f"{summary.meta['usable']}; grey lines: these thresholds."
+    return f"{summary.meta['usable']}. Grey lines: these thresholds."
 
 
 def _drawn(summary: Table, per_class: int) -> str:
