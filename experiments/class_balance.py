@@ -36,7 +36,7 @@ from galjax.sources import SimulatedSurvey, SourceConfig
 from galjax.sources.population import THESIS_FRACTIONS
 from galjax.stages import ScheduleConfig, Stage, TrainingConfig
 from galjax.statistics import compare_independent, holm, repeats_left, summarise
-from galjax.wording import fixed, mean_of, plus_minus, signed, tested
+from galjax.wording import fixed, interval_and_test, mean_of, plus_minus, signed
 
 NAME = "class_balance"
 TITLE = "Class balance: natural proportions against as many of each"
@@ -145,7 +145,9 @@ def _conclusions(results: Table, pool: GalaxySample, metrics: Sequence[str]) -> 
     sentences = [_verdict(corrected)]
     for metric, found in compared.items():
         means = [fixed(float(summarise(_values(results, name, metric)).mean)) for name in (NATURAL, BALANCED)]
-        words = tested(found.low, found.high, corrected[metric], found.n, "Welch's t-test, Holm's correction")
+        words = interval_and_test(
+            found.low, found.high, corrected[metric], found.n, "Welch's t-test, Holm's correction"
+        )
         sentences.append(
             f"{_named(metric)}: {means[0]} natural, {means[1]} balanced; difference {signed(found.difference)} ({words}, "
             f"n = {found.n})."

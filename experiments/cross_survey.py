@@ -35,7 +35,7 @@ from galjax.report import Section
 from galjax.sources import HSC_WIDE, SimulatedSurvey, SourceConfig
 from galjax.stages import ScheduleConfig, Stage, TrainingConfig
 from galjax.statistics import compare_paired, holm, repeats_left, summarise
-from galjax.wording import fixed, mean_of, minus, plus_minus, signed, tested
+from galjax.wording import fixed, interval_and_test, mean_of, minus, plus_minus, signed
 
 NAME = "cross_survey"
 TITLE = "Across surveys: two instruments, the same galaxies"
@@ -202,7 +202,7 @@ def _conclusions(
     sentences = [f"Accuracy (trained → tested), {mean_of(n, 'std')}: {means}."]
     sentences += [
         f"{row['conditions']}: {signed(row['difference'])} "
-        f"({tested(row['low'], row['high'], row['p_corrected'], row['n'], PAIRED)})."
+        f"({interval_and_test(row['low'], row['high'], row['p_corrected'], row['n'], PAIRED)})."
         for row in compared
     ]
     sentences.append(_dearest_step(costs))

@@ -32,7 +32,7 @@ from galjax.sources import SimulatedSurvey, SourceConfig
 from galjax.sources.population import THESIS_FRACTIONS
 from galjax.stages import ScheduleConfig, Stage, TrainingConfig
 from galjax.statistics import compare_independent, repeats_left, summarise
-from galjax.wording import fixed, mean_of, plus_minus, signed, tested
+from galjax.wording import fixed, interval_and_test, mean_of, plus_minus, signed
 
 NAME = "uncertain_labels"
 TITLE = "Uncertain labels: three classes against two"
@@ -154,7 +154,7 @@ def _conclusions(results: Table, pools: dict[str, GalaxySample]) -> list[str]:
     gains = {name: float(summarise(values[name]).mean) - guess for name, guess in guesses.items()}
     sentences = [
         f"Without the uncertain class the accuracy is {_more_or_less(found.difference)} "
-        f"({tested(found.low, found.high, found.p_value, found.n, WELCH)}); against always naming the largest class it is "
+        f"({interval_and_test(found.low, found.high, found.p_value, found.n, WELCH)}); against always naming the largest class it is "
         f"{signed(gains[TWO])} with two classes and {signed(gains[THREE])} with three."
     ]
     sentences += [

@@ -92,7 +92,7 @@ def upper_bound_of_mean(values: Float[np.ndarray, "*any repeat"], significance: 
 
     mean, _, ste, n = summarise(np.moveaxis(np.asarray(values, np.float64), -1, 0))
     bound = mean + stdtrit(n - 1, 1 - significance) * ste
-    return np.where((ste == 0) & (mean > ROUNDING), np.inf, bound)[()]
+    return np.where((ste == 0) & (mean > ROUNDING), np.inf, bound)
 
 
 class Comparison(NamedTuple):

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Float64, Int
 
 from galjax.errors import InputError
 from galjax.outcome import ORIGINAL, rows_with, values_of
-from galjax.statistics import ROUNDING, Selection, summarise, upper_bound_of_mean
+from galjax.statistics import ROUNDING, Selection, upper_bound_of_mean
 
 RESAMPLES = 2000
 """Of the bootstrap."""
@@ -55,25 +55,23 @@ def is_as_accurate(
     resolution that loses nothing in any repeat is as accurate. Dropped repeats (NaN) do not count.
     """
     both = ~np.isnan(original - degraded)
-    return bool(both.sum() > 1 and _within_loss(original[both], degraded[both], config))
+    return bool(both.sum() > 1 and _within_loss((original - degraded)[both], config))
 
 
 def is_usable(
     original: Float[np.ndarray, " repeat"], degraded: Float[np.ndarray, " repeat"], config: UsableConfig
 ) -> bool:
     """Whether a degraded resolution is as accurate as Original (`is_as_accurate`) and near 0.9, by `UsableConfig`."""
-    return is_as_accurate(original, degraded, config) and bool(_is_near(summarise(degraded).mean, config))
+    return is_as_accurate(original, degraded, config) and bool(_is_near(degraded[~np.isnan(degraded)], config))
 
 
-def _within_loss(
-    original: Float[np.ndarray, "*any repeat"], degraded: Float[np.ndarray, "*any repeat"], config: UsableConfig
-) -> Bool[np.ndarray, "*any"]:
-    bound = upper_bound_of_mean(original - degraded, config.usable_significance)
+def _within_loss(lost: Float[np.ndarray, "*any repeat"], config: UsableConfig) -> Bool[np.ndarray, "*any"]:
+    bound = upper_bound_of_mean(lost, config.usable_significance)
     return np.asarray(bound < config.usable_loss - ROUNDING)
 
 
-def _is_near(mean: Float[np.ndarray, "*any"], config: UsableConfig) -> Bool[np.ndarray, "*any"]:
-    return np.asarray(mean >= config.usable_accuracy - ROUNDING)
+def _is_near(values: Float[np.ndarray, "*any repeat"], config: UsableConfig) -> Bool[np.ndarray, "*any"]:
+    return np.asarray(values.mean(-1) >= config.usable_accuracy - ROUNDING)
 
 
 def with_usable(summary: Table, results: Table, config: UsableConfig) -> Table:
@@ -151,5 +149,5 @@ def limit_interval(
 
 def _first_failures(values: Float64[np.ndarray, "factor set repeat"], config: UsableConfig) -> Int[np.ndarray, " set"]:
     """For each set of repeats, how many factors in a row are usable from Original on."""
-    usable = _within_loss(values[:1], values, config) & _is_near(values.mean(-1), config)
+    usable = _within_loss(values[:1] - values, config) & _is_near(values, config)
     return np.logical_and.accumulate(usable, axis=0).sum(axis=0)

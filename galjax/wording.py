@@ -37,7 +37,7 @@ def interval(low: float, high: float, n: int) -> str:
     return "no interval: one repeat" if n == 1 else "no interval: the same in every repeat"
 
 
-def tested(low: float, high: float, p_value: float, n: int, test: str) -> str:
+def interval_and_test(low: float, high: float, p_value: float, n: int, test: str) -> str:
     """Interval, test and (corrected) probability: "95 % interval +0.010 to +0.030, paired t-test, p = 0.02"; or why there is none."""
     words = interval(low, high, n)
     return f"{words}, {test}, {probability(p_value)}" if math.isfinite(p_value) and low < high else words
