@@ -41,7 +41,7 @@ class SweepAnswer:
         """By method the factors that meet a criterion, Original's 1 among them."""
         rows = rows_with(self.summary, **{criterion: True}, per_class=self.per_class, selection="test-mean")
         return {
-            method: sorted(row["factor"] for row in rows if row["method"] in (method, ORIGINAL.method))
+            method: sorted(int(row["factor"]) for row in rows if row["method"] in (method, ORIGINAL.method))
             for method in self.methods
         }
 

@@ -1,6 +1,7 @@
 """Numbers and tests in words: never "nan", never a minus in front of nothing."""
 
 import math
+from typing import SupportsInt
 
 
 def fixed(value: float, digits: int = 3) -> str:
@@ -26,18 +27,18 @@ def probability(p_value: float) -> str:
     return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
 
 
-def interval(low: float, high: float, n: int) -> str:
+def interval(low: float, high: float, n: SupportsInt) -> str:
     """The 95 % confidence interval of a difference, or why there is none: "95 % interval -0.021 to +0.009"."""
     if low == high == 0:
         return "no difference in any repeat"
     if math.isfinite(low) and math.isfinite(high):
         return f"95 % interval {signed(low)} to {signed(high)}"
-    if n == 0:
+    if int(n) == 0:
         return "no interval: no repeat counts on both sides"
-    return "no interval: one repeat" if n == 1 else "no interval: the same in every repeat"
+    return "no interval: one repeat" if int(n) == 1 else "no interval: the same in every repeat"
 
 
-def interval_and_test(low: float, high: float, p_value: float, n: int, test: str) -> str:
+def interval_and_test(low: float, high: float, p_value: float, n: SupportsInt, test: str) -> str:
     """Interval, test and (corrected) probability: "95 % interval +0.010 to +0.030, paired t-test, p = 0.02"; or why there is none."""
     words = interval(low, high, n)
     return f"{words}, {test}, {probability(p_value)}" if math.isfinite(p_value) and low < high else words

@@ -62,7 +62,7 @@ def test_the_limit_interval_is_narrow_where_all_is_clear_and_wide_where_it_is_no
     original = 0.93 + 0.01 * rng.standard_normal(20)
     clear = np.stack([original, original - 0.01 + 0.002 * rng.standard_normal(20), original - 0.3])
     assert limit_interval((1, 2, 4), clear, config) == (2, 2, 1.0)
-    doubtful = np.stack([original, original - 0.01, original - 0.022 + 0.025 * rng.standard_normal(20)])
+    doubtful = np.stack([original, clear[1], original - 0.022 + 0.025 * rng.standard_normal(20)])
     found = limit_interval((1, 2, 4), doubtful, config)
     assert (found.low, found.high) == (2, 4)
     assert 0.02 < found.share < 0.98
