@@ -38,7 +38,7 @@ class UsableConfig:
 
     def rule(self) -> str:
         """The definition in words, for tables and captions."""
-        near = f" with a mean accuracy of at least {self.usable_accuracy:g}" if self.usable_accuracy else ""
+        near = f", with a mean accuracy of at least {self.usable_accuracy:g}" if self.usable_accuracy else ""
         return (
             f"As accurate as Original: a paired one-sided t-test over repeats (level {self.usable_significance:g}) shows a mean loss "
             f"below {self.usable_loss:g}. Usable: as accurate as Original{near}"

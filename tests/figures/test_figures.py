@@ -136,7 +136,7 @@ def test_the_lines_of_a_sweep_are_the_thresholds_of_its_rule_and_named():
             flat = [line.get_ydata()[0] for line in panel.lines if list(line.get_xdata()) == [0, 1]]
             np.testing.assert_allclose(flat, [0.91 - 0.04, 0.86])
         assert (
-            "shows a mean loss below 0.04. Usable: as accurate as Original with a mean accuracy of at least 0.86"
+            "shows a mean loss below 0.04. Usable: as accurate as Original, with a mean accuracy of at least 0.86"
             in named.caption
         )
     (legend,) = methods_compared(sweep_summary(usable_accuracy=0.0), 20).figure.legends
