@@ -12,7 +12,7 @@ statistic of 0.791 and 0.828, and no significant difference.
 
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from astropy.table import Table
@@ -36,6 +36,7 @@ from galjax.sources import SimulatedSurvey, SourceConfig
 from galjax.sources.population import THESIS_FRACTIONS
 from galjax.stages import ScheduleConfig, Stage, TrainingConfig
 from galjax.statistics import compare_independent, holm, repeats_left, summarise
+from galjax.wording import fixed, interval_and_test, mean_of, plus_minus, signed
 
 NAME = "class_balance"
 TITLE = "Class balance: natural proportions against as many of each"
@@ -130,30 +131,42 @@ def _screen(results: Table, metrics: Sequence[str]) -> ScreenTable:
     for metric in metrics:
         values += [_values(results, name, metric) for name in (NATURAL, BALANCED)]
         found = [summarise(one) for one in values[-2:]]
-        cells = [f"{float(s.mean):.3f} ± {2 * float(s.std):.3f} ({2 * float(s.ste):.3f})" for s in found]
+        cells = [
+            plus_minus(float(s.mean), 2 * float(s.std)) + (f" ({fixed(2 * float(s.ste))})" if s.n > 1 else "")
+            for s in found
+        ]
         rows.append([_named(metric), *cells])
-    return screen_table(f"mean ± 2 std (2 ste) of {repeats_left(*values)} repeats", ["", NATURAL, BALANCED], rows)
+    return screen_table(mean_of(repeats_left(*values), "2 std (2 ste)"), ["", NATURAL, BALANCED], rows)
 
 
 def _conclusions(results: Table, pool: GalaxySample, metrics: Sequence[str]) -> list[str]:
     compared = {m: compare_independent(_values(results, BALANCED, m), _values(results, NATURAL, m)) for m in metrics}
     corrected = dict(zip(compared, holm([found.p_value for found in compared.values()]), strict=True))
-    different = [_named(metric) for metric, p in corrected.items() if p < 0.05]
-    sentences = [
-        f"Balancing the classes makes a significant difference in {listed(different)}." if different else
-        "Balancing the classes makes no significant difference (level 0.05).",
-    ]  # fmt: skip
-    sentences += [
-        f"{_named(metric)}: {float(summarise(_values(results, NATURAL, metric)).mean):.3f} natural, "
-        f"{float(summarise(_values(results, BALANCED, metric)).mean):.3f} balanced; difference {found.difference:+.3f} (95 % confidence "
-        f"interval {found.low:+.3f} to {found.high:+.3f}, Welch's t-test, p = {corrected[metric]:.2g} after Holm's "
-        f"correction, n = {found.n})."
-        for metric, found in compared.items()
-    ]
+    sentences = [_verdict(corrected)]
+    for metric, found in compared.items():
+        means = [fixed(float(summarise(_values(results, name, metric)).mean)) for name in (NATURAL, BALANCED)]
+        words = interval_and_test(
+            found.low, found.high, corrected[metric], found.n, "Welch's t-test, Holm's correction"
+        )
+        sentences.append(
+            f"{_named(metric)}: {means[0]} natural, {means[1]} balanced; difference {signed(found.difference)} ({words}, "
+            f"n = {found.n})."
+        )
     shares = pool.class_counts().values()
     if max(shares) <= 1.1 * min(shares):
         sentences.append("The classes of these galaxies are about equally many, so both draws are nearly the same.")
     return sentences
+
+
+def _verdict(corrected: Mapping[str, float]) -> str:
+    different = [_named(metric) for metric, p in corrected.items() if p < 0.05]
+    if different:
+        return f"Balancing the classes makes a significant difference in {listed(different)}."
+    if not np.isfinite(list(corrected.values())).any():
+        return (
+            "Whether balancing the classes makes a difference cannot be said: the results have no spread over repeats."
+        )
+    return "Balancing the classes makes no significant difference (level 0.05)."
 
 
 def _named(metric: str) -> str:

@@ -23,7 +23,7 @@ from rich.table import Table as ScreenTable
 from galjax import draw, outcome, stages
 from galjax.command import ExperimentConfig, PresetName
 from galjax.errors import InputError
-from galjax.experiment import Experiment, ExperimentRun, Findings, plus_minus, screen_table
+from galjax.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.figures import NamedFigure
 from galjax.figures.comparison import points_with_bars
 from galjax.figures.curves import training_curves
@@ -44,12 +44,14 @@ from galjax.report import Section
 from galjax.sources import HSC_WIDE, SimulatedSurvey, SourceConfig
 from galjax.stages import ScheduleConfig, Stage, TrainingConfig
 from galjax.statistics import compare_paired, holm, repeats_left, summarise
+from galjax.wording import fixed, interval_and_test, mean_of, minus, plus_minus, signed
 
 NAME = "cross_survey"
 TITLE = "Across surveys: two instruments, the same galaxies"
 QUESTION = "May a network trained on one instrument's images classify another's?"
 CONDITIONS = {"coarse → coarse": (COARSE, COARSE), "sharp → coarse": (SHARP, COARSE), "sharp → sharp": (SHARP, SHARP)}
 """Trained on, tested on."""
+PAIRED = "paired t-test, Holm's correction"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,7 +182,7 @@ def conditions_table(accuracies: dict[tuple[str, str], np.ndarray]) -> Table:
     """Every pair of the three conditions compared: paired over repeats, which draw the same galaxies."""
     names = list(CONDITIONS)
     rows = [
-        (f"{one} less {other}", *compare_paired(accuracies[CONDITIONS[one]], accuracies[CONDITIONS[other]]))
+        (minus(f"({one})", f"({other})"), *compare_paired(accuracies[CONDITIONS[one]], accuracies[CONDITIONS[other]]))
         for index, one in enumerate(names) for other in names[index + 1 :]
     ]  # fmt: skip
     return _corrected(Table(rows=rows, names=("conditions", "difference", "low", "high", "p_value", "n")))
@@ -208,22 +210,28 @@ def _conclusions(
         f"{name} {plus_minus(*(float(v) for v in summarise(accuracies[pair])[:2]))}"
         for name, pair in CONDITIONS.items()
     )
-    sentences = [f"Accuracy (trained → tested), mean ± std of {repeats_left(*accuracies.values())} repeats: {means}."]
+    n = repeats_left(*accuracies.values())
+    sentences = [f"Accuracy (trained → tested), {mean_of(n, 'std')}: {means}."]
     sentences += [
-        f"{row['conditions']}: {row['difference']:+.3f} (95 % confidence interval {row['low']:+.3f} to {row['high']:+.3f}, paired, "
-        f"p = {row['p_corrected']:.2g} after Holm's correction)."
+        f"{row['conditions']}: {signed(row['difference'])} "
+        f"({interval_and_test(row['low'], row['high'], row['p_corrected'], row['n'], PAIRED)})."
         for row in compared
     ]
-    dearest = costs[int(np.argmax(costs["cost"]))]
-    if dearest["p_corrected"] < 0.05 and dearest["cost"] > 0:
-        sentences.append(
-            f"Of the steps from sharp to coarse, {dearest['step'].removeprefix('+ ')} costs most: {dearest['cost']:.3f} of accuracy."
-        )
-    else:
-        sentences.append("No single step from sharp to coarse costs a significant amount of accuracy.")
+    sentences.append(_dearest_step(costs))
     if config.seeing() is None:
         sentences.append("The step of the seeing was left out: --coarse-seeing and --sharp-seeing are not given.")
     return sentences
+
+
+def _dearest_step(costs: Table) -> str:
+    costly = costs[(costs["p_corrected"] < 0.05) & (costs["cost"] > 0)]
+    if len(costly):
+        dearest = costly[int(np.argmax(costly["cost"]))]
+        step = dearest["step"].removeprefix("+ ")
+        return f"Of the steps from sharp to coarse whose cost is significant, the dearest is {step}: {fixed(dearest['cost'])} of accuracy."
+    if not np.isfinite(costs["p_corrected"]).any():
+        return "Which step from sharp to coarse costs accuracy cannot be said: the differences have no spread over repeats."
+    return "No single step from sharp to coarse costs a significant amount of accuracy."
 
 
 def _about_steps(steps: Steps, config: CrossSurvey) -> str:
@@ -231,7 +239,7 @@ def _about_steps(steps: Steps, config: CrossSurvey) -> str:
     words = f"seeing of {seeing[1]:g} to {seeing[0]:g} arcsec" if seeing else "no change of seeing (unknown)"
     noise = (
         f"noise of {steps.noise_added:.3g} per coarse pixel added (in units of the sharp images)" if steps.noise_added
-        else "no noise added: the sharp images, made coarse, are as noisy as the coarse ones"
+        else "no noise added: the sharp images, made coarse, are at least as noisy as the coarse ones"
     )  # fmt: skip
     return (
         f"Pixel size by the mean over covered pixels, enlarged again with nearest; {words}; {noise}. What remains after the last "
@@ -250,7 +258,7 @@ def _screen(accuracies: dict[tuple[str, str], np.ndarray], names: Sequence[str])
     for name in names:
         found = [summarise(accuracies[trained_on, name]) for trained_on in (SHARP, COARSE)]
         rows.append([name, *(plus_minus(float(s.mean), float(s.std)) for s in found)])
-    title = f"accuracy, mean ± std of {repeats_left(*accuracies.values())} repeats"
+    title = f"accuracy, {mean_of(repeats_left(*accuracies.values()), 'std')}"
     return screen_table(title, ["tested on", "trained on sharp", "trained on coarse"], rows)
 
 

@@ -22,6 +22,7 @@ from galjax.errors import InputError
 from galjax.experiment import screen_table
 from galjax.published import INTERPOLATION_MICROSECONDS
 from galjax.report import Chapter, Section
+from galjax.wording import fixed
 
 NAME = "interpolation_cost"
 TITLE = "The cost of enlarging"
@@ -47,7 +48,7 @@ def _show(arguments: list[str]) -> None:
     console = Console()
     for section in found.sections:
         for caption, table in section.tables.items():
-            rows = [[f"{v:.1f}" if isinstance(v, float) else str(v) for v in row] for row in table]
+            rows = [[fixed(v, 1) if isinstance(v, float) else str(v) for v in row] for row in table]
             console.print(screen_table(caption, list(table.colnames), rows))
     for sentence in found.conclusions:
         console.print(sentence, highlight=False, soft_wrap=True)
@@ -71,7 +72,7 @@ def _table(measured: dict[str, Any]) -> Table:
         (row["method"], row["contender"], 1e6 * row["mean"], 1e6 * row["std"], row["seconds"]["n"], float(row["ratio"]))
         for row in measured["table_5_1"]["rows"]
     ]
-    names = ("method", "program", "mean_us", "std_us", "n", "times_faster_than_opencv")
+    names = ("method", "program", "mean_us", "std_us", "n", "opencv_time_over_its_time")
     ours = Table(rows=rows, names=names)
     theirs = Table(
         rows=[(m, "thesis, OpenCV", *figures, 7, float("nan")) for m, figures in INTERPOLATION_MICROSECONDS.items()],
@@ -82,8 +83,15 @@ def _table(measured: dict[str, Any]) -> Table:
 
 def _sentences(machine: str, measured: dict[str, Any]) -> list[str]:
     ratios = {row["method"]: row["ratio"] for row in measured["table_5_1"]["rows"] if row["contender"] == "galjax"}
-    words = ", ".join(f"{ratio:.1f} times with {method}" for method, ratio in ratios.items())
-    return [f"{machine}: galjax enlarges faster than a loop over OpenCV, {words}."] if ratios else []
+    words = ", ".join(f"{_speed(ratio)} with {method}" for method, ratio in ratios.items())
+    return [f"{machine}: against a loop over OpenCV, galjax's enlarging is {words}."] if ratios else []
+
+
+def _speed(ratio: float) -> str:
+    """Of OpenCV's time over ours."""
+    if abs(ratio - 1) < 0.05:
+        return "as fast"
+    return f"{ratio:.1f} times as fast" if ratio > 1 else f"{1 / ratio:.1f} times slower"
 
 
 if __name__ == "__main__":

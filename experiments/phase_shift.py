@@ -1,4 +1,4 @@
-"""Why does 1/7 beat 1/6? (thesis, 5.4)
+"""Does it matter whether a coarse grid is even or odd, as 1/6 and 1/7 of 64 px? (thesis, 5.4)
 
     python -m experiments.phase_shift                      # simulated galaxies; 4 minutes on 2 CPU cores
     python -m experiments.phase_shift --preset thesis      # 30 repeats, 900 epochs
@@ -26,7 +26,7 @@ from experiments.resolution_sweep import EnlargingMethod
 from galjax import draw, outcome, stages
 from galjax.command import ExperimentConfig, PresetName
 from galjax.errors import InputError
-from galjax.experiment import Experiment, ExperimentRun, Findings, plus_minus, screen_table
+from galjax.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.figures import NamedFigure
 from galjax.figures.galleries import clearest
 from galjax.figures.phase import phase_gallery, shift_figure, size_figure
@@ -45,10 +45,11 @@ from galjax.report import Section
 from galjax.sample import GalaxySample
 from galjax.stages import ScheduleConfig, Stage, TrainingConfig
 from galjax.statistics import compare_paired, holm, repeats_left, summarise
+from galjax.wording import fixed, interval, mean_of, minus, plus_minus, signed
 
 NAME = "phase_shift"
 TITLE = "Phase: even and odd grids"
-QUESTION = "Why does 1/7 beat 1/6?"
+QUESTION = "Does it matter whether a coarse grid is even or odd, as 1/6 and 1/7 of 64 px?"
 AS_CUT, ON_GRID, ON_PIXEL = "as cut", "centred on the grid", "centred on a pixel"
 POSITIONS = (AS_CUT, ON_GRID, ON_PIXEL)
 ALL = "all methods"
@@ -187,16 +188,19 @@ def parity_table(accuracies: BySize, methods: Sequence[str]) -> Table:
 
 
 def _less(position: str) -> str:
-    return f"{AS_CUT} less {position}"
+    return minus(AS_CUT, position)
 
 
 def _about_centres(pool: GalaxySample, recentred: Recentred) -> list[str]:
     middle = (np.array(pool.images.shape[1:3]) - 1) / 2
     offset = (recentred.centres - middle)[recentred.moved]
+    if not len(offset):
+        return ["All galaxies have their brightest object far from the middle of the grid, and none is moved."]
     stay = int((~recentred.moved).sum())
+    rows, columns = offset.mean(axis=0)
     return [
-        f"As cut, the centres of the galaxies lie {offset[:, 0].mean():+.2f} px (rows) and {offset[:, 1].mean():+.2f} px (columns) "
-        f"from the middle of the grid on average, with a spread of {offset.std():.2f} px"
+        f"As cut, the centres of the galaxies lie {signed(rows, 2)} px (rows) and {signed(columns, 2)} px (columns) "
+        f"from the middle of the grid on average, with a spread of {fixed(offset.std(), 2)} px"
         + (f"; {stay} of {len(pool)} have their brightest object elsewhere and are not moved." if stay else ".")
     ]
 
@@ -211,39 +215,45 @@ def _conclusions(parity: Table, accuracies: BySize, height: int) -> list[str]:
                 summarise(accuracies[position, method, seventh] - accuracies[position, method, sixth])
                 for position in POSITIONS
             ]
-            words += " 1/7 less 1/6: " + ", ".join(
-                f"{float(gain.mean):+.3f} ± {float(gain.ste):.3f} {position}"
+            words += f" {minus('1/7', '1/6')}: " + ", ".join(
+                signed(float(gain.mean)) + (f" ± {fixed(float(gain.ste))}" if gain.n > 1 else "") + f" {position}"
                 for position, gain in zip(POSITIONS, gains, strict=True)
             )
-            words += " (± 1 ste)."
+            words += " (± 1 ste)." if any(gain.n > 1 for gain in gains) else "."
         sentences.append(words)
     return sentences
 
 
 def _headline(parity: Table) -> str:
-    return f"Even sizes against their odd neighbours, all methods: {_verdict(parity, ALL)}"
+    return f"Even sizes against their odd neighbours, mean over all methods: {_verdict(parity, ALL)}"
 
 
-def _interval(row: Table.Row) -> str:
-    return f"{row['lost_on_even']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
+def _lost(row: Table.Row, position: str) -> str:
+    return f"{signed(row['lost_on_even'])} {position} ({interval(row['low'], row['high'], row['n'])})"
 
 
 def _verdict(parity: Table, method: str) -> str:
     """What the paired tests say together, after Holm's correction at 0.05."""
     rows = {row["position"]: row for row in parity[parity["method"] == method]}
     costs = {name: row["p_corrected"] < 0.05 and row["lost_on_even"] > 0 for name, row in rows.items()}
-    figures = ", ".join(f"{_interval(rows[position])} {position}" for position in POSITIONS)
+    lost = f"accuracy lost on even sizes {', '.join(_lost(rows[position], position) for position in POSITIONS)}"
+    if not np.isfinite([row["p_corrected"] for row in rows.values()]).any():
+        return f"{lost}; whether parity matters cannot be said without a spread over repeats."
     if not any(costs[position] for position in POSITIONS):
-        return f"they lose {figures}; parity makes no significant difference."
-    fates = {
-        position: ("goes away" if not costs[position] else "becomes smaller") if costs[_less(position)] else "stays"
-        for position in (ON_GRID, ON_PIXEL)
-    }
+        return f"{lost}; no position loses a significant amount."
     if not costs[AS_CUT]:
         where = listed([position for position in POSITIONS if costs[position]])
-        return f"they lose {figures}; the dip is there {where}, and not as cut."
+        return f"{lost}; the dip is significant {where}, and not as cut."
+    fates = {position: _fate(costs[_less(position)], costs[position]) for position in (ON_GRID, ON_PIXEL)}
     words = listed([f"{fate} where galaxies are {position}" for position, fate in fates.items()])
-    return f"they lose {figures}; the dip {words}."
+    return f"{lost}; the dip is significant as cut, {words}."
+
+
+def _fate(smaller: bool, left: bool) -> str:
+    """Of the dip in another position than as cut: whether it is significantly smaller there, and significant itself."""
+    if not smaller:
+        return "not significantly smaller"
+    return "significantly smaller" if left else "significantly smaller and no longer significant"
 
 
 def _gallery(pool: GalaxySample, sizes: Sequence[int]) -> NamedFigure:
@@ -261,7 +271,7 @@ def _screen(accuracies: BySize, methods: Sequence[str], sizes: Sequence[int]) ->
         means = [np.mean([accuracies[position, method, size] for method in methods], axis=0) for position in POSITIONS]
         found = [summarise(mean) for mean in means]
         rows.append([f"{size} px", *(plus_minus(float(s.mean), float(s.ste)) for s in found)])
-    title = f"accuracy, mean over {', '.join(methods)} ± ste of {repeats_left(*accuracies.values())} repeats"
+    title = f"accuracy, mean over {', '.join(methods)}, {mean_of(repeats_left(*accuracies.values()), 'ste')}"
     return screen_table(title, ["shrunk to", *POSITIONS], rows)
 
 

@@ -12,6 +12,7 @@ Original on SDSS images, all three methods usable to 1/4, and about 0.5 (chance)
 import dataclasses
 import itertools
 import sys
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import numpy as np
@@ -22,16 +23,19 @@ from galjax import draw, outcome, stages
 from galjax.command import ExperimentConfig, PresetName
 from galjax.draw import Draw
 from galjax.errors import InputError
-from galjax.experiment import Experiment, ExperimentRun, Findings, plus_minus, screen_table
+from galjax.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.figures.overview import overview_figures
 from galjax.figures.sweep import sweep_figures
 from galjax.outcome import Case, rows_with, values_of
 from galjax.published import Against, Published
+from galjax.repeats import History
 from galjax.report import Section
 from galjax.sample import GalaxySample
 from galjax.stages import Flat, ScheduleConfig, Stage, TrainingConfig
 from galjax.statistics import compare_paired, count_in_words, holm
-from galjax.usable import UsableConfig, limit_interval, usable_limit, with_usable
+from galjax.sweep_answer import SweepAnswer
+from galjax.usable import UsableConfig, with_usable
+from galjax.wording import mean_of, minus, plus_minus, signed
 
 NAME = "resolution_sweep"
 TITLE = "Resolution sweep"
@@ -96,10 +100,11 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
     ]
     results = outcome.results_table(cases)
     summary = with_usable(outcome.summary_table(results), results, config.usable)
+    guesses = {per_class: most_frequent_share(history) for per_class, history in histories.items()}
     if config.total is not None:
         note = f"natural draw of {config.total} galaxies; per_class is their number divided by the number of classes"
         results.meta["draw"] = summary.meta["draw"] = note
-    headline, *conclusions = _conclusions(results, summary, config)
+    headline, *conclusions = _conclusions(results, summary, guesses, config)
     methods = methods_table(results, config)
     figures = sweep_figures(summary, histories, pool, config.factors, config.methods, config.training.convention)
     return Findings(
@@ -112,7 +117,7 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
                 tables={
                     "Summary over repeats": summary,
                     **(
-                        {"Enlarging methods compared (paired over repeats, Holm's correction)": methods}
+                        {"Interpolation methods compared (paired over repeats, Holm's correction)": methods}
                         if methods
                         else {}
                     ),
@@ -147,80 +152,61 @@ def _draws(config: ResolutionSweep, pool: GalaxySample, run: ExperimentRun) -> d
     }
 
 
-def _conclusions(results: Table, summary: Table, config: ResolutionSweep) -> list[str]:
-    """In words, computed from the results, at the thesis's choice of epoch."""
-    sentences = []
-    for per_class in dict.fromkeys(summary["per_class"].tolist()):
-        rows = summary[(summary["per_class"] == per_class) & (summary["selection"] == "test-mean")]
-        original = rows[rows["factor"] == 1][0]
-        sentences.append(
-            f"{per_class} galaxies per class: accuracy {original['mean']:.3f} at Original (std {original['std']:.3f}, "
-            f"n = {original['n']}). {_usable_sentence(results, summary, per_class, config)}"
+def most_frequent_share(history: History) -> float:
+    """The accuracy of always naming the class that most test galaxies have, over all repeats; NaN without any."""
+    of_class = history.test_confusion[:, 0, 0].sum(axis=(0, 1))
+    return float(of_class.max() / of_class.sum()) if of_class.sum() else float("nan")
+
+
+def _conclusions(results: Table, summary: Table, guesses: Mapping[int, float], config: ResolutionSweep) -> list[str]:
+    """In words, computed from the results, at the thesis's choice of epoch: for each sample size, then the definition."""
+    sentences = [
+        SweepAnswer(results, summary, per_class, config.factors, config.methods, config.usable, config.seed).sentences(
+            guess, _drawn(per_class, config)
         )
+        for per_class, guess in guesses.items()
+    ]
     return [*sentences, f"{summary.meta['usable']}."]
 
 
-def _usable_sentence(results: Table, summary: Table, per_class: int, config: ResolutionSweep) -> str:
-    if config.repeats == 1:
-        return "What is usable cannot be said of one repeat."
-    limits = {method: usable_limit(summary, per_class, method, "test-mean") for method in config.methods}
-    if not any(limits.values()):
-        return (
-            f"Nothing is usable: Original itself stays below --usable-accuracy {config.usable.usable_accuracy:g} "
-            f"(0 asks only for the comparison with Original)."
-        )
-    words = [
-        f"{method} {_limit_words(limit)}{_interval_words(results, per_class, method, config)}"
-        for method, limit in limits.items()
-    ]
-    return f"Usable: {', '.join(words)}."
-
-
-def _limit_words(limit: int) -> str:
-    return f"to 1/{limit}" if limit > 1 else "at no reduced resolution"
-
-
-def _interval_words(results: Table, per_class: int, method: str, config: ResolutionSweep) -> str:
-    """How far the limit would move with other repeats; nothing where that cannot be said."""
-    factors = (1, *sorted(config.factors))
-    chosen = rows_with(results, per_class=per_class, selection="test-mean")
-    values = [values_of(chosen, factor=factor, method=method if factor > 1 else "none") for factor in factors]
-    interval = limit_interval(factors, np.stack(values), config.usable, config.seed)
-    if interval is None or interval.low == interval.high:
-        return ""
-    low, high = (f"1/{limit}" if limit > 1 else ("Original", "none")[limit == 0] for limit in interval[:2])
-    return f" (95 % bootstrap interval of this limit: {low} to {high})"
+def _drawn(per_class: int, config: ResolutionSweep) -> str:
+    if config.total is None:
+        return f"{per_class} galaxies per class"
+    return f"{config.total} galaxies in natural proportions"
 
 
 def _screen(summary: Table, config: ResolutionSweep) -> list[ScreenTable]:
-    """The closing table on the terminal: mean +- std at the thesis's epochs, usable resolutions marked."""
+    """The closing table on the terminal: mean ± std at the thesis's epochs, resolutions marked by what they meet."""
+    allowed, threshold = config.usable.usable_loss, config.usable.usable_accuracy
+    below = f"; ~ loses less than {allowed:g} but stays below {threshold:g}" if threshold else ""
     tables = []
     for per_class in dict.fromkeys(summary["per_class"].tolist()):
-        rows = summary[(summary["per_class"] == per_class) & (summary["selection"] == "test-mean")]
+        rows = rows_with(summary, per_class=per_class, selection="test-mean")
         lines = []
         for factor in sorted(set(rows["factor"])):
             cells = []
             for method in config.methods:
                 row = rows[(rows["factor"] == factor) & ((rows["method"] == method) | (factor == 1))][0]
-                cells.append(f"{plus_minus(row['mean'], row['std'])}{' *' if row['usable'] else '  '}")
+                mark = "*" if row["usable"] else "~" if row["within_loss"] else " "
+                cells.append(f"{plus_minus(row['mean'], row['std'])} {mark}")
             lines.append(["Original" if factor == 1 else f"1/{factor}", *cells])
         title = (
-            f"accuracy at the epoch of the best mean test accuracy, mean ± std of {count_in_words(rows['n'])} repeats, {per_class} galaxies "
-            f"per class (* usable)"
+            f"accuracy at the epoch of the best mean test accuracy, {mean_of(count_in_words(rows['n']), 'std')}, "
+            f"{_drawn(per_class, config)} (* usable{below})"
         )
         tables.append(screen_table(title, ["resolution", *config.methods], lines))
     return tables
 
 
 def methods_table(results: Table, config: ResolutionSweep) -> Table:
-    """Every pair of enlarging methods at every factor and sample size, paired over repeats, at the thesis's epochs."""
+    """Every pair of interpolation methods at every factor and sample size, paired over repeats, at the thesis's epochs."""
     rows = []
     for per_class in dict.fromkeys(results["per_class"].tolist()):
         chosen = rows_with(results, per_class=per_class, selection="test-mean")
         for factor in sorted(config.factors):
             for one, other in itertools.combinations(config.methods, 2):
                 first, second = (values_of(chosen, factor=factor, method=method) for method in (one, other))
-                rows.append((per_class, factor, f"{one} less {other}", *compare_paired(first, second)))
+                rows.append((per_class, factor, minus(one, other), *compare_paired(first, second)))
     names = ("per_class", "factor", "methods", "difference", "low", "high", "p_value", "n")
     table = Table(rows=rows or None, names=names, dtype=("i8", "i8", "U40", *["f8"] * 4, "i8"))
     table["p_corrected"] = holm(table["p_value"].tolist())
@@ -228,31 +214,39 @@ def methods_table(results: Table, config: ResolutionSweep) -> Table:
 
 
 def _about_methods(methods: Table) -> list[str]:
-    if not len(methods) or not np.isfinite(methods["p_corrected"]).any():
+    if not len(methods):
         return []
+    if not np.isfinite(methods["p_corrected"]).any():
+        return ["Whether the interpolation methods differ cannot be said: the differences have no spread over repeats."]
     different = methods[methods["p_corrected"] < 0.05]
     if not len(different):
         return [
-            "No two enlarging methods differ significantly at any resolution (paired over repeats, Holm's correction)."
+            "No two interpolation methods differ significantly at any resolution (paired over repeats, Holm's correction)."
         ]
-    words = [f"1/{row['factor']} {row['methods']} {row['difference']:+.3f}" for row in different[:8]]
+    words = [f"1/{row['factor']} {row['methods']} {signed(row['difference'])}" for row in different[:8]]
     more = f" and {len(different) - 8} more" if len(different) > 8 else ""
-    return [f"Enlarging methods that differ significantly (paired, Holm's correction): {', '.join(words)}{more}."]
+    return [f"Interpolation methods that differ significantly (paired, Holm's correction): {', '.join(words)}{more}."]
 
 
 def _about_sizes(summary: Table, config: ResolutionSweep) -> list[str]:
-    """What more galaxies change, from the smallest sample to the largest (thesis, 5.3)."""
+    """What more galaxies change, from the smallest sample to the largest, at the fine resolutions (thesis, 5.3)."""
     sizes = sorted(dict.fromkeys(summary["per_class"].tolist()))
-    if len(sizes) < 2 or config.repeats < 2:
+    if len(sizes) < 2:
         return []
     chosen = rows_with(summary, selection="test-mean")
     few, many = (rows_with(chosen, per_class=size) for size in (sizes[0], sizes[-1]))
     fine = np.asarray(few["factor"]) <= 4
-    gain = np.mean(np.asarray(many["mean"])[fine] - np.asarray(few["mean"])[fine])
-    ratio = np.exp(np.mean(np.log(np.asarray(many["std"])[fine] / np.asarray(few["std"])[fine])))
+    coarsest = int(np.asarray(few["factor"])[fine].max())
+    gain = float(np.mean(np.asarray(many["mean"])[fine] - np.asarray(few["mean"])[fine]))
+    spreads = [np.asarray(table["std"], np.float64)[fine] for table in (few, many)]
+    known = np.all([spread > 0 for spread in spreads], axis=0)
+    where = f"down to 1/{coarsest}" if coarsest > 1 else "at full resolution"
+    change = f"From {sizes[0]} to {sizes[-1]} galaxies per class the mean accuracy {where} changes by {signed(gain)}"
+    if not known.any():
+        return [f"{change}."]
+    ratio = np.exp(np.mean(np.log(spreads[1][known] / spreads[0][known])))
     return [
-        f"From {sizes[0]} to {sizes[-1]} galaxies per class the mean accuracy to 1/4 changes by {gain:+.3f}, and its standard "
-        f"deviation to {ratio:.2f} of what it was (geometric mean; the thesis: about half)."
+        f"{change}, and its standard deviation to {ratio:.2f} of what it was (geometric mean; the thesis: about half)."
     ]
 
 
@@ -271,6 +265,8 @@ def _thesis_figures(config: ResolutionSweep) -> dict[str, str]:
 
 def _against(results: Table, config: ResolutionSweep) -> list[Against]:
     """What the thesis states in figures, for its sample sizes: chance at 1/8, and how many runs reach 0.9 at 1/5."""
+    if config.total is not None:  # the thesis's draws are balanced
+        return []
     chosen = rows_with(results, selection="test-mean")
     pairs = []
     for method in config.methods:

@@ -14,6 +14,7 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 
+import numpy as np
 from astropy.table import Table
 from rich.table import Table as ScreenTable
 
@@ -27,6 +28,7 @@ from galjax.outcome import Case, Condition, values_of
 from galjax.report import Section
 from galjax.stages import ScheduleConfig, Stage, TrainingConfig
 from galjax.statistics import compare_paired, holm, repeats_left, summarise
+from galjax.wording import fixed, interval, signed
 
 NAME = "same_resolution"
 TITLE = "Trained and tested at the same resolution"
@@ -121,8 +123,8 @@ def _accuracies(results: Table, conditions: Sequence[Condition]) -> Accuracies:
 def losses_table(accuracies: Accuracies) -> Table:
     """For every factor the whole loss and its two parts, each a paired difference over the repeats.
 
-    total = trained and tested at Original, less trained at Original and tested at 1/k; information = the former less trained
-    and tested at 1/k; mismatch = trained and tested at 1/k, less trained at Original and tested at 1/k.
+    total = trained and tested at Original, minus trained at Original and tested at 1/k; information = the former minus trained
+    and tested at 1/k; mismatch = trained and tested at 1/k, minus trained at Original and tested at 1/k.
     """
     rows = []
     for factor in sorted({tested for _, tested in accuracies} - {1}):
@@ -141,26 +143,29 @@ def _conclusions(losses: Table) -> list[str]:
     for factor in sorted(set(losses["factor"]), reverse=True):  # the coarsest has the most to say
         parts = {row["part"]: row for row in losses[losses["factor"] == factor]}
         total, mismatch, information = (parts[name] for name in ("total", "mismatch", "information"))
+        won = "wins this back" if mismatch["difference"] > 0 else "wins nothing back"
         sentences.append(
-            f"At 1/{factor} a network trained at Original loses {total['difference']:.3f} of accuracy: "
-            f"{_with_interval(mismatch)} is the mismatch, which training at 1/{factor} wins back, and "
-            f"{_with_interval(information)} is information gone for good."
+            f"At 1/{factor} the loss of accuracy of a network trained at full resolution is {fixed(total['difference'])} "
+            f"({_interval(total)}): mismatch {signed(mismatch['difference'])} ({_interval(mismatch)}; training at 1/{factor} {won}), and "
+            f"information that 1/{factor} lacks {signed(information['difference'])} ({_interval(information)})."
         )
     return sentences
 
 
-def _with_interval(row: Table.Row) -> str:
-    sure = "significant" if row["p_corrected"] < 0.05 else "not significant"
-    return f"{row['difference']:+.3f} (95 % interval {row['low']:+.3f} to {row['high']:+.3f}, {sure})"
+def _interval(row: Table.Row) -> str:
+    words = interval(row["low"], row["high"], row["n"])
+    if not np.isfinite(row["p_corrected"]):
+        return words
+    return f"{words}, {'significant' if row['p_corrected'] < 0.05 else 'not significant'}"
 
 
 def _screen(losses: Table, accuracies: Accuracies) -> ScreenTable:
     rows = []
     for factor in sorted(set(losses["factor"])):
-        parts = {row["part"]: f"{row['difference']:+.3f}" for row in losses[losses["factor"] == factor]}
-        means = (f"{float(summarise(accuracies[at, factor]).mean):.3f}" for at in (1, factor))
+        parts = {row["part"]: signed(row["difference"]) for row in losses[losses["factor"] == factor]}
+        means = (fixed(float(summarise(accuracies[at, factor]).mean)) for at in (1, factor))
         rows.append([f"1/{factor}", *means, parts["total"], parts["mismatch"], parts["information"]])
-    title = f"accuracy tested at 1/k, mean of {repeats_left(*accuracies.values())} repeats; loss against Original and its two parts"
+    title = f"accuracy tested at 1/k, mean over n = {repeats_left(*accuracies.values())}; loss against Original and its two parts"
     return screen_table(
         title, ["resolution", "trained at Original", "trained at 1/k", "loss", "mismatch", "information"], rows
     )

@@ -18,7 +18,7 @@ from astropy.table import Table, vstack
 from galjax import draw, outcome, stages
 from galjax.command import ExperimentConfig, PresetName
 from galjax.errors import InputError
-from galjax.experiment import Experiment, ExperimentRun, Findings, plus_minus, screen_table
+from galjax.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.figures import NamedFigure
 from galjax.figures.comparison import points_with_bars
 from galjax.figures.confusion import confusion_figure
@@ -32,11 +32,13 @@ from galjax.sources import SimulatedSurvey, SourceConfig
 from galjax.sources.population import THESIS_FRACTIONS
 from galjax.stages import ScheduleConfig, Stage, TrainingConfig
 from galjax.statistics import compare_independent, repeats_left, summarise
+from galjax.wording import fixed, interval_and_test, mean_of, plus_minus, signed
 
 NAME = "uncertain_labels"
 TITLE = "Uncertain labels: three classes against two"
 QUESTION = "Does a class of galaxies that people were unsure of help or hurt?"
 THREE, TWO = "3-class", "2-class"
+WELCH = "Welch's t-test"
 PUBLISHED = {
     (THREE, "accuracy"): Published("3-class, accuracy", 0.688, 0.031, place="4.2"),
     (TWO, "accuracy"): Published("2-class, accuracy", 0.931, 0.017, place="4.2"),
@@ -115,7 +117,7 @@ def study(config: UncertainLabels, run: ExperimentRun) -> Findings:
         ),
         results=results, summary=summary, history=arrays,
         screen=(screen_table(
-            f"mean ± std of {repeats_left(*(values_of(results, labels=name, selection='test-mean') for name in cases))} repeats, at the "
+            f"{mean_of(repeats_left(*(values_of(results, labels=name, selection='test-mean') for name in cases)), 'std')}, at the "
             f"epoch of the best mean test accuracy",
             ["", *cases],
             [[metric, *(_cell(values_of(results, metric, labels=name, selection="test-mean")) for name in cases)]
@@ -151,13 +153,13 @@ def _conclusions(results: Table, pools: dict[str, GalaxySample]) -> list[str]:
     guesses = {name: max(pool.class_counts().values()) / len(pool) for name, pool in pools.items()}
     gains = {name: float(summarise(values[name]).mean) - guess for name, guess in guesses.items()}
     sentences = [
-        f"Without the uncertain class the accuracy is {_more_or_less(found.difference)} (95 % confidence interval "
-        f"{found.low:+.3f} to {found.high:+.3f}, Welch's t-test, p = {found.p_value:.2g}); above guessing it gains "
-        f"{gains[TWO]:+.3f} with two classes and {gains[THREE]:+.3f} with three."
+        f"Without the uncertain class the accuracy is {_more_or_less(found.difference)} "
+        f"({interval_and_test(found.low, found.high, found.p_value, found.n, WELCH)}); against always naming the largest class it is "
+        f"{signed(gains[TWO])} with two classes and {signed(gains[THREE])} with three."
     ]
     sentences += [
         f"{name}: accuracy {plus_minus(*(float(v) for v in summarise(values[name])[:2]))} (n = {summarise(values[name]).n}), where "
-        f"always naming the largest class gives {guesses[name]:.3f}."
+        f"always naming the largest class gives {fixed(guesses[name])}."
         for name in pools
     ]
     names = pools[THREE].class_names
@@ -167,14 +169,16 @@ def _conclusions(results: Table, pools: dict[str, GalaxySample]) -> list[str]:
     }
     sentences.append(
         "With three classes the true positive rates are "
-        + ", ".join(f"{rate:.3f} ({name})" for name, rate in rates.items())
+        + ", ".join(f"{fixed(rate)} ({name})" for name, rate in rates.items())
         + "."
     )
     return sentences
 
 
 def _more_or_less(difference: float) -> str:
-    return f"{abs(difference):.3f} {'higher' if difference >= 0 else 'lower'}"
+    if abs(difference) < 0.0005:
+        return "the same"
+    return f"{fixed(abs(difference))} {'higher' if difference > 0 else 'lower'}"
 
 
 def _figures(cases: dict[str, Case], pools: dict[str, GalaxySample], results: Table) -> list[NamedFigure]:

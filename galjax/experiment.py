@@ -39,7 +39,7 @@ class Findings:
     """What an experiment found."""
 
     headline: str
-    """The answer in one sentence."""
+    """The answer: what was found, in a sentence or a few."""
     conclusions: tuple[str, ...]
     """Further sentences, all computed from the results."""
     sections: tuple[Section, ...]
@@ -51,7 +51,7 @@ class Findings:
     screen: tuple[ScreenTable, ...]
     """For the terminal."""
     against: tuple[Against, ...] = ()
-    """Beside what the thesis found."""
+    """Compared with what the thesis found."""
     further_tables: Mapping[str, Table] = dataclasses.field(default_factory=dict)
     """By file name."""
     thesis_figures: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -244,7 +244,7 @@ def _write(experiment: Experiment[Any], findings: Findings, run: ExperimentRun) 
     if findings.against:
         beside = against_table(findings.against)
         tables["against_thesis.ecsv"] = beside
-        sections.append(Section("Beside the thesis", tables={AGAINST_CAPTION: beside}))
+        sections.append(Section("Compared with the thesis", tables={AGAINST_CAPTION: beside}))
     for file, table in tables.items():
         folder.write_table(file, table)
     folder.write_arrays("history.npz", findings.history)
@@ -271,8 +271,3 @@ def screen_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]
     for row in rows:
         table.add_row(*row)
     return table
-
-
-def plus_minus(mean: float, spread: float) -> str:
-    """As in the thesis's tables."""
-    return f"{mean:.3f} ± {spread:.3f}" if np.isfinite(spread) else f"{mean:.3f}"

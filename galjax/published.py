@@ -1,4 +1,4 @@
-"""Our figures beside published ones."""
+"""Our figures compared with published ones."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -36,8 +36,8 @@ class Against(NamedTuple):
 def against_table(pairs: Sequence[Against]) -> Table:
     """Ours and theirs, and how many standard errors of the difference lie between them.
 
-    `standard_errors` is NaN where no spread is published or there is a single repeat; galaxies and network differ, so it
-    measures agreement, and is no test.
+    `standard_errors` is NaN where no spread is published, there is a single repeat, or neither side has a spread beyond
+    rounding; galaxies and network differ, so it measures agreement, and is no test.
     """
     rows = []
     for published, ours in pairs:

@@ -14,6 +14,7 @@ from astropy.table import Table
 from galjax.figures import NamedFigure
 from galjax.runs import RunFolder
 from galjax.sample import Exclusion
+from galjax.wording import fixed
 
 PRINT_DPI = 200
 """Dots per inch of the figures."""
@@ -115,12 +116,13 @@ def _as_png(named: NamedFigure) -> bytes:
 
 
 def _cells(table: Table) -> tuple[list[str], list[list[str]]]:
-    return [name.replace("_", " ") for name in table.colnames], [[_cell(value) for value in row] for row in table]
+    header = [name.replace("_", " ") for name in table.colnames]
+    return header, [[_cell(value, name) for name, value in zip(table.colnames, row, strict=True)] for row in table]
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, column: str) -> str:
     if isinstance(value, float):
-        return "-" if value != value else f"{value:.3f}"
+        return f"{value:.1e}" if column.startswith("p_") and 0 < value < 0.0005 else fixed(value)
     if str(value) in ("True", "False"):
         return "yes" if value else "no"
     return str(value)

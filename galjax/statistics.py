@@ -1,15 +1,18 @@
 """What repeats say together: mean, std and ste, which epoch to report, and whether two results differ."""
 
-from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple, SupportsInt
+import functools
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, NamedTuple, SupportsInt
 
 import numpy as np
-import scipy.stats
 from jaxtyping import Bool, Float
 
 from galjax.errors import InputError
 
 Selection = Literal["test-mean", "last", "validation"]
+ROUNDING = 64 * float(np.finfo(np.float64).eps)
+"""Float64 accuracies, and sums and means of a few of them, are not known better than to this share of the largest (or of 1)."""
 
 
 class Summary(NamedTuple):
@@ -17,7 +20,7 @@ class Summary(NamedTuple):
 
     mean: Float[np.ndarray, "*any"]
     std: Float[np.ndarray, "*any"]
-    """Sample standard deviation (n - 1 in the denominator); NaN for a single repeat."""
+    """Sample standard deviation (n - 1 in the denominator); NaN for a single repeat, 0 where it is mere rounding."""
     ste: Float[np.ndarray, "*any"]
     """Standard error of the mean, std / sqrt(n)."""
     n: int
@@ -25,14 +28,18 @@ class Summary(NamedTuple):
 
 
 def summarise(values: Float[np.ndarray, "repeat *any"]) -> Summary:
-    """Mean, std and ste over the first axis.
+    """Mean, std and ste over the first axis, of values of order one such as accuracies, rates and losses.
 
     A repeat that is NaN throughout was dropped (`galjax.divergence`) and does not count; where none is left, all is NaN.
+    Repeats that agree up to rounding (`ROUNDING`) have a spread of exactly 0.
     """
     values = values[_counts(values)]
     n, unknown = len(values), np.full(values.shape[1:], np.nan)
     mean = values.mean(axis=0) if n else unknown
-    std = values.std(axis=0, ddof=1) if n > 1 else unknown
+    std = unknown
+    if n > 1:
+        std = values.std(axis=0, ddof=1)
+        std = np.where(std <= ROUNDING * np.maximum(1.0, np.abs(values).max(axis=0)), 0.0, std)[()]
     return Summary(mean, std, std / np.sqrt(max(n, 1)), n)
 
 
@@ -74,17 +81,25 @@ def choose_evaluation(
     return int(summarise(validation_accuracy).mean.argmax())
 
 
-def upper_bound_of_mean(values: Float[np.ndarray, " repeat"], significance: float) -> float:
-    """One-sided Student-t confidence bound above the mean of at least two values; the mean itself where all agree."""
-    summary = summarise(values)
-    return float(summary.mean + scipy.stats.t.isf(significance, summary.n - 1) * summary.ste)
+def upper_bound_of_mean(values: Float[np.ndarray, "*any repeat"], significance: float) -> Float[np.ndarray, "*any"]:
+    """One-sided Student-t confidence bound above the mean over the last axis, which has at least two values.
+
+    Infinite where all values are the same number above 0, up to rounding (`ROUNDING`): without a spread nothing is known of
+    how far the mean may be off. Where all are the same and not above 0, as losses of a resolution that loses nothing in any
+    repeat, it is that number.
+    """
+    from scipy.special import stdtrit  # the quantile of Student's t; scipy.stats takes a second to import
+
+    mean, _, ste, n = summarise(np.moveaxis(np.asarray(values, np.float64), -1, 0))
+    bound = mean + stdtrit(n - 1, 1 - significance) * ste
+    return np.where((ste == 0) & (mean > ROUNDING), np.inf, bound)
 
 
 class Comparison(NamedTuple):
     """The mean difference between two results."""
 
     difference: float
-    """First less second."""
+    """First minus second."""
     low: float
     high: float
     """Confidence interval of the difference."""
@@ -102,10 +117,15 @@ def compare_paired(
     A pair of which one side is NaN, as where that repeat was dropped, does not count.
 
     Where the test says nothing, interval and probability are NaN: of a single repeat, and of results that differ by the
-    same number in every repeat, which have no spread to judge it by. Equal results have a probability of 1.
+    same number in every repeat, which have no spread to judge it by. "The same" is up to the rounding of values of order
+    one (`ROUNDING`): 7/12 - 8/12 and 9/12 - 10/12 differ by 1e-16. Equal results have a probability of 1.
     """
-    mean, _, ste, n = summarise(first - second)
-    return _compare(float(mean), float(ste), n - 1.0, n, confidence)
+    from scipy.stats import ttest_rel
+
+    both = ~np.isnan(first - second)
+    differences = summarise(first[both] - second[both])
+    has_spread = bool(differences.std > 0)
+    return _compare(ttest_rel, first[both], second[both], float(differences.mean), has_spread, confidence)
 
 
 def compare_independent(
@@ -113,26 +133,36 @@ def compare_independent(
 ) -> Comparison:
     """Welch's t-test (1947, Biometrika 34, 28): for results on different galaxies, whose spreads may differ.
 
-    Degrees of freedom by Welch and Satterthwaite. Edge cases as for `compare_paired`.
+    Degrees of freedom by Welch and Satterthwaite. Edge cases as for `compare_paired`; one side may be without spread.
     """
+    from scipy.stats import ttest_ind
+
     one, two = summarise(first), summarise(second)
-    squares = (float(one.ste) ** 2, float(two.ste) ** 2)
-    n, total = min(one.n, two.n), sum(squares)
-    freedom = float("nan")
-    if n > 1:
-        shares = squares[0] ** 2 / (one.n - 1) + squares[1] ** 2 / (two.n - 1)
-        freedom = total**2 / shares if shares else n - 1.0
-    return _compare(float(one.mean - two.mean), total**0.5, freedom, n, confidence)
+    has_spread = min(one.n, two.n) > 1 and bool(max(one.std, two.std) > 0)
+    test = functools.partial(ttest_ind, equal_var=False)
+    first, second = first[~np.isnan(first)], second[~np.isnan(second)]
+    return _compare(test, first, second, float(one.mean - two.mean), has_spread, confidence)
 
 
-def _compare(difference: float, ste: float, freedom: float, n: int, confidence: float) -> Comparison:
-    if ste == 0 and difference == 0 and n > 1:
+def _compare(
+    test: Callable[..., Any],
+    first: Float[np.ndarray, " repeat"],
+    second: Float[np.ndarray, " other"],
+    difference: float,
+    has_spread: bool,
+    confidence: float,
+) -> Comparison:
+    """Of values without NaN: what `scipy.stats` says, which knows of spreads smaller than rounding only as of any others."""
+    n = min(len(first), len(second))
+    if has_spread:
+        with warnings.catch_warnings():  # "Precision loss": one side has no spread, which Welch's test allows
+            warnings.simplefilter("ignore", RuntimeWarning)
+            found = test(first, second)
+            low, high = found.confidence_interval(confidence)
+        return Comparison(difference, float(low), float(high), float(found.pvalue), n)
+    if n > 1 and abs(difference) <= ROUNDING:
         return Comparison(0.0, 0.0, 0.0, 1.0, n)
-    if n < 2 or ste == 0:
-        return Comparison(difference, float("nan"), float("nan"), float("nan"), n)
-    half = float(scipy.stats.t.isf((1 - confidence) / 2, freedom)) * ste
-    p_value = 2 * float(scipy.stats.t.sf(abs(difference) / ste, freedom))
-    return Comparison(difference, difference - half, difference + half, p_value, n)
+    return Comparison(difference, float("nan"), float("nan"), float("nan"), n)
 
 
 def holm(p_values: Sequence[float]) -> Float[np.ndarray, " comparison"]:

@@ -1,16 +1,15 @@
 """When a degraded resolution counts as usable, the coarsest one that does, and how sure that is."""
 
 import dataclasses
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
-import scipy.stats
 from astropy.table import Table
-from jaxtyping import Float, Float64
+from jaxtyping import Bool, Float, Float64, Int
 
 from galjax.errors import InputError
 from galjax.outcome import ORIGINAL, rows_with, values_of
-from galjax.statistics import Selection, summarise, upper_bound_of_mean
+from galjax.statistics import ROUNDING, Selection, upper_bound_of_mean
 
 RESAMPLES = 2000
 """Of the bootstrap."""
@@ -24,8 +23,8 @@ class UsableConfig:
     """Mean accuracy that a usable resolution must reach, 0 to 1: "near 0.9". 0 asks only for the comparison with
     Original."""
     usable_loss: float = 0.03
-    """Accuracy, 0 to 1, that a usable resolution may at most lose against Original. The paired one-sided t-test over
-    repeats must show the mean loss to be smaller."""
+    """Accuracy, 0 to 1, that a resolution may at most lose against Original to count as as accurate. The paired one-sided
+    t-test over repeats must show the mean loss to be smaller."""
     usable_significance: float = 0.05
     """Significance level of that test, between 0 and 0.5."""
 
@@ -39,48 +38,76 @@ class UsableConfig:
 
     def rule(self) -> str:
         """The definition in words, for tables and captions."""
+        near = f", with a mean accuracy of at least {self.usable_accuracy:g}" if self.usable_accuracy else ""
         return (
-            f"Usable means a mean accuracy of at least {self.usable_accuracy:g}, and a mean loss against Original on the same "
-            f"repeats below {self.usable_loss:g} (paired one-sided t-test at level {self.usable_significance:g})"
+            f"As accurate as Original: a paired one-sided t-test over repeats (level {self.usable_significance:g}) shows a mean loss "
+            f"below {self.usable_loss:g}. Usable: as accurate as Original{near}"
         )
+
+
+def is_as_accurate(
+    original: Float[np.ndarray, " repeat"], degraded: Float[np.ndarray, " repeat"], config: UsableConfig
+) -> bool:
+    """Whether a degraded resolution is as accurate as Original: a non-inferiority test on paired repeats.
+
+    It is where the upper confidence bound of the mean of `original - degraded` is below `usable_loss`. A single repeat, and
+    repeats that all lose the same, have no spread and show nothing (`galjax.statistics.upper_bound_of_mean`); a
+    resolution that loses nothing in any repeat is as accurate. Dropped repeats (NaN) do not count.
+    """
+    both = ~np.isnan(original - degraded)
+    return bool(both.sum() > 1 and _within_loss((original - degraded)[both], config))
 
 
 def is_usable(
     original: Float[np.ndarray, " repeat"], degraded: Float[np.ndarray, " repeat"], config: UsableConfig
 ) -> bool:
-    """Whether a degraded resolution is as accurate as Original and near 0.9, by `UsableConfig`.
+    """Whether a degraded resolution is as accurate as Original (`is_as_accurate`) and near 0.9, by `UsableConfig`."""
+    return is_as_accurate(original, degraded, config) and bool(_is_near(degraded[~np.isnan(degraded)], config))
 
-    A non-inferiority test on paired repeats: usable where the upper confidence bound of the mean of
-    `original - degraded` is below `usable_loss`. A single repeat, which has no spread, is never usable. Dropped repeats
-    (NaN) do not count.
-    """
-    if summarise(original - degraded).n < 2 or not summarise(degraded).mean >= config.usable_accuracy:
-        return False
-    return upper_bound_of_mean(original - degraded, config.usable_significance) < config.usable_loss
+
+def _within_loss(lost: Float[np.ndarray, "*any repeat"], config: UsableConfig) -> Bool[np.ndarray, "*any"]:
+    bound = upper_bound_of_mean(lost, config.usable_significance)
+    return np.asarray(bound < config.usable_loss - ROUNDING)
+
+
+def _is_near(values: Float[np.ndarray, "*any repeat"], config: UsableConfig) -> Bool[np.ndarray, "*any"]:
+    return np.asarray(values.mean(-1) >= config.usable_accuracy - ROUNDING)
 
 
 def with_usable(summary: Table, results: Table, config: UsableConfig) -> Table:
-    """The summary of a sweep (columns per_class, factor, method, selection) with a column `usable`."""
+    """The summary of a sweep (columns per_class, factor, method, selection) with columns `usable` and `within_loss`.
+
+    Its meta says what they mean: `usable` in words, and the thresholds by their flags.
+    """
     found = summary.copy()
-    usable = []
+    usable, as_accurate = [], []
     for row in summary:
         alike = rows_with(results, per_class=row["per_class"], selection=row["selection"])
         original = values_of(alike, factor=ORIGINAL.factor, method=ORIGINAL.method)
         degraded = values_of(alike, factor=row["factor"], method=row["method"])
         usable.append(is_usable(original, degraded, config))
-    found["usable"] = usable
-    found.meta["usable"] = config.rule()
+        as_accurate.append(is_as_accurate(original, degraded, config))
+    found["usable"], found["within_loss"] = usable, as_accurate
+    found.meta |= {"usable": config.rule(), **dataclasses.asdict(config)}
     return found
 
 
-def usable_limit(summary: Table, per_class: int, method: str, selection: Selection) -> int:
-    """The largest factor up to which every evaluated factor is usable; 1 where only Original is, 0 where not even that."""
+Criterion = Literal["usable", "within_loss"]
+
+
+def usable_limit(
+    summary: Table, per_class: int, method: str, selection: Selection, criterion: Criterion = "usable"
+) -> int:
+    """The largest factor up to which every evaluated factor meets the criterion, a column of the summary.
+
+    1 where only Original does, 0 where not even that.
+    """
     chosen = summary[(summary["per_class"] == per_class) & (summary["selection"] == selection)]
     chosen = chosen[(chosen["method"] == method) | (chosen["factor"] == 1)]
     chosen.sort("factor")
     limit = 0
     for row in chosen:
-        if not row["usable"]:
+        if not row[criterion]:
             break
         limit = int(row["factor"])
     return limit
@@ -97,12 +124,15 @@ class LimitInterval(NamedTuple):
 
 
 def limit_interval(
-    factors: tuple[int, ...], values: Float64[np.ndarray, "factor repeat"], config: UsableConfig, seed: int = 0
+    factors: tuple[int, ...],
+    values: Float64[np.ndarray, "factor repeat"],
+    config: UsableConfig,
+    seed: int = 0,
 ) -> LimitInterval | None:
     """The bootstrap distribution of the usable limit: repeats are drawn anew, with replacement, `RESAMPLES` times.
 
-    `values` are accuracies at the `factors`, in rising order from Original (1). None for fewer than three repeats,
-    dropped ones (NaN) not counted.
+    `values` are accuracies at the `factors`, in rising order from Original (1). Sets that hold one repeat only, over and
+    over, have no spread and are not counted. None for fewer than three repeats, dropped ones (NaN) not counted.
     """
     values = values[:, ~np.isnan(values).any(axis=0)]
     repeats = values.shape[1]
@@ -111,17 +141,13 @@ def limit_interval(
     limits = np.array([0, *factors])
     found = limits[_first_failures(values[:, None], config)[0]]
     drawn = np.random.default_rng(seed).integers(repeats, size=(RESAMPLES, repeats))
+    drawn = drawn[(drawn != drawn[:, :1]).any(axis=1)]
     resampled = limits[_first_failures(values[:, drawn], config)]
     low, high = np.percentile(resampled, [2.5, 97.5], method="nearest")
     return LimitInterval(int(low), int(high), float((resampled == found).mean()))
 
 
-def _first_failures(values: Float64[np.ndarray, "factor set repeat"], config: UsableConfig) -> np.ndarray:
-    """For each set of repeats, how many factors in a row are usable from Original on: `is_usable`, for many sets."""
-    repeats = values.shape[-1]
-    loss = values[:1] - values
-    bound = loss.mean(-1) + (
-        scipy.stats.t.isf(config.usable_significance, repeats - 1) * loss.std(-1, ddof=1) / np.sqrt(repeats)
-    )
-    usable = (values.mean(-1) >= config.usable_accuracy) & (bound < config.usable_loss)
+def _first_failures(values: Float64[np.ndarray, "factor set repeat"], config: UsableConfig) -> Int[np.ndarray, " set"]:
+    """For each set of repeats, how many factors in a row are usable from Original on."""
+    usable = _within_loss(values[:1] - values, config) & _is_near(values, config)
     return np.logical_and.accumulate(usable, axis=0).sum(axis=0)

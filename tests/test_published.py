@@ -13,6 +13,13 @@ def test_the_difference_is_given_in_standard_errors():
     assert row["standard_errors"] == pytest.approx(0.02 / np.hypot(0.02 / 3**0.5, 0.01))
 
 
+def test_repeats_that_agree_up_to_rounding_have_no_distance():
+    ours = np.array([0.1 + 0.2, 0.3])
+    row = against_table([Against(Published("accuracy", 0.5, 0.0, 9), ours)])[0]
+    assert row["std"] == 0
+    assert np.isnan(row["standard_errors"])
+
+
 def test_without_a_published_spread_or_with_one_repeat_there_is_no_distance():
     table = against_table(
         [

@@ -43,6 +43,14 @@ def test_upper_bound_is_the_t_interval():
     values = np.random.default_rng(1).normal(0.02, 0.01, 12)
     expected = scipy.stats.ttest_1samp(values, 0).confidence_interval(0.90).high  # two-sided 90 % is one-sided 95 %
     assert upper_bound_of_mean(values, 0.05) == pytest.approx(expected)
+    np.testing.assert_allclose(upper_bound_of_mean(np.stack([values, 2 * values]), 0.05), [expected, 2 * expected])
+
+
+def test_nothing_bounds_the_mean_of_values_without_spread():
+    same = np.array([[7, 9], [8, 10], [9, 9], [10, 8]]) / 12
+    assert upper_bound_of_mean(same[1] - same[0], 0.05) == np.inf
+    assert upper_bound_of_mean(same[0] - same[1], 0.05) == pytest.approx(-1 / 12)
+    assert upper_bound_of_mean(same[0] - same[0], 0.05) == 0
 
 
 def test_paired_comparison_is_the_paired_t_test():
@@ -77,6 +85,83 @@ def test_comparisons_without_spread_or_of_single_repeats():
     alone = compare_paired(same[:1], same[:1] - 0.25)
     assert alone.difference == 0.25
     assert np.isnan([alone.low, alone.high, alone.p_value]).all()
+
+
+def simulated_pairs(cases, seed=0):
+    """Accuracies of 2-4 repeats on small test sets, whose second side has the same number of galaxies more in each."""
+    rng = np.random.default_rng(seed)
+    for _ in range(cases):
+        galaxies, repeats = int(rng.integers(10, 200)), int(rng.integers(2, 5))
+        more = int(rng.integers(1, 1 + galaxies // 4))
+        right = rng.integers(galaxies - more + 1, size=repeats)
+        yield right / galaxies, (right + more) / galaxies
+
+
+def test_equal_differences_never_have_a_verdict_whatever_they_round_to():
+    with_spread = 0
+    for first, second in simulated_pairs(6000):
+        with_spread += (first - second).std() > 0
+        for one, other in ((first, second), (second, first)):
+            found = compare_paired(one, other)
+            assert found.difference == pytest.approx((one - other).mean())
+            assert np.isnan([found.low, found.high, found.p_value]).all()
+    assert with_spread > 2000  # differences of 1e-16, which a t-test takes for a spread
+
+
+@pytest.mark.parametrize("repeats", [2, 3, 6])
+def test_repeats_that_agree_up_to_rounding_have_no_spread(repeats):
+    nearly = np.array([0.1 + 0.2, 0.3] * 3)[:repeats]
+    assert summarise(nearly).std == 0
+    assert summarise(np.stack([nearly, nearly * 1e5], axis=1)).std.tolist() == [0, 0]
+    constant = compare_independent(nearly, np.full(4, 0.5))
+    assert constant.difference == pytest.approx(-0.2)
+    assert np.isnan([constant.low, constant.high, constant.p_value]).all()
+    assert compare_independent(nearly, np.full(4, 0.3)) == (0, 0, 0, 1, min(repeats, 4))
+    assert compare_paired(nearly, np.full(repeats, 0.3)) == (0, 0, 0, 1, repeats)
+    assert (
+        compare_paired(nearly - 0.3, np.zeros(repeats)).p_value == 1
+    )  # differences of differences round as accuracies do
+
+
+def test_tiny_but_real_spreads_are_judged():
+    """One galaxy in a thousand million."""
+    first = 0.9 + 1e-9 * np.array([1, 2, 3, 5])
+    second = np.full(4, 0.9)
+    for found in (compare_paired(first, second), compare_independent(first, second)):
+        assert found.p_value == pytest.approx(scipy.stats.ttest_1samp([1, 2, 3, 5], 0).pvalue, rel=1e-5)
+        assert found.low < 2.75e-9 < found.high
+    assert summarise(first).std == pytest.approx(1e-9 * np.std([1, 2, 3, 5], ddof=1), rel=1e-6)
+
+
+def test_ordinary_comparisons_are_those_of_scipy():
+    rng = np.random.default_rng(3)
+    for _ in range(100):
+        first = rng.integers(70, 100, size=rng.integers(2, 7)) / 120
+        second = rng.integers(70, 100, size=len(first)) / 120
+        if (
+            np.ptp(first - second) < 1e-3
+            or max(np.ptp(first), np.ptp(second)) < 1e-3
+            or min(np.ptp(first), np.ptp(second)) == 0
+        ):
+            continue
+        paired, welch = scipy.stats.ttest_rel(first, second), scipy.stats.ttest_ind(first, second, equal_var=False)
+        for found, expected in ((compare_paired(first, second), paired), (compare_independent(first, second), welch)):
+            assert found.p_value == pytest.approx(expected.pvalue)
+            assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval(0.95)))
+
+
+def test_one_side_without_spread_leaves_welchs_test_the_other():
+    first, second = np.full(4, 0.9), np.array([0.8, 0.85, 0.9, 0.7])
+    assert compare_independent(first, second).p_value == pytest.approx(scipy.stats.ttest_1samp(second, 0.9).pvalue)
+
+
+def test_dropped_repeats_do_not_count():
+    first, second = np.array([0.9, np.nan, 0.8, 0.7]), np.array([0.8, 0.7, np.nan, 0.65])
+    assert compare_paired(first, second) == compare_paired(first[[0, 3]], second[[0, 3]])
+    assert compare_independent(first, second) == compare_independent(first[[0, 2, 3]], second[[0, 1, 3]])
+    nothing = compare_paired(first[1:2], second[1:2])
+    assert nothing.n == 0
+    assert np.isnan(nothing[:4]).all()
 
 
 def test_holm_corrects_step_by_step():

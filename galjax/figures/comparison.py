@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 
 from galjax.figures.style import COLOURS, MARKERS, SPREADS, NamedFigure, light_grid, make_panels
 from galjax.statistics import Summary, repeats_left, summarise
+from galjax.wording import fixed
 
 
 def points_with_bars(
@@ -37,9 +38,11 @@ def points_with_bars(
     return NamedFigure(
         name,
         figure,
-        f"{caption} Points are means over n = {n} repeats, small dots the repeats; bars: {meanings}.",
+        f"{caption} Points are means over n = {n} repeats, small dots the repeats; bars: {meanings}."
+        if n != "1"
+        else f"{caption} A single repeat (n = 1), which has no bars.",
         "; ".join(
-            f"{quantity}, {case}: {float(summarise(np.asarray(values, np.float64)).mean):.3f}"
+            f"{quantity}, {case}: {fixed(float(summarise(np.asarray(values, np.float64)).mean))}"
             for quantity, cases in panels.items()
             for case, values in cases.items()
         )

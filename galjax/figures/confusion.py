@@ -8,6 +8,7 @@ from jaxtyping import Int
 from galjax.figures.style import NamedFigure, make_panels
 from galjax.metrics import accuracy, true_positive_rate
 from galjax.statistics import repeats_left, summarise
+from galjax.wording import fixed
 
 
 def confusion_figure(
@@ -33,7 +34,7 @@ def confusion_figure(
                 panel.text(column, row, f"{mean[row, column]:.1f}{spread}", ha="center", va="center", fontsize=9,
                            color="white" if shares[row, column] > 0.55 else "black")  # fmt: skip
         rates = summarise(true_positive_rate(counts)).mean
-        ticks = [f"{class_name}\nTPR {rate:.3f}" for class_name, rate in zip(names, rates, strict=True)]
+        ticks = [f"{class_name}\nTPR {fixed(rate)}" for class_name, rate in zip(names, rates, strict=True)]
         panel.set_xticks(range(len(names)), ticks, fontsize=8)
         panel.set_yticks(range(len(names)), names, fontsize=8, rotation=90, va="center")
         panel.set(xlabel="true class", ylabel="predicted class", title=label)
@@ -46,10 +47,11 @@ def confusion_figure(
             )
         )
     n = repeats_left(*(accuracy(counts) for counts in confusions.values()))
+    spread = "" if n == "1" else " ± 1 standard deviation"
     return NamedFigure(
         name,
         figure,
-        f"Confusion matrices of {what}: test galaxies, mean ± 1 standard deviation over n = {n} repeats; rows predicted, "
+        f"Confusion matrices of {what}: test galaxies, mean{spread} over n = {n} repeats; rows predicted, "
         f"columns true. The shade is the share of the true class; TPR, its true positive rate TP / (TP + FN).",
         "; ".join(words) + ".",
     )

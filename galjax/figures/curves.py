@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.ticker import MaxNLocator
 
 from galjax.figures.style import COLOURS, MARKERS, NamedFigure, light_grid, make_panels
 from galjax.metrics import accuracy
 from galjax.repeats import History
 from galjax.statistics import repeats_left, summarise
+from galjax.wording import fixed
 
 
 def training_curves(histories: Mapping[str, History], name: str, trained_on: str) -> NamedFigure:
@@ -36,23 +38,30 @@ def training_curves(histories: Mapping[str, History], name: str, trained_on: str
             if n > 1:
                 panel.fill_between(x, mean - std, mean + std, color=colour, alpha=0.18, linewidth=0)
         losses, accuracies = summarise(history.train_loss).mean, summarise(test_accuracy).mean
-        words.append(
-            f"{prefix}training loss falls from {losses[0]:.2f} to {losses[-1]:.2f}, test accuracy goes from "
-            f"{accuracies[0]:.3f} to {accuracies[-1]:.3f}"
-        )
+        words.append(f"{prefix}training loss {_course(losses, 2)}, test accuracy {_course(accuracies, 3)}")
     highest = max(3 * float(np.nanmedian(history.train_loss)) + 0.7 for history in histories.values())
     loss_panel.set(xlabel="epoch", ylabel="categorical cross-entropy")
-    loss_panel.set_ylim(0, min(loss_panel.get_ylim()[1], highest))
+    drawn_to = loss_panel.get_ylim()[1]
+    loss_panel.set_ylim(0, min(drawn_to, highest))
     accuracy_panel.set(xlabel="epoch", ylabel="accuracy")
     accuracy_panel.legend(frameon=False, fontsize=8)
     for panel in (loss_panel, accuracy_panel):
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         light_grid(panel)
     repeats = repeats_left(*(history.train_loss[:, 0] for history in histories.values()))
+    and_band = " and a band of 1 standard deviation" if repeats != "1" else ""
     return NamedFigure(
         name,
         figure,
-        f"Training, {trained_on}: mean over n = {repeats} repeats and a band of 1 standard deviation. Training values are means "
-        f"over the epoch, with dropout; very high losses are cut off.",
+        f"Training, {trained_on}: mean over n = {repeats} repeats{and_band}. Training values are means "
+        f"over the epoch, with dropout{f'; losses above {highest:.2g} are cut off' if drawn_to > highest else ''}.",
         f"{'; '.join(words)}.",
     )
+
+
+def _course(values: Float[np.ndarray, " epoch"], digits: int) -> str:
+    """From the first to the last, in words."""
+    first, last = (fixed(float(value), digits) for value in (values[0], values[-1]))
+    if first == last:
+        return f"ends as it began, at {last}"
+    return f"{'falls' if values[-1] < values[0] else 'rises'} from {first} to {last}"

@@ -80,8 +80,8 @@ def degraded_gallery(
         figure,
         f"A galaxy labelled {class_name} (id {sample.ids[index]}), shrunk by the mean over covered pixels and enlarged "
         f"back to {shape[1]} px. It is the one at the 90th percentile of contrast; arcsinh stretch, the same in all panels.",
-        f"Grid of {len(rows)} x {len(columns)} images of one galaxy labelled {class_name}, losing detail from left to "
-        f"right.",
+        f"Grid of {len(rows)} x {len(columns)} images of one galaxy labelled {class_name}: shrunk by "
+        f"{', '.join(map(str, columns))} from left to right, and from top to bottom {', '.join(rows)}.",
     )
 
 

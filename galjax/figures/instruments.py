@@ -9,15 +9,16 @@ from galjax.figures.galleries import brightness_range
 from galjax.figures.style import (
     COLOURS,
     MARKERS,
-    SPREADS,
     NamedFigure,
     grey,
     legend_above,
     light_grid,
     make_panels,
+    points_and_bars,
     show_image,
 )
 from galjax.statistics import repeats_left, summarise
+from galjax.wording import fixed
 
 
 def instrument_gallery(
@@ -63,10 +64,10 @@ def steps_figure(
     return NamedFigure(
         "steps",
         figure,
-        f"Accuracy as the sharp test images are made like the coarse ones, one step after the other. Points are means over "
-        f"n = {n} repeats, bars {SPREADS['std']}.",
+        f"Accuracy as the sharp test images are made like the coarse ones, one step after the other. "
+        f"{points_and_bars(n, 'std')}.",
         "; ".join(
-            f"trained on {one}, tested on {other}: {float(summarise(v).mean):.3f}"
+            f"trained on {one}, tested on {other}: {fixed(float(summarise(v).mean))}"
             for (one, other), v in accuracies.items()
         )
         + ".",

@@ -7,10 +7,11 @@ from astropy.table import Table
 from jaxtyping import Float
 
 from galjax.figures.galleries import brightness_range
-from galjax.figures.style import COLOURS, MARKERS, SPREADS, NamedFigure, light_grid, make_panels, show_image
+from galjax.figures.style import COLOURS, MARKERS, NamedFigure, light_grid, make_panels, points_and_bars, show_image
 from galjax.outcome import rows_with
 from galjax.resample import resize_matrices
 from galjax.statistics import repeats_left, summarise
+from galjax.wording import fixed, signed
 
 
 def size_figure(accuracies: Mapping[tuple[str, str, int], Float[np.ndarray, " repeat"]], height: int) -> NamedFigure:
@@ -41,10 +42,10 @@ def size_figure(accuracies: Mapping[tuple[str, str, int], Float[np.ndarray, " re
     return NamedFigure(
         "accuracy_by_size",
         figure,
-        f"One training at Original, tested on galaxies shrunk to every size and enlarged back; even sizes are shaded. Points "
-        f"are means over n = {n} repeats, bars {SPREADS['ste']}.",
+        f"One training at Original, tested on galaxies shrunk to every size and enlarged back; even sizes are shaded. "
+        f"{points_and_bars(n, 'ste')}.",
         "; ".join(
-            f"{position}, {method}, {size} px: {float(summarise(v).mean):.3f}"
+            f"{position}, {method}, {size} px: {fixed(float(summarise(v).mean))}"
             for (position, method, size), v in accuracies.items()
         )
         + ".",
@@ -75,7 +76,8 @@ def shift_figure(enlarged: Table, cutout: str) -> NamedFigure:
         figure,
         f"How far the brightest pixel of a Gaussian source ({cutout}, mean over positions) moves on each axis when the image "
         f"is shrunk and enlarged back. Positive is right and up the index; sizes are the pixels left.",
-        "; ".join(f"{r['resolution']} {r['size_rule']} {r['method']}: {r['brightest']:+.2f} px" for r in chosen) + ".",
+        "; ".join(f"{r['resolution']} {r['size_rule']} {r['method']}: {signed(r['brightest'], 2)} px" for r in chosen)
+        + ".",
     )
 
 
@@ -102,7 +104,7 @@ def phase_gallery(
             panel.set_title(f"{size} px ({'even' if size % 2 == 0 else 'odd'})", fontsize=8)
         if column == 0:
             panel.set_ylabel(position, fontsize=8)
-        words.append(f"{position}, {size} px: {x - middle:+.1f}, {y - middle:+.1f}")
+        words.append(f"{position}, {size} px: {signed(x - middle, 1)}, {signed(y - middle, 1)}")
     return NamedFigure(
         "phase_gallery",
         figure,

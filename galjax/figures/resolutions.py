@@ -7,8 +7,9 @@ from astropy.table import Table
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
-from galjax.figures.style import COLOURS, MARKERS, SPREADS, NamedFigure, legend_above, light_grid, make_panels
+from galjax.figures.style import COLOURS, MARKERS, NamedFigure, legend_above, light_grid, make_panels, points_and_bars
 from galjax.statistics import count_in_words, repeats_left, summarise
+from galjax.wording import fixed
 
 Accuracies = Mapping[tuple[int, int], Float[np.ndarray, " repeat"]]
 """Accuracy in every repeat, by factor trained at and factor tested at."""
@@ -43,8 +44,8 @@ def same_resolution_figure(accuracies: Accuracies, factors: Sequence[int], metho
     return NamedFigure(
         "same_resolution",
         figure,
-        f"Accuracy on test galaxies shrunk by the factor and enlarged with {method}. Points are means over n = {n} repeats, "
-        f"bars {SPREADS['std']}; drawn side by side for legibility.",
+        f"Accuracy on test galaxies shrunk by the factor and enlarged with {method}. "
+        f"{points_and_bars(n, 'std')}; drawn side by side for legibility.",
         "; ".join(
             f"{label}: " + ", ".join(f"{_name(f)} {_mean(v):.3f}" for f, v in zip(factors, values, strict=True))
             for label, values in lines.items()
@@ -86,7 +87,7 @@ def loss_figure(losses: Table) -> NamedFigure:
     """For every factor the loss against Original, as the part that is the mismatch and the part that is information gone."""
     figure, (panel,) = make_panels(1, width=5.8)
     factors = sorted(set(losses["factor"].tolist()))
-    parts = {"information": "information gone for good", "mismatch": "mismatch of training and test"}
+    parts = {"information": "information that the resolution lacks", "mismatch": "mismatch of training and test"}
     for index, (part, label) in enumerate(parts.items()):
         rows = losses[losses["part"] == part]
         _bars(panel, np.array(factors) + 0.38 * (index - 0.5), rows, COLOURS[index], label)
@@ -99,8 +100,8 @@ def loss_figure(losses: Table) -> NamedFigure:
         "loss",
         figure,
         f"What the loss of accuracy against training and testing at Original is made of. Bars are means over n = "
-        f"{count_in_words(losses['n'])} repeats, lines 95 % confidence intervals of the paired differences.",
-        "; ".join(f"{row['part']} at 1/{row['factor']}: {row['difference']:.3f}" for row in losses) + ".",
+        f"{count_in_words(losses['n'])} repeats, lines 95 % confidence intervals of the paired differences, where there is one.",
+        "; ".join(f"{row['part']} at 1/{row['factor']}: {fixed(row['difference'])}" for row in losses) + ".",
     )
 
 

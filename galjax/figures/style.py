@@ -49,6 +49,13 @@ def make_panels(
     return figure, list(figure.subplots(rows, columns, squeeze=False, **options).flat)
 
 
+def points_and_bars(n: str, spread: str) -> str:
+    """What the points and bars of a figure are, for its caption: of n repeats in words, with bars of a key of `SPREADS`."""
+    if n == "1":
+        return "Points are the results of a single repeat (n = 1), which has no bars"
+    return f"Points are means over n = {n} repeats, bars {SPREADS[spread]}"
+
+
 def spread_of(table: Table, spread: str) -> Float[np.ndarray, " row"]:
     """Lengths of the bars: a key of `SPREADS`."""
     times, _, name = spread.rpartition(" ")

@@ -1,10 +1,12 @@
 """Figures of a resolution sweep: accuracy against resolution, methods and sample sizes compared."""
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from astropy.table import Table
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from galjax.figures.curves import training_curves
 from galjax.figures.galleries import degraded_gallery
@@ -12,10 +14,10 @@ from galjax.figures.style import (
     COLOURS,
     MARKERS,
     SELECTION_MEANING,
-    SPREADS,
     NamedFigure,
     light_grid,
     make_panels,
+    points_and_bars,
     spread_of,
 )
 from galjax.outcome import rows_with
@@ -23,6 +25,7 @@ from galjax.repeats import History
 from galjax.resample import Convention
 from galjax.sample import GalaxySample
 from galjax.statistics import count_in_words
+from galjax.wording import fixed, minus
 
 
 def accuracy_by_method(summary: Table, per_class: int, spread: str) -> NamedFigure:
@@ -33,14 +36,14 @@ def accuracy_by_method(summary: Table, per_class: int, spread: str) -> NamedFigu
     for panel, method, colour, marker in zip(panels, methods, COLOURS, MARKERS, strict=False):
         _draw_line(panel, chosen, method, spread, colour, marker, method)
         panel.set_title(method)
-    _finish(panels, chosen)
+    _finish(figure, panels, chosen)
     n = count_in_words(chosen["n"])
     return NamedFigure(
         f"accuracy_{spread}_{per_class}",
         figure,
         f"Accuracy on test galaxies shrunk by the factor and enlarged back, for networks trained at Original on "
-        f"{per_class} galaxies per class. Points are means over n = {n} repeats, bars {SPREADS[spread]}; each point at "
-        f"its {SELECTION_MEANING['test-mean']}.",
+        f"{_drawn(summary, per_class)}. {points_and_bars(n, spread)}; each point at its "
+        f"{SELECTION_MEANING['test-mean']}. {_about_lines(summary)}",
         _describe(chosen, methods),
     )
 
@@ -53,12 +56,13 @@ def methods_compared(summary: Table, per_class: int) -> NamedFigure:
     for index, method in enumerate(methods):
         shift = 0.12 * (index - (len(methods) - 1) / 2)
         _draw_line(panels[0], chosen, method, "std", COLOURS[index], MARKERS[index], method, shift)
-    _finish(panels, chosen, legend="enlarged with")
+    _finish(figure, panels, chosen, legend="enlarged with")
+    n = count_in_words(chosen["n"])
     return NamedFigure(
         f"methods_compared_{per_class}",
         figure,
-        f"The enlarging methods compared, {per_class} galaxies per class. Points are means over n = "
-        f"{count_in_words(chosen['n'])} repeats, bars {SPREADS['std']}; drawn side by side for legibility.",
+        f"The interpolation methods compared, {_drawn(summary, per_class)}. {points_and_bars(n, 'std')}; drawn side by side "
+        f"for legibility. {_about_lines(summary)}",
         _describe(chosen, methods),
     )
 
@@ -74,11 +78,12 @@ def sample_sizes_compared(summary: Table) -> NamedFigure:
             rows = rows_with(chosen, per_class=size)
             _draw_line(panel, rows, method, "std", COLOURS[index], MARKERS[index], str(size), shift)
         panel.set_title(method)
-    _finish(panels, chosen, legend="galaxies per class")
+    _finish(figure, panels, chosen, legend="galaxies per class")
+    n = count_in_words(chosen["n"])
     return NamedFigure(
         "sample_sizes_compared",
         figure,
-        f"Sample sizes compared. Points are means over n = {count_in_words(chosen['n'])} repeats, bars {SPREADS['std']}.",
+        f"Sample sizes compared. {points_and_bars(n, 'std')}. {_about_lines(summary)}",
         "; ".join(f"{size} per class: {_describe(rows_with(chosen, per_class=size), methods)}" for size in sizes),
     )
 
@@ -94,13 +99,14 @@ def selections_compared(summary: Table, per_class: int) -> NamedFigure:
             rows = rows_with(chosen, selection=way)
             _draw_line(panel, rows, method, "ste", COLOURS[index], MARKERS[index], way, shift)
         panel.set_title(method)
-    _finish(panels, chosen, legend="epoch chosen by")
+    _finish(figure, panels, chosen, legend="epoch chosen by")
+    n = count_in_words(chosen["n"])
     return NamedFigure(
         f"selections_compared_{per_class}",
         figure,
-        f"What choosing the epoch by the test galaxies adds, {per_class} per class: "
+        f"Ways of choosing the epoch compared, {_drawn(summary, per_class)}: "
         + "; ".join(f"{way}, {SELECTION_MEANING[way]}" for way in ways)
-        + f". Points are means over n = {count_in_words(chosen['n'])} repeats, bars {SPREADS['ste']}.",
+        + f". {points_and_bars(n, 'ste')}. {_about_lines(summary)}",
         "; ".join(f"{way}: {_describe(rows_with(chosen, selection=way), methods)}" for way in ways),
     )
 
@@ -122,7 +128,7 @@ def sweep_figures(
     if len(histories) > 1:
         figures.append(sample_sizes_compared(summary))
     figures += [
-        training_curves({"": history}, f"training_curves_{per_class}", f"{per_class} galaxies per class")
+        training_curves({"": history}, f"training_curves_{per_class}", _drawn(summary, per_class))
         for per_class, history in histories.items()
     ]
     figures += [degraded_gallery(sample, name, factors, methods, convention) for name in sample.class_names]
@@ -149,17 +155,48 @@ def _draw_line(
                    markersize=4, linewidth=1.2, capsize=2.5, elinewidth=1, label=label)  # fmt: skip
 
 
-def _finish(panels: Sequence[Axes], summary: Table, legend: str | None = None) -> None:
+def _finish(figure: Figure, panels: Sequence[Axes], summary: Table, legend: str | None = None) -> None:
     factors = sorted(set(summary["factor"]))
     names = ["Orig." if factor == 1 else f"1/{factor}" for factor in factors]
     for panel in panels:
-        panel.axhline(0.9, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
+        named = {
+            name: panel.axhline(height, color="0.45", linewidth=0.9, linestyle=style, zorder=0)
+            for name, (height, style) in _thresholds(summary).items()
+        }
         panel.set_xticks(factors, names)
         panel.set_xlabel("resolution of the test images")
         light_grid(panel)
     panels[0].set_ylabel("accuracy")
     if legend is not None:
         panels[-1].legend(title=legend, frameon=False, fontsize=8, title_fontsize=8)
+    if named:
+        figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+
+
+def _thresholds(summary: Table) -> dict[str, tuple[float, Literal["--", ":"]]]:
+    """The thresholds of the rule for usable resolutions (`galjax.usable.with_usable`): height and style by name.
+
+    Where Originals differ, as of several sample sizes, only the one that is the same for all.
+    """
+    originals = set(summary["mean"][summary["factor"] == 1].tolist())
+    loss, accuracy = (summary.meta[name] for name in ("usable_loss", "usable_accuracy"))
+    lines: dict[str, tuple[float, Literal["--", ":"]]] = {}
+    if len(originals) == 1:
+        lines[f"{minus('Original', f'{loss:g}')} (--usable-loss)"] = (originals.pop() - loss, "--")
+    if accuracy:
+        lines[f"{accuracy:g} (--usable-accuracy)"] = (accuracy, ":")
+    return lines
+
+
+def _about_lines(summary: Table) -> str:
+    """What the lines are, for captions."""
+    return f"{summary.meta['usable']}. Grey lines: these thresholds."
+
+
+def _drawn(summary: Table, per_class: int) -> str:
+    """The galaxies of a repeat in words."""
+    natural: str = summary.meta.get("draw", "")
+    return natural.partition(";")[0] or f"{per_class} galaxies per class"
 
 
 def _describe(summary: Table, methods: Sequence[str]) -> str:
@@ -167,7 +204,7 @@ def _describe(summary: Table, methods: Sequence[str]) -> str:
     for method in methods:
         line = _line(summary, method)
         points = ", ".join(
-            f"{'Original' if row['factor'] == 1 else '1/' + str(row['factor'])} {row['mean']:.3f}" for row in line
+            f"{'Original' if row['factor'] == 1 else '1/' + str(row['factor'])} {fixed(row['mean'])}" for row in line
         )
         lines.append(f"{method}: {points}")
     return "Mean accuracy. " + "; ".join(lines)

@@ -2,10 +2,19 @@
 
 import numpy as np
 import pytest
+from astropy.table import Table
 
-from experiments import cross_survey, interpolation_cost, phase_shift, same_resolution
+from experiments import (
+    class_balance,
+    cross_survey,
+    interpolation_cost,
+    phase_shift,
+    same_resolution,
+    uncertain_labels,
+)
 from galjax.instruments import COARSE, PIXELS, SEEING, SHARP
 from galjax.outcome import rows_with
+from galjax.sources import SimulatedSurvey, simulate
 
 RNG = np.random.default_rng(0)
 
@@ -27,8 +36,55 @@ def test_losses_are_split_into_mismatch_and_information():
     )
     assert parts["mismatch"]["p_corrected"] < 0.001
     (sentence,) = same_resolution._conclusions(losses)
-    assert sentence.startswith("At 1/4 a network trained at Original loses 0.2")
-    assert "is information gone for good" in sentence
+    assert sentence.startswith("At 1/4 the loss of accuracy of a network trained at full resolution is 0.2")
+    assert "significant; training at 1/4 wins this back), and information that 1/4 lacks +0.0" in sentence
+
+
+def test_training_at_the_low_resolution_may_win_nothing_back():
+    accuracies = {(1, 1): around(0.80), (1, 4): around(0.85), (4, 4): around(0.70), (4, 1): around(0.60)}
+    (sentence,) = same_resolution._conclusions(same_resolution.losses_table(accuracies))
+    assert "of a network trained at full resolution is -0.0" in sentence
+    assert "mismatch -0.1" in sentence
+    assert "training at 1/4 wins nothing back" in sentence
+
+
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_without_spread_there_is_no_interval_and_no_verdict(repeats):
+    """7/12 and 9/12 against 8/12 and 10/12: the same difference in every repeat, 1e-16 apart."""
+    low, high = (np.array(right[:repeats]) / 12 for right in ([7, 9], [8, 10]))
+    why = "no interval: one repeat" if repeats == 1 else "no interval: the same in every repeat"
+    losses = same_resolution.losses_table({(1, 1): high, (1, 4): low, (4, 4): low, (4, 1): low})
+    (sentence,) = same_resolution._conclusions(losses)
+    assert f"is 0.083 ({why}): mismatch 0.000" in sentence
+    assert "significant" not in sentence.replace("not significant", "")
+    accuracies = {
+        (position, "nearest", size): high if size % 2 else low
+        for position in phase_shift.POSITIONS
+        for size in range(8, 13)
+    }
+    parity = phase_shift.parity_table(accuracies, ("nearest",))
+    assert f"+0.083 as cut ({why})" in phase_shift._headline(parity)
+    steps = {(trained, name): high for trained in (SHARP, COARSE) for name in (SHARP, PIXELS, COARSE)} | {
+        (SHARP, COARSE): low
+    }
+    compared = cross_survey.conditions_table(steps)
+    costs = cross_survey.steps_table(steps, [SHARP, PIXELS, COARSE])
+    said = cross_survey._conclusions(compared, costs, steps, cross_survey.CrossSurvey())
+    assert any(f"+0.083 ({why})." in sentence for sentence in said)
+    assert not any("costs most" in sentence or "the dearest" in sentence for sentence in said)
+    results = Table({
+        "draw": np.repeat(["natural", "balanced"], 2 * repeats),
+        "trainings": np.tile(np.repeat(["first", "second"], repeats), 2),
+        "selection": ["test-mean"] * 4 * repeats,
+        "accuracy": np.repeat([0.5, 0.6], 2 * repeats),
+    })  # fmt: skip
+    pool = simulate(SimulatedSurvey(galaxies=20, image_size=8)).with_classes(("spiral", "elliptical"))
+    verdict, found, *_ = class_balance._conclusions(results, pool, ("accuracy",))
+    assert verdict.startswith("Whether balancing the classes makes a difference cannot be said")
+    assert f"difference +0.100 ({why}, n = {repeats})" in found
+    for text in (sentence, *said, verdict, found, phase_shift._headline(parity)):
+        assert "nan" not in text
+        assert "-0.000" not in text
 
 
 @pytest.mark.parametrize(
@@ -36,15 +92,21 @@ def test_losses_are_split_into_mismatch_and_information():
     [
         (
             (0.08, 0.0, 0.0),
-            "goes away where galaxies are centred on the grid and goes away where galaxies are centred on a pixel",
+            "significantly smaller and no longer significant where galaxies are centred on the grid and significantly smaller "
+            "and no longer significant where galaxies are centred on a pixel",
         ),
         (
             (0.08, 0.08, 0.0),
-            "stays where galaxies are centred on the grid and goes away where galaxies are centred on a pixel",
+            "as cut, not significantly smaller where galaxies are centred on the grid and significantly smaller and no longer "
+            "significant where galaxies are centred on a pixel",
         ),
-        ((0.08, 0.03, 0.08), "becomes smaller where galaxies are centred on the grid and stays"),
-        ((0.0, 0.06, 0.0), "the dip is there centred on the grid, and not as cut."),
-        ((0.0, 0.0, 0.0), "parity makes no significant difference."),
+        (
+            (0.08, 0.03, 0.08),
+            "significantly smaller where galaxies are centred on the grid and not significantly smaller where",
+        ),
+        ((0.0, 0.06, 0.0), "the dip is significant centred on the grid, and not as cut."),
+        ((0.0, 0.0, 0.0), "no position loses a significant amount."),
+        ((-0.08, -0.08, -0.08), "no position loses a significant amount."),
     ],
 )
 def test_the_verdict_on_phase_follows_the_paired_tests(dips, verdict):
@@ -58,7 +120,7 @@ def test_the_verdict_on_phase_follows_the_paired_tests(dips, verdict):
     assert verdict in phase_shift._headline(parity)
     (sentence,) = phase_shift._conclusions(parity, accuracies, 64)
     assert verdict in sentence
-    assert "1/7 less 1/6" in sentence
+    assert "1/7 \N{MINUS SIGN} 1/6" in sentence
 
 
 def test_every_step_between_instruments_has_its_cost():
@@ -72,8 +134,48 @@ def test_every_step_between_instruments_has_its_cost():
     compared = cross_survey.conditions_table(accuracies)
     assert len(compared) == 3
     sentences = cross_survey._conclusions(compared, costs, accuracies, cross_survey.CrossSurvey())
-    assert "Of the steps from sharp to coarse, seeing costs most" in " ".join(sentences)
+    assert "the dearest is seeing: 0.1" in " ".join(sentences)
+    assert "(coarse → coarse) \N{MINUS SIGN} (sharp → coarse): +0.1" in " ".join(sentences)
     assert "left out" not in " ".join(sentences)
+
+
+def test_a_step_that_gains_accuracy_costs_nothing():
+    means = {SHARP: 0.80, PIXELS: 0.92, COARSE: 0.93}
+    accuracies = {(trained, name): around(mean) for trained in (SHARP, COARSE) for name, mean in means.items()}
+    compared, costs = cross_survey.conditions_table(accuracies), cross_survey.steps_table(accuracies, list(means))
+    said = cross_survey._conclusions(compared, costs, accuracies, cross_survey.CrossSurvey())
+    assert "No single step from sharp to coarse costs a significant amount of accuracy." in said
+
+
+@pytest.mark.parametrize(
+    ("two", "three", "sentence"),
+    [
+        ([0.9, 0.92], [0.7, 0.71], "Without the uncertain class the accuracy is 0.205 higher (95 % interval"),
+        ([0.7, 0.71], [0.9, 0.92], "Without the uncertain class the accuracy is 0.205 lower (95 % interval"),
+        ([0.7, 0.7], [0.7, 0.7], "Without the uncertain class the accuracy is the same (no difference in any repeat)"),
+    ],
+)
+def test_the_uncertain_class_may_help_or_hurt(two, three, sentence):
+    results = Table({
+        "labels": np.repeat([uncertain_labels.TWO, uncertain_labels.THREE], 2), "selection": ["test-mean"] * 4,
+        "accuracy": [*two, *three], **{f"tpr_{name}": [np.nan] * 4 for name in ("spiral", "elliptical", "uncertain")},
+    })  # fmt: skip
+    survey = simulate(SimulatedSurvey(galaxies=20, image_size=8))
+    pools = {uncertain_labels.THREE: survey, uncertain_labels.TWO: survey.with_classes(("spiral", "elliptical"))}
+    said = uncertain_labels._conclusions(results, pools)
+    assert said[0].startswith(sentence)
+    assert said[-1] == "With three classes the true positive rates are - (spiral), - (elliptical), - (uncertain)."
+
+
+@pytest.mark.parametrize(
+    ("ratio", "words"),
+    [(4.0, "4.0 times as fast with nearest"), (0.5, "2.0 times slower with nearest"), (1.02, "as fast with nearest")],
+)
+def test_enlarging_may_be_faster_or_slower(ratio, words):
+    measured = {"table_5_1": {"rows": [{"method": "nearest", "contender": "galjax", "ratio": ratio}]}}
+    assert interpolation_cost._sentences("here", measured) == [
+        f"here: against a loop over OpenCV, galjax's enlarging is {words}."
+    ]
 
 
 def test_the_cost_of_enlarging_is_shown_beside_the_thesis(capsys):
@@ -83,7 +185,9 @@ def test_the_cost_of_enlarging_is_shown_beside_the_thesis(capsys):
     assert theirs["mean_us"].tolist() == [247.0, 378.0, 1480.0]
     assert {"galjax", "OpenCV loop"} <= set(table["program"])
     assert interpolation_cost.main([]) == 0
-    assert "galjax enlarges faster than a loop over OpenCV" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "against a loop over OpenCV, galjax's enlarging is" in said
+    assert "nan" not in said
     assert interpolation_cost.main(["--fast"]) == 2
     assert "takes no flags, not --fast" in capsys.readouterr().err
 

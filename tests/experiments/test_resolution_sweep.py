@@ -12,9 +12,7 @@ from astropy.table import Table
 
 from experiments import resolution_sweep
 from galjax import GalaxySample
-from galjax.outcome import summary_table
 from galjax.sources.simulated import SimulatedSurvey, simulate
-from galjax.usable import UsableConfig, with_usable
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = [
@@ -57,7 +55,7 @@ def test_results_are_tidy_and_the_summary_follows_from_them(folder):
     results, summary = (Table.read(folder / name) for name in ("results.ecsv", "summary.ecsv"))
     assert results.colnames == ["repeat", "per_class", "factor", "method", "selection", "epoch", "accuracy"]
     assert summary.colnames == [
-        "per_class", "factor", "method", "selection", "epoch", "mean", "std", "ste", "n", "usable",
+        "per_class", "factor", "method", "selection", "epoch", "mean", "std", "ste", "n", "usable", "within_loss",
     ]  # fmt: skip
     conditions = 1 + 2 * 3
     assert len(results) == 3 * 2 * conditions * 3
@@ -196,27 +194,45 @@ def test_another_configuration_in_the_same_folder_is_refused(folder, capsys):
     assert "learning_rate was" in capsys.readouterr().err
 
 
+def test_natural_draws_are_named_and_not_compared_with_the_thesis(tmp_path, capsys):
+    assert run("--total", 40, "--out", tmp_path / "run") == 0
+    said = capsys.readouterr().out
+    assert "(40 galaxies in natural proportions, 3 repeats" in said
+    assert "galaxies per class" not in said
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "trained at Original on natural draw of 40 galaxies" in page
+    assert not (tmp_path / "run" / "against_thesis.ecsv").exists()
+
+
+def test_one_repeat_is_shown_without_intervals_or_verdicts(tmp_path, capsys):
+    assert run("--repeats", 1, "--out", tmp_path / "run") == 0
+    said = capsys.readouterr().out
+    assert "(no interval: one repeat)" in said
+    assert "cannot be said of one repeat" in said
+    page = re.sub(r"data:image/png;base64,[^\"]*", "", (tmp_path / "run" / "report.html").read_text())
+    assert "a single repeat (n = 1), which has no bars" in page
+    for text in (said, page):
+        assert not re.search(r"\bnan\b|-0\.000|significantly", text)
+
+
+def sizes_table(stds):
+    rows = [(size, factor, "test-mean", 0.8 + size / 1000, std) for size, std in stds.items() for factor in (1, 8)]
+    return Table(rows=rows, names=("per_class", "factor", "selection", "mean", "std"))
+
+
 @pytest.mark.parametrize(
-    ("repeats", "bicubic", "threshold", "sentence"),
+    ("stds", "ending"),
     [
-        (4, [0.91, 0.90, 0.92, 0.91], 0.88, "Usable: bicubic to 1/2."),
-        (4, [0.81, 0.80, 0.82, 0.81], 0.88, "Usable: bicubic at no reduced resolution."),
-        (4, [0.91, 0.90, 0.92, 0.91], 0.95, "Nothing is usable: Original itself stays below --usable-accuracy 0.95"),
-        (1, [0.91], 0.88, "What is usable cannot be said of one repeat."),
+        ({20: 0.04, 30: 0.02}, "changes by +0.010, and its standard deviation to 0.50 of what it was"),
+        ({20: 0.02, 30: 0.04}, "changes by +0.010, and its standard deviation to 2.00 of what it was"),
+        ({20: 0.0, 30: 0.02}, "changes by +0.010."),
+        ({20: np.nan, 30: np.nan}, "changes by +0.010."),
     ],
 )
-def test_the_conclusion_says_what_is_usable(repeats, bicubic, threshold, sentence):
-    original = [0.91, 0.91, 0.92, 0.91][:repeats]
-    rows = [(n, 20, factor, method, "test-mean", 3, value) for factor, method, values in
-            ((1, "none", original), (2, "bicubic", bicubic)) for n, value in enumerate(values)]  # fmt: skip
-    names = ("repeat", "per_class", "factor", "method", "selection", "epoch", "accuracy")
-    usable = UsableConfig(usable_accuracy=threshold)
-    config = resolution_sweep.ResolutionSweep(
-        repeats=repeats, per_class=(20,), factors=(2,), methods=("bicubic",), usable=usable
-    )
-    results = Table(rows=rows, names=names)
-    conclusions = resolution_sweep._conclusions(results, with_usable(summary_table(results), results, usable), config)
-    assert sentence in conclusions[0]
+def test_what_more_galaxies_change_is_said_of_the_resolutions_tested(stds, ending):
+    (sentence,) = resolution_sweep._about_sizes(sizes_table(stds), resolution_sweep.ResolutionSweep(repeats=2))
+    assert sentence.startswith("From 20 to 30 galaxies per class the mean accuracy at full resolution")
+    assert ending in sentence
 
 
 def test_help_that_nobody_reads_on_ends_quietly():
