@@ -1,6 +1,5 @@
 """When a degraded resolution counts as usable, the coarsest one that does, and how sure that is."""
 
-import dataclasses
 from typing import NamedTuple
 
 import numpy as np
@@ -8,41 +7,12 @@ import scipy.stats
 from astropy.table import Table
 from jaxtyping import Float, Float64
 
-from galjax.errors import InputError
 from galjax.outcome import ORIGINAL, rows_with, values_of
+from galjax.settings import UsableConfig
 from galjax.statistics import Selection, summarise, upper_bound_of_mean
 
 RESAMPLES = 2000
 """Of the bootstrap."""
-
-
-@dataclasses.dataclass(frozen=True)
-class UsableConfig:
-    """When a degraded resolution counts as usable: as accurate as Original, and near 0.9 (thesis, section 5.2)."""
-
-    usable_accuracy: float = 0.88
-    """Mean accuracy that a usable resolution must reach, 0 to 1: "near 0.9". 0 asks only for the comparison with
-    Original."""
-    usable_loss: float = 0.03
-    """Accuracy, 0 to 1, that a usable resolution may at most lose against Original. The paired one-sided t-test over
-    repeats must show the mean loss to be smaller."""
-    usable_significance: float = 0.05
-    """Significance level of that test, between 0 and 0.5."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.usable_accuracy <= 1:
-            raise InputError(f"--usable-accuracy must lie in 0..1, not {self.usable_accuracy}.")
-        if not 0 < self.usable_loss <= 1:
-            raise InputError(f"--usable-loss must be above 0 and at most 1, not {self.usable_loss}.")
-        if not 0 < self.usable_significance < 0.5:
-            raise InputError(f"--usable-significance must lie between 0 and 0.5, not {self.usable_significance}.")
-
-    def rule(self) -> str:
-        """The definition in words, for tables and captions."""
-        return (
-            f"Usable means a mean accuracy of at least {self.usable_accuracy:g}, and a mean loss against Original on the same "
-            f"repeats below {self.usable_loss:g} (paired one-sided t-test at level {self.usable_significance:g})"
-        )
 
 
 def is_usable(

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from galjax.figures.style import COLOURS, MARKERS, NamedFigure, light_grid, make_panels
+from galjax.figures.style import COLOURS, MARKERS, NamedFigure, drawn, light_grid, make_panels
 from galjax.metrics import accuracy
 from galjax.repeats import History
 from galjax.statistics import repeats_left, summarise
 
 
+@drawn
 def training_curves(histories: Mapping[str, History], name: str, trained_on: str) -> NamedFigure:
     """Loss and accuracy of training and test at the first condition, a band of 1 std (thesis, figures 4.7-4.10, 4.13).
 

@@ -11,6 +11,7 @@ from galjax.figures.style import (
     MARKERS,
     SPREADS,
     NamedFigure,
+    drawn,
     grey,
     legend_above,
     light_grid,
@@ -20,6 +21,7 @@ from galjax.figures.style import (
 from galjax.statistics import repeats_left, summarise
 
 
+@drawn
 def instrument_gallery(
     views: Mapping[str, Float[np.ndarray, "galaxy height width *band"]], galaxies: Sequence[int], names: Sequence[str]
 ) -> NamedFigure:
@@ -43,6 +45,7 @@ def instrument_gallery(
     )
 
 
+@drawn
 def steps_figure(
     accuracies: Mapping[tuple[str, str], Float[np.ndarray, " repeat"]], steps: Sequence[str]
 ) -> NamedFigure:

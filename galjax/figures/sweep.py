@@ -14,6 +14,7 @@ from galjax.figures.style import (
     SELECTION_MEANING,
     SPREADS,
     NamedFigure,
+    drawn,
     light_grid,
     make_panels,
     spread_of,
@@ -25,6 +26,7 @@ from galjax.sample import GalaxySample
 from galjax.statistics import count_in_words
 
 
+@drawn
 def accuracy_by_method(summary: Table, per_class: int, spread: str) -> NamedFigure:
     """Accuracy against resolution, one panel per method (thesis, figures 5.5-5.7 with std, 5.9-5.11 with ste)."""
     chosen = rows_with(summary, per_class=per_class, selection="test-mean")
@@ -45,6 +47,7 @@ def accuracy_by_method(summary: Table, per_class: int, spread: str) -> NamedFigu
     )
 
 
+@drawn
 def methods_compared(summary: Table, per_class: int) -> NamedFigure:
     """All methods in one panel, points set apart sideways (thesis, figure 5.8)."""
     chosen = rows_with(summary, per_class=per_class, selection="test-mean")
@@ -63,6 +66,7 @@ def methods_compared(summary: Table, per_class: int) -> NamedFigure:
     )
 
 
+@drawn
 def sample_sizes_compared(summary: Table) -> NamedFigure:
     """One line per number of training galaxies, one panel per method (thesis, figures 5.12-5.14)."""
     chosen = rows_with(summary, selection="test-mean")
@@ -83,6 +87,7 @@ def sample_sizes_compared(summary: Table) -> NamedFigure:
     )
 
 
+@drawn
 def selections_compared(summary: Table, per_class: int) -> NamedFigure:
     """One line per way of choosing the epoch: how optimistic the choice by test galaxies is."""
     chosen = rows_with(summary, per_class=per_class)
