@@ -125,7 +125,7 @@ def help_text(
     flags = [*further, *flags_of(default)]
     groups = [group for group in _ORDER if any(flag.group == group for flag in flags)]
     hidden = [group.title for group in groups if not (everything or group.in_short)]
-    parts = [f"usage: {program} [FLAG ...]", *(_paragraph(part, width) for part in description.strip().split("\n\n"))]
+    parts = [f"usage: {program} [FLAG ...]", *(_paragraph(part, width) for part in description.split("\n\n") if part)]
     for group in groups:
         if everything or group.in_short:
             lines = [line for flag in flags if flag.group == group for line in _lines(flag.typed, flag.text, width)]

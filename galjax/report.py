@@ -109,13 +109,15 @@ def _as_template_sees_it(chapter: Chapter, *, alone: bool) -> dict[str, Any]:
 @functools.lru_cache(maxsize=256)
 def _render(named: NamedFigure) -> tuple[NamedFigure, dict[str, bytes]]:
     """The figure as PNG and PDF, by ending; where it cannot be drawn no file, and the reason for its caption."""
-    files = {}
-    options: dict[str, dict[str, Any]] = {"png": {"Software": None}, "pdf": {"CreationDate": None}}
+    files: dict[str, bytes] = {}
+    if named.figure is None:
+        return named, files
+    metadata: dict[str, dict[str, Any]] = {"png": {"Software": None}, "pdf": {"CreationDate": None}}
     try:
         with plain_style():
-            for ending, metadata in options.items() if named.figure else ():
+            for ending, of_file in metadata.items():
                 buffer = io.BytesIO()
-                named.figure.savefig(buffer, format=ending, dpi=PRINT_DPI, metadata=metadata)
+                named.figure.savefig(buffer, format=ending, dpi=PRINT_DPI, metadata=of_file)
                 files[ending] = buffer.getvalue()
     except Exception as error:  # whatever matplotlib raises: it costs this figure, not the run
         return not_drawn(named.name, error), {}

@@ -6,19 +6,23 @@ its settings keep it from that, too: a backend of a notebook that is not install
 
 import contextlib
 import os
-from unittest import mock
+import sys
 
 
 def _import_matplotlib() -> None:
     try:
         import matplotlib
     except Exception:  # whatever matplotlib raises for a setting that it cannot use
-        plain = {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull}
-        with (
-            mock.patch.dict(os.environ, plain),
-            contextlib.chdir(os.sep),
-        ):  # a matplotlibrc in the working folder comes first
-            import matplotlib  # noqa: F401
+        for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
+            del sys.modules[name]  # what was imported before the failure
+        users = dict(os.environ)
+        os.environ |= {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull}
+        try:
+            with contextlib.chdir(os.sep):  # away from a matplotlibrc in the working folder, which would come first
+                import matplotlib  # noqa: F401
+        finally:
+            os.environ.clear()
+            os.environ |= users
 
 
 _import_matplotlib()
