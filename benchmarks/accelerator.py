@@ -5,7 +5,7 @@
 
 Ends with a table to paste: repeats x images per second in training, the share of the device's floor (its measured
 ceilings and the least work of a step, see `benchmarks.training`), the cost of evaluating all 22 conditions, and what
-that makes for the thesis's sweep of 30 repeats and 900 epochs at 300 galaxies per class, every condition every 10
+that makes for a sweep of 30 repeats and 900 epochs at 300 galaxies per class, every condition every 10
 epochs. Before it: PyTorch (on a GPU with CUDA graphs) and Keras, one repeat at a time; precisions and delayed updates;
 the cost against repeats, galaxies per class, image size and batch size with fitted exponents; the length of a chunk;
 resampling; and each convolution as a grouped one, as patches and one repeat after the other (`lax.map`), forward and
@@ -48,17 +48,17 @@ class AcceleratorBenchmark:
     """Flags."""
 
     repeats: int = 30
-    """Of the sweep."""
+    """Repeats of the sweep."""
     galaxies: int = 420
-    """That an epoch visits."""
+    """Galaxies that an epoch visits."""
     image_size: int = 64
-    """Height and width (px)."""
+    """Height and width of the images, px."""
     minutes: float = 9.0
-    """Start no further measurement after this time."""
+    """Minutes after which no further measurement is started."""
     quick: bool = False
-    """Small numbers, to see that it works."""
-    write: bool = True
-    """Keep the results in benchmarks/results/."""
+    """Measure small numbers only, to see that it works; what comes out is no result."""
+    no_write: bool = False
+    """Do not keep the results in benchmarks/results/."""
 
     def __post_init__(self) -> None:
         check_at_least(1, repeats=self.repeats, galaxies=self.galaxies)
@@ -109,7 +109,7 @@ def run(config: AcceleratorBenchmark) -> dict[str, Any]:
     results["left_out"] = clock.left_out
     for table in tables(results).values():
         say(f"\n{table}")
-    if config.write:
+    if not config.no_write:
         say(f"\nkept in {write_results(NAME, results)}")
     return results
 

@@ -47,7 +47,7 @@ from galjax.sources.journal import open_journal
 from galjax.sources.population import draw_galaxies
 from galjax.sources.rendering import render
 from galjax.sources.sdss import SdssFrames
-from galjax.sources.simulated import SimulatedSurvey
+from galjax.sources.simulated import SimulatedSurvey, instrument_of
 from galjax.sources.survey import FileStore, StampRequest
 from tests.sources.archive.frames import SHAPE
 from tests.sources.archive.process import make_files, serving
@@ -71,17 +71,17 @@ class ArchivesBenchmark:
     galaxies: int = 2000
     """Galaxies and stars of the stand-in sky."""
     fields: int = 700
-    """Fields that they lie in."""
+    """Fields that the galaxies and stars lie in."""
     timed_fields: int = 60
-    """Frames of a round of part one."""
+    """Frames that each round of part one cuts out of."""
     rounds: int = 5
     """Rounds of part one."""
     connections: int = 4
-    """Of galjax."""
+    """Connections that galjax opens at the same time."""
     quick: bool = False
-    """60 galaxies in 40 small fields, one round, no sweep, and results not kept."""
-    write: bool = True
-    """Keep the results in benchmarks/results/."""
+    """Measure 60 galaxies in 40 small fields, one round and no sweep, and keep no results."""
+    no_write: bool = False
+    """Do not keep the results in benchmarks/results/."""
 
     def __post_init__(self) -> None:
         check_at_least(1, timed_fields=self.timed_fields, rounds=self.rounds, connections=self.connections)
@@ -97,7 +97,7 @@ def run(config: ArchivesBenchmark) -> dict[str, Any]:
     """All parts; prints and keeps the tables."""
     shape = SHAPE
     if config.quick:
-        config = dataclasses.replace(config, galaxies=60, fields=40, timed_fields=10, rounds=1, write=False)
+        config = dataclasses.replace(config, galaxies=60, fields=40, timed_fields=10, rounds=1, no_write=True)
         shape = (340, 460)
     folder = Path(tempfile.mkdtemp(prefix="galjax-archives-"))
     try:
@@ -119,14 +119,14 @@ def run(config: ArchivesBenchmark) -> dict[str, Any]:
         shutil.rmtree(folder, ignore_errors=True)
     for table in tables(results).values():
         say(f"\n{table}")
-    if config.write:
+    if not config.no_write:
         say(f"\nkept in {write_results(NAME, results)}")
     return results
 
 
 def _rendered(count: int) -> Any:
     """Light of simulated galaxies without noise: (index, label, generator) to counts and the centre in them."""
-    instrument = SimulatedSurvey().instrument()
+    instrument = instrument_of(SimulatedSurvey())
     images, centres = [], []
     for label in range(3):
         galaxies = draw_galaxies(jax.random.key(label), jnp.arange(count), jnp.full(count, label, jnp.int32))

@@ -5,31 +5,23 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-import tyro
-
-from galjax.command import exit_code
+from galjax import flags
+from galjax.command import described, exit_code
 from galjax.errors import InputError
 
 Config = TypeVar("Config")
 
 
 def run_benchmark(
-    config: type[Config], run: Callable[[Config], Any], name: str, description: str, arguments: Sequence[str] | None
+    config: type[Config], run: Callable[[Config], Any], name: str, recipe: str, arguments: Sequence[str] | None
 ) -> int:
     """Parse flags, run, and give the exit code, as `galjax.command.run_command` does."""
     # A framework that is timed after JAX must find memory on the same GPU.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    said = described(recipe.strip().split("\n\n")[0], recipe)
     given = list(sys.argv[1:] if arguments is None else arguments)
 
-    def parse_and_run() -> None:
-        run(
-            tyro.cli(
-                config, prog=f"python -m benchmarks.{name}", description=description, args=given,
-                config=(tyro.conf.FlagCreatePairsOff,),
-            )
-        )  # fmt: skip
-
-    return exit_code(parse_and_run)
+    return exit_code(lambda: run(flags.parse(config(), given, f"python -m benchmarks.{name}", said)))
 
 
 def check_at_least(least: int, **flags: int) -> None:

@@ -3,8 +3,8 @@
     python -m benchmarks.plan                       # 10,000 repeats, and 10^9 galaxies, on 100 machines like each measured one
     python -m benchmarks.plan --machines 8 --repeats 3000 --per-class 1000
 
-Reckoned from the rates that `benchmarks.accelerator` measured on a machine and kept in benchmarks/results/: galaxies per second in
-training and in evaluation, the thesis's network, 64x64 px. Repeats share nothing while they train, so that hours are machine-hours
+Estimated from the rates that `benchmarks.accelerator` measured on a machine and kept in benchmarks/results/: galaxies per second in
+training and in evaluation, the default network, 64x64 px. Repeats share nothing while they train, so that hours are machine-hours
 divided by machines; `benchmarks.weak_scaling` measures how far that holds. Memory is galjax's own estimate.
 """
 
@@ -34,7 +34,7 @@ class Plan:
     """Flags."""
 
     machines: int = 100
-    """Machines like the measured one."""
+    """Machines like the measured one, all at work together."""
     repeats: int = 10_000
     """Trainings in all."""
     repeats_per_run: int = 1_000
@@ -47,11 +47,11 @@ class Plan:
     per_class: int = 300
     """Galaxies of each of two classes that a repeat draws, 7 in 10 of them to train on."""
     conditions: int = 22
-    """Under which every test galaxy is evaluated."""
+    """Conditions under which every test galaxy is evaluated."""
     galaxies: int = 10**9
-    """To train on once, or to classify."""
+    """Galaxies to train on once, or to classify."""
     galaxies_per_part: int = 10**6
-    """Of one saved sample (--data PART.fits): each device holds its images."""
+    """Galaxies of one saved sample (--data PART.fits); each device holds its images."""
 
     def __post_init__(self) -> None:
         check_at_least(1, **{field.name: getattr(self, field.name) for field in dataclasses.fields(self)})

@@ -36,15 +36,15 @@ class ProfileBenchmark:
     """Flags."""
 
     repeats: int = 4
-    """Trained at once."""
+    """Repeats trained at once."""
     galaxies: int = 420
-    """In the epoch."""
+    """Galaxies in the epoch."""
     image_size: int = 64
-    """Height and width (px)."""
+    """Height and width of the images, px."""
     operations: int = 0
-    """Also list so many of the longest operations."""
-    write: bool = True
-    """Keep the results in benchmarks/results/."""
+    """Number of the longest operations to list as well."""
+    no_write: bool = False
+    """Do not keep the results in benchmarks/results/."""
 
     def __post_init__(self) -> None:
         check_at_least(1, repeats=self.repeats, galaxies=self.galaxies)
@@ -89,7 +89,7 @@ def run(config: ProfileBenchmark) -> dict[str, Any]:
     say(tables(results)["profile"])
     for share, operation, name in results["longest"]:
         say(f"{1e3 * share:8.3f} ms  {operation}  {name}")
-    if config.write:
+    if not config.no_write:
         say(f"\nkept in {write_results(NAME, results)}")
     return results
 

@@ -4,10 +4,10 @@
     python -m benchmarks.resampling --quick         # a smoke run of seconds; its results are not kept
     python -m benchmarks.resampling --cores 2
 
-Part one is the thesis's table 5.1: 100 stamps of 8x8 px enlarged to 64x64 px, as a loop of `cv2.resize` over the stamps
-(the thesis's way) and as one call of each of the others. Part two is the whole chain of `galjax.resample.degrade`,
-shrinking with "area" and enlarging back, for all factors and methods: two calls of `cv2.resize` for each stamp, one
-compiled program of galjax for each batch, two calls of PyTorch's `interpolate`. Contenders take turns in one process.
+Part one: 100 stamps of 8x8 px enlarged to 64x64 px, as a loop of `cv2.resize` over the stamps (as in table 5.1 of the
+thesis) and as one call of each of the others. Part two is the whole chain of `galjax.resample.degrade`, shrinking with "area"
+and enlarging back, for all factors and methods: two calls of `cv2.resize` for each stamp, one compiled program of galjax for
+each batch, two calls of PyTorch's `interpolate`. Contenders take turns in one process.
 
 What is timed: from stamps in the memory of the device that computes (the transfer to it is not timed) to results there,
 waited for after every call, so that every call's dispatch counts. Compiling is not timed. OpenCV's loop computes on one
@@ -76,9 +76,9 @@ class ResamplingBenchmark:
     """Flags."""
 
     loops: int = 10_000
-    """Loops of a run of table 5.1, each over its 100 stamps; for PyTorch a tenth."""
+    """Loops in each run of part one, each over its 100 stamps; for PyTorch a tenth."""
     runs: int = 7
-    """Runs of each contender of table 5.1, over which mean and standard deviation are taken."""
+    """Runs of each contender of part one, over which mean and standard deviation are taken."""
     stamps: int = 15_000
     """Stamps to shrink and enlarge in the chain, for each size, factor and method."""
     sizes: tuple[int, ...] = (64, 150)
@@ -86,9 +86,9 @@ class ResamplingBenchmark:
     cores: int = 1
     """Cores that all contenders may use."""
     quick: bool = False
-    """At most 20 loops, 3 runs and 60 stamps, and results not kept."""
-    write: bool = True
-    """Keep the results in benchmarks/results/."""
+    """Measure at most 20 loops, 3 runs and 60 stamps, and keep no results."""
+    no_write: bool = False
+    """Do not keep the results in benchmarks/results/."""
 
     def __post_init__(self) -> None:
         check_at_least(1, loops=self.loops, runs=self.runs, stamps=self.stamps, cores=self.cores)
@@ -106,7 +106,7 @@ def run(config: ResamplingBenchmark) -> dict[str, Any]:
     """Time both parts, print and keep the tables."""
     if config.quick:
         config = dataclasses.replace(
-            config, loops=min(config.loops, 20), runs=min(config.runs, 3), stamps=min(config.stamps, 60), write=False
+            config, loops=min(config.loops, 20), runs=min(config.runs, 3), stamps=min(config.stamps, 60), no_write=True
         )
     with _on_cores(config.cores):
         torch = _torch()
@@ -121,7 +121,7 @@ def run(config: ResamplingBenchmark) -> dict[str, Any]:
         }
     for table in tables(results).values():
         say(f"\n{table}")
-    if config.write:
+    if not config.no_write:
         say(f"\nkept in {write_results(NAME, results)}")
     return results
 

@@ -3,7 +3,7 @@
     python -m benchmarks.scaling                    # 2 CPU cores: 10 minutes
     python -m benchmarks.scaling --quick            # a minute, small numbers
 
-One thing is changed at a time from the thesis's setting (300 per class, 64x64 px, batch 8). Each point is the time of a
+One thing is changed at a time from the default setting (300 per class, 64x64 px, batch 8). Each point is the time of a
 training epoch, the median of a few; the exponent p of cost ~ size^p is fitted through the points, and the times are
 given per repeat and galaxy too, where a flat line means that nothing is lost. Devices: the CPU's cores, as JAX is told
 to see them; a GPU machine has its own number.
@@ -33,21 +33,21 @@ class ScalingBenchmark:
     """Flags."""
 
     repeats: tuple[int, ...] = (1, 2, 5, 10, 30, 100)
-    """Numbers of repeats."""
+    """Numbers of repeats to measure."""
     per_class: tuple[int, ...] = (100, 300, 1000)
-    """Galaxies of each of two classes, of which 7 in 10 are trained on."""
+    """Numbers of galaxies of each of two classes to measure; 7 in 10 of them are trained on."""
     image_sizes: tuple[int, ...] = (32, 64, 100, 150)
-    """Heights and widths (px)."""
+    """Heights and widths of the images to measure, px."""
     batch_sizes: tuple[int, ...] = (2, 4, 8, 16, 32, 64)
-    """Galaxies in a step."""
+    """Numbers of galaxies in a step to measure."""
     rounds: int = 3
     """Times that each point is measured."""
     repeats_elsewhere: int | None = None
-    """Repeats trained where something else is changed; None: one on every core of a CPU, 30 elsewhere."""
+    """Repeats trained where something else is varied. None: one on every core of a CPU, 30 elsewhere."""
     quick: bool = False
-    """Small numbers, to see that it works."""
-    write: bool = True
-    """Keep the results in benchmarks/results/."""
+    """Measure small numbers only, to see that it works; what comes out is no result."""
+    no_write: bool = False
+    """Do not keep the results in benchmarks/results/."""
 
     def __post_init__(self) -> None:
         for name in ("repeats", "per_class", "image_sizes", "batch_sizes"):
@@ -92,7 +92,7 @@ def run(config: ScalingBenchmark) -> dict[str, Any]:
     results = {"rows": rows, "exponents": exponents(rows)}
     for table in tables(results).values():
         say(f"\n{table}")
-    if config.write:
+    if not config.no_write:
         say(f"\nkept in {write_results(NAME, results)}")
     return results
 

@@ -3,7 +3,7 @@
     python -m benchmarks.training                   # 2 CPU cores: 8 minutes
     python -m benchmarks.training --no-write --repeats 4 --rounds 2
 
-Every contender trains the thesis's network with the same starting weights, galaxies, batches of 8 and plain SGD, all in
+Every contender trains the same network with the same starting weights, galaxies, batches of 8 and plain SGD, all in
 turn in one process; frameworks that are not installed are left out with a line. First each trains an epoch without
 dropout, and its mean loss is compared with PyTorch's, so that a fast but wrong result shows; rounding alone makes up to
 4e-4, as PyTorch itself shows where its starting weights change by 1e-7. The machine's ceilings (a large matrix product, a
@@ -45,11 +45,11 @@ class TrainingBenchmark:
     galaxies: int = 420
     """Galaxies in an epoch; the slowest contenders are timed on their first 16."""
     image_size: int = 64
-    """Height and width (px)."""
+    """Height and width of the images, px."""
     rounds: int = 5
     """Times that each contender is timed, in turn."""
-    write: bool = True
-    """Keep the results in benchmarks/results/."""
+    no_write: bool = False
+    """Do not keep the results in benchmarks/results/."""
 
     def __post_init__(self) -> None:
         check_at_least(1, repeats=self.repeats, rounds=self.rounds, galaxies=self.galaxies)
@@ -101,7 +101,7 @@ def run(config: TrainingBenchmark) -> dict[str, Any]:
     results = summarise(problem, config, contenders, times, losses, ceilings) | {"skipped": skipped}
     for table in tables(results).values():
         say(f"\n{table}")
-    if config.write:
+    if not config.no_write:
         say(f"\nkept in {write_results(NAME, results)}")
     return results
 

@@ -34,15 +34,15 @@ class WeakScalingBenchmark:
     """Flags."""
 
     devices: tuple[int, ...] = (1, 2, 4, 8)
-    """Numbers of devices; of GPUs only as many as there are."""
+    """Numbers of devices to measure; of GPUs only as many as there are."""
     repeats_per_device: int = 2
     """Repeats on every device."""
     rounds: int = 5
     """Times that each point is measured."""
     quick: bool = False
-    """Small numbers, to see that it works."""
-    write: bool = True
-    """Keep the results in benchmarks/results/."""
+    """Measure small numbers only, to see that it works; what comes out is no result."""
+    no_write: bool = False
+    """Do not keep the results in benchmarks/results/."""
 
     def __post_init__(self) -> None:
         check_at_least(1, devices=min(self.devices, default=0), rounds=self.rounds)
@@ -69,7 +69,7 @@ def run(config: WeakScalingBenchmark) -> dict[str, Any]:
     results = {"repeats_per_device": config.repeats_per_device, "rows": rows}
     for table in tables(results).values():
         say(f"\n{table}")
-    if config.write:
+    if not config.no_write:
         say(f"\nkept in {write_results(NAME, results)}")
     return results
 

@@ -7,7 +7,8 @@
 
 A catalogue that is not there is fetched. Redshifts come from SkyServer; every SDSS frame is fetched once, for all galaxies in
 it, and deleted after cutting. Ctrl-C, or whatever ends the program, loses nothing: the same command goes on, and the sample is
-bit for bit that of an undisturbed build. What is left out is listed with its reason in failures.ecsv (--failures).
+bit for bit that of an undisturbed build. What is left out is listed with its reason in failures.ecsv (--failures). Of 15,000
+galaxies expect 13 GB to fetch and 250 MB to keep.
 
 At 90 galaxies per square degree a frame shows three, so 15,000 galaxies need some 5,000 frames of 2.7 MB: 13 GB to fetch, 250 MB
 to keep. 2 CPU cores unpack and cut more than 15 frames per second, so the archive and the line decide: at 8 MB/s half an hour. The
@@ -24,12 +25,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-import tyro
 from rich.console import Console
 from rich.table import Table as ScreenTable
 
-from galjax.command import exit_code
+from galjax import flags
+from galjax.command import described, exit_code
 from galjax.errors import InputError
+from galjax.flags import ARCHIVES, OUTPUT, Flat
 from galjax.sample import GalaxySample
 from galjax.sources import build, sdss
 from galjax.sources.archives import hips, hsc
@@ -50,11 +52,10 @@ from galjax.sources.journal import Journal, open_journal
 from galjax.sources.redshifts import redshifts_of
 from galjax.sources.sdss import ArchiveChoice, SdssFrames, archives_of
 from galjax.sources.survey import FileStore, StampRequest, Survey
-from galjax.stages import Flat
 from galjax.stopping import Interrupted
 
 NAME = "build_sample"
-QUESTION = "Which real galaxies?"
+QUESTION = "Build a sample of real galaxies: Galaxy Zoo 1 classes, redshifts, and images cut out of a survey."
 SurveyName = Literal["sdss-dr7", "hsc-pdr3", "hips-sdss", "hips-panstarrs", "hips-legacy", "hips-hsc"]
 SDSS_SIZE = 64
 SOME_DOWN = 1
@@ -66,37 +67,40 @@ class BuildSample:
     """Flags."""
 
     survey: SurveyName = "sdss-dr7"
-    """Whose images to cut out. hsc-pdr3 needs a login in the environment (SSP_PDR_USR, SSP_PDR_PWD); hips-* are resampled."""
+    """Survey whose images to cut out. hsc-pdr3 needs a login in the environment (SSP_PDR_USR, SSP_PDR_PWD); hips-* are
+    resampled."""
     catalogue: Path = Path("GalaxyZoo1_DR_table2.csv.gz")
-    """Galaxy Zoo 1 Table 2 (.csv, .csv.gz, .fits, .vot, .vot.gz); fetched where it is missing."""
+    """File with Galaxy Zoo 1 Table 2 (.csv, .csv.gz, .fits, .vot, .vot.gz); fetched where it is missing."""
     rows: int | None = None
-    """First rows of the catalogue to use; None: all."""
+    """Number of rows of the catalogue to use, from the first. None: all."""
     same_as: Path | None = None
-    """Instead of a catalogue: a sample built here, whose galaxies, classes and redshifts to take."""
+    """Instead of --catalogue: a sample that this command built, whose galaxies, classes and redshifts to take."""
     size: int | None = None
-    """Height and width of the cut-outs, px of the survey; None: 64 for SDSS, and the same field on the sky for others."""
+    """Height and width of the cut-outs, px of the survey. None: 64 for SDSS, and the same field on the sky for others."""
     band: Band = "r"
-    """Filter."""
+    """Filter (photometric band) of the images."""
     cutout: CutoutConvention = "int"
-    """Where the centre falls on the pixel grid: int, data[int(y)-32:], as in the thesis; round; cutout2d (astropy)."""
+    """Where the galaxy's centre lies in a 64 px cut-out, px from 0: int (cut with data[int(y)-32:]) 32..33, round
+    31.5..32.5, cutout2d (astropy) 31..32."""
     archive: ArchiveChoice = "auto"
-    """SDSS frames from das (DR7's own), sas (DR8 and later), or auto: das, and sas where das has not got a frame or is down."""
+    """Archive of SDSS frames: das (DR7's own), sas (DR8 and later), or auto: das, and sas where das has not got a frame or
+    is down."""
     units: Units = "counts"
-    """Of SDSS pixels: counts, or nanomaggies (--archive sas)."""
+    """Units of SDSS pixels: counts, or nanomaggies (with --archive sas)."""
     redshifts: str = "skyserver"
-    """skyserver, none, or a table with columns objid (DR7) and z."""
-    out: Path = Path("sample.fits")
-    """The sample. What is done so far is kept in the folder OUT.build beside it."""
-    failures: Path | None = None
-    """Table of everything left out; None: failures.ecsv beside the sample."""
-    keep_frames: bool = False
-    """Keep fetched files in OUT.build/frames."""
+    """Where redshifts come from: skyserver, none, or a file with a table of the columns objid (DR7) and z."""
+    out: Annotated[Path, OUTPUT] = Path("sample.fits")
+    """File for the sample (.fits). What is done so far is kept in the folder OUT.build beside it."""
+    failures: Annotated[Path | None, OUTPUT] = None
+    """File for the table of everything left out. None: failures.ecsv beside the sample."""
+    keep_frames: Annotated[bool, OUTPUT] = False
+    """Keep the fetched files in OUT.build/frames."""
     retry_failed: bool = False
     """Try failures again that may have passed (no answer, damaged files)."""
     check: bool = False
-    """Only ask every archive for one small known thing, and say which are up (exit code 1 where one is not)."""
-    politeness: Annotated[Politeness, Flat] = dataclasses.field(default_factory=Politeness)
-    addresses: Annotated[Addresses, Flat] = dataclasses.field(default_factory=Addresses)
+    """Build nothing: ask every archive for one small known thing, and say which are up (exit code 1 where one is not)."""
+    politeness: Annotated[Politeness, Flat, ARCHIVES] = dataclasses.field(default_factory=Politeness)
+    addresses: Annotated[Addresses, Flat, ARCHIVES] = dataclasses.field(default_factory=Addresses)
 
     def __post_init__(self) -> None:
         if self.rows is not None and self.rows < 1:
@@ -138,10 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     codes: list[int] = []
 
     def parse_and_run() -> None:
-        config = tyro.cli(
-            BuildSample, prog=f"python -m experiments.{NAME}", description=__doc__, args=given,
-            config=(tyro.conf.FlagCreatePairsOff,),
-        )  # fmt: skip
+        config = flags.parse(BuildSample(), given, f"python -m experiments.{NAME}", described(QUESTION, __doc__))
         codes.append(run(config, Console()))
 
     return exit_code(parse_and_run) or codes[-1]

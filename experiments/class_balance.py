@@ -6,53 +6,24 @@
 
 Spirals and ellipticals in their natural proportions (about 72:28) against as many of each, in training and test alike. A first
 set of trainings chooses the epoch; a second one, of other repeats, stops there and gives confusion matrices, true positive
-rates and the true skill statistic. The thesis finds an accuracy of 0.931 (natural) and 0.922 (balanced), a true skill
-statistic of 0.791 and 0.828, and no significant difference.
+rates and the true skill statistic.
+
+The thesis finds an accuracy of 0.931 (natural) and 0.922 (balanced), a true skill statistic of 0.791 and 0.828, and no
+significant difference.
 """
 
 import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-from astropy.table import Table
-from rich.table import Table as ScreenTable
-
-from galjax import draw, outcome, stages
-from galjax.command import ExperimentConfig, PresetName
-from galjax.draw import Draw
-from galjax.experiment import Experiment, ExperimentRun, Findings, screen_table
-from galjax.figures import NamedFigure
-from galjax.figures.comparison import points_with_bars
-from galjax.figures.confusion import confusion_figure
-from galjax.figures.curves import training_curves
-from galjax.figures.style import listed
-from galjax.outcome import ORIGINAL, Case, values_of
-from galjax.published import Against, Published
-from galjax.repeats import RepeatKeys, repeat_keys
-from galjax.report import Section
-from galjax.sample import GalaxySample
+from galjax.command import ExperimentConfig, PresetName, answer_flags, described
+from galjax.settings import ScheduleConfig, TrainingConfig
 from galjax.sources import SimulatedSurvey, SourceConfig
-from galjax.sources.population import THESIS_FRACTIONS
-from galjax.stages import ScheduleConfig, Stage, TrainingConfig
-from galjax.statistics import compare_independent, holm, repeats_left, summarise
-from galjax.wording import fixed, interval_and_test, mean_of, plus_minus, signed
+from galjax.sources.options import THESIS_FRACTIONS
 
 NAME = "class_balance"
 TITLE = "Class balance: natural proportions against as many of each"
 QUESTION = "Must the classes be balanced?"
-NATURAL, BALANCED = "natural", "balanced"
-FIRST, SECOND = "first", "second"
-PUBLISHED = {
-    (NATURAL, FIRST, "accuracy"): Published("natural, accuracy", 0.931, 0.017, place="4.3"),
-    (BALANCED, FIRST, "accuracy"): Published("balanced, accuracy", 0.922, 0.018, place="4.3"),
-    (NATURAL, SECOND, "tss"): Published("natural, true skill statistic", 0.791, 0.125, place="4.3"),
-    (BALANCED, SECOND, "tss"): Published("balanced, true skill statistic", 0.828, 0.092, place="4.3"),
-    (NATURAL, SECOND, "tpr_spiral"): Published("natural, TPR of spiral", 0.948, place="figure 4.17"),
-    (NATURAL, SECOND, "tpr_elliptical"): Published("natural, TPR of elliptical", 0.842, place="figure 4.17"),
-    (BALANCED, SECOND, "tpr_spiral"): Published("balanced, TPR of spiral", 0.919, place="figure 4.18"),
-    (BALANCED, SECOND, "tpr_elliptical"): Published("balanced, TPR of elliptical", 0.909, place="figure 4.18"),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +44,43 @@ PRESETS: dict[PresetName, ClassBalance] = {
         training=TrainingConfig(ScheduleConfig(epochs=200, evaluate_every=1)),
     ),
 }  # fmt: skip
+
+if __name__ == "__main__":  # before what computes is imported
+    answer_flags(PRESETS, f"python -m experiments.{NAME}", described(QUESTION, __doc__))
+
+import numpy as np
+from astropy.table import Table
+from rich.table import Table as ScreenTable
+
+from galjax import draw, outcome, stages
+from galjax.draw import Draw
+from galjax.experiment import Experiment, ExperimentRun, Findings, screen_table
+from galjax.figures import NamedFigure
+from galjax.figures.comparison import points_with_bars
+from galjax.figures.confusion import confusion_figure
+from galjax.figures.curves import training_curves
+from galjax.figures.style import listed
+from galjax.outcome import ORIGINAL, Case, values_of
+from galjax.published import Against, Published
+from galjax.repeats import RepeatKeys, repeat_keys
+from galjax.report import Section
+from galjax.sample import GalaxySample
+from galjax.stages import Stage
+from galjax.statistics import compare_independent, holm, repeats_left, summarise
+from galjax.wording import fixed, interval_and_test, mean_of, plus_minus, signed
+
+NATURAL, BALANCED = "natural", "balanced"
+FIRST, SECOND = "first", "second"
+PUBLISHED = {
+    (NATURAL, FIRST, "accuracy"): Published("natural, accuracy", 0.931, 0.017, place="4.3"),
+    (BALANCED, FIRST, "accuracy"): Published("balanced, accuracy", 0.922, 0.018, place="4.3"),
+    (NATURAL, SECOND, "tss"): Published("natural, true skill statistic", 0.791, 0.125, place="4.3"),
+    (BALANCED, SECOND, "tss"): Published("balanced, true skill statistic", 0.828, 0.092, place="4.3"),
+    (NATURAL, SECOND, "tpr_spiral"): Published("natural, TPR of spiral", 0.948, place="figure 4.17"),
+    (NATURAL, SECOND, "tpr_elliptical"): Published("natural, TPR of elliptical", 0.842, place="figure 4.17"),
+    (BALANCED, SECOND, "tpr_spiral"): Published("balanced, TPR of spiral", 0.919, place="figure 4.18"),
+    (BALANCED, SECOND, "tpr_elliptical"): Published("balanced, TPR of elliptical", 0.909, place="figure 4.18"),
+}
 
 
 def study(config: ClassBalance, run: ExperimentRun) -> Findings:

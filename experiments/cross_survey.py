@@ -6,65 +6,43 @@
                                                             # two folders or saved samples of the same galaxies
 
 The same galaxies in coarse images (SDSS, 64 px) and sharp ones (HSC, 150 px), matched by id; the coarse ones are enlarged with
-nearest. Three conditions: coarse -> coarse, sharp -> coarse and sharp -> sharp (trained -> tested). The thesis finds sharp ->
-coarse significantly worse than the other two, which do not differ. Beyond it, the sharp test images are made like the coarse
-ones one step at a time (pixel size, seeing, noise), to see which of them costs what.
+nearest. Three conditions: coarse -> coarse, sharp -> coarse and sharp -> sharp (trained -> tested). Then the sharp test images
+are made like the coarse ones one step at a time (pixel size, seeing, noise), to see which of them costs what.
+
+The thesis finds sharp -> coarse significantly worse than the other two, which do not differ.
 """
 
 import dataclasses
 import itertools
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
-import numpy as np
-from astropy.table import Table
-from rich.table import Table as ScreenTable
-
-from galjax import draw, outcome, stages
-from galjax.command import ExperimentConfig, PresetName
+from galjax.command import ExperimentConfig, PresetName, answer_flags, described
 from galjax.errors import InputError
-from galjax.experiment import Experiment, ExperimentRun, Findings, screen_table
-from galjax.figures import NamedFigure
-from galjax.figures.comparison import points_with_bars
-from galjax.figures.curves import training_curves
-from galjax.figures.galleries import clearest
-from galjax.figures.instruments import instrument_gallery, steps_figure
-from galjax.instruments import (
-    COARSE,
-    SHARP,
-    MatchedSamples,
-    Steps,
-    check_seeing,
-    degrade_in_steps,
-    match_by_id,
-    unknown_fields,
-)
-from galjax.outcome import Case, Condition, values_of
-from galjax.report import Section
+from galjax.flags import SHARP_IMAGES
+from galjax.settings import ScheduleConfig, TrainingConfig
 from galjax.sources import HSC_WIDE, SimulatedSurvey, SourceConfig
-from galjax.stages import ScheduleConfig, Stage, TrainingConfig
-from galjax.statistics import compare_paired, holm, repeats_left, summarise
-from galjax.wording import fixed, interval_and_test, mean_of, minus, plus_minus, signed
 
 NAME = "cross_survey"
 TITLE = "Across surveys: two instruments, the same galaxies"
 QUESTION = "May a network trained on one instrument's images classify another's?"
-CONDITIONS = {"coarse → coarse": (COARSE, COARSE), "sharp → coarse": (SHARP, COARSE), "sharp → sharp": (SHARP, SHARP)}
-"""Trained on, tested on."""
-PAIRED = "paired t-test, Holm's correction"
 
 
 @dataclasses.dataclass(frozen=True)
 class CrossSurvey(ExperimentConfig):
     """Flags. --data are the coarse images, --sharp.data the sharp ones; labels are those of --data."""
 
-    sharp: SourceConfig = dataclasses.field(default_factory=lambda: SourceConfig(simulated=HSC_WIDE))
+    sharp: Annotated[SourceConfig, SHARP_IMAGES] = dataclasses.field(
+        default_factory=lambda: SourceConfig(simulated=HSC_WIDE)
+    )
     per_class: int = 500
     """Galaxies of each class that a repeat draws."""
     coarse_seeing: float | None = None
-    """Full width at half maximum of the coarse images, arcsec; None: the simulated survey's, else the step is left out."""
+    """Seeing of the coarse images, full width at half maximum in arcsec. None: that of the simulated survey; for other
+    galaxies the step from seeing to seeing is left out."""
     sharp_seeing: float | None = None
-    """The same of the sharp images."""
+    """Seeing of the sharp images, full width at half maximum in arcsec. None: as of the coarse ones."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -93,6 +71,40 @@ PRESETS: dict[PresetName, CrossSurvey] = {
     ),
     "thesis": CrossSurvey(repeats=100, training=TrainingConfig(ScheduleConfig(epochs=200, evaluate_every=10))),
 }  # fmt: skip
+
+if __name__ == "__main__":  # before what computes is imported
+    answer_flags(PRESETS, f"python -m experiments.{NAME}", described(QUESTION, __doc__))
+
+import numpy as np
+from astropy.table import Table
+from rich.table import Table as ScreenTable
+
+from galjax import draw, outcome, stages
+from galjax.experiment import Experiment, ExperimentRun, Findings, screen_table
+from galjax.figures import NamedFigure
+from galjax.figures.comparison import points_with_bars
+from galjax.figures.curves import training_curves
+from galjax.figures.galleries import clearest
+from galjax.figures.instruments import instrument_gallery, steps_figure
+from galjax.instruments import (
+    COARSE,
+    SHARP,
+    MatchedSamples,
+    Steps,
+    check_seeing,
+    degrade_in_steps,
+    match_by_id,
+    unknown_fields,
+)
+from galjax.outcome import Case, Condition, values_of
+from galjax.report import Section
+from galjax.stages import Stage
+from galjax.statistics import compare_paired, holm, repeats_left, summarise
+from galjax.wording import fixed, interval_and_test, mean_of, minus, plus_minus, signed
+
+CONDITIONS = {"coarse → coarse": (COARSE, COARSE), "sharp → coarse": (SHARP, COARSE), "sharp → sharp": (SHARP, SHARP)}
+"""Trained on, tested on."""
+PAIRED = "paired t-test, Holm's correction"
 
 
 def study(config: CrossSurvey, run: ExperimentRun) -> Findings:

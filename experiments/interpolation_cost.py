@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _show(arguments: list[str]) -> None:
     if arguments in (["--help"], ["-h"]):
-        Console().print(__doc__, highlight=False, markup=False)
+        Console().print(__doc__ or QUESTION, highlight=False, markup=False)
         return
     if arguments:
         raise InputError(f"This command takes no flags, not {' '.join(arguments)}; benchmarks.resampling measures.")

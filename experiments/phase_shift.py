@@ -4,13 +4,15 @@
     python -m experiments.phase_shift --preset thesis      # 30 repeats, 900 epochs
     python -m experiments.phase_shift --data FOLDER        # your own catalogue and images
 
+Shrunk to 1/7, 64 px leave 64 // 7 = 9 px, with a pixel in the middle; shrunk to 1/6 they leave 10 px, without one. This
+experiment tables where the centre goes for every factor, method, size rule and cut-out, and tests whether it matters: one
+training, tested on every size from 1/8 to 1/4, even and odd, with galaxies as they were cut, moved to the middle of the grid,
+and moved to the middle of the coarse pixel next to it. On odd grids the last two are the same. If the offset from the middle
+is the cause, the dip on even grids goes away in the middle of the grid; if it is the light shared out among four pixels, it
+goes away in the middle of a pixel.
+
 The thesis saw images shrunk to 1/7 score above those shrunk to 1/6, with every method, and noticed that the brightest pixel is
-at the centre after 1/7 and right-below of it after 1/6: 64 // 6 = 10 px have no pixel in the middle, 64 // 7 = 9 px have one.
-This experiment tables where the centre goes for every factor, method, size rule and cut-out, and makes the test that the thesis
-could not: one training, tested on every size from 1/8 to 1/4, even and odd, with galaxies as they were cut, moved to the middle of the
-grid, and moved to the middle of the coarse pixel next to it. On odd grids the last two are the same. If the offset from the
-middle is the cause, the dip on even grids goes away in the middle of the grid; if it is the light shared out among four
-pixels, it goes away in the middle of a pixel.
+at the centre after 1/7 and right-below of it after 1/6; it could not make the test.
 """
 
 import dataclasses
@@ -18,43 +20,17 @@ import itertools
 import sys
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-from astropy.table import Table
-from rich.table import Table as ScreenTable
-
-from experiments.resolution_sweep import EnlargingMethod
-from galjax import draw, outcome, stages
-from galjax.command import ExperimentConfig, PresetName
+from galjax.command import ExperimentConfig, PresetName, answer_flags, described
 from galjax.errors import InputError
-from galjax.experiment import Experiment, ExperimentRun, Findings, screen_table
-from galjax.figures import NamedFigure
-from galjax.figures.galleries import clearest
-from galjax.figures.phase import phase_gallery, shift_figure, size_figure
-from galjax.figures.style import grey, listed
-from galjax.outcome import ORIGINAL, Case, Condition, values_of
-from galjax.phase import (
-    Recentred,
-    cutouts,
-    enlarged_table,
-    even_size_deficit,
-    offset_of_pixel,
-    recentre,
-    shrunk_table,
-)
-from galjax.report import Section
-from galjax.sample import GalaxySample
-from galjax.stages import ScheduleConfig, Stage, TrainingConfig
-from galjax.statistics import compare_paired, holm, repeats_left, summarise
-from galjax.wording import fixed, interval, mean_of, minus, plus_minus, signed
+from galjax.settings import EnlargingMethod, ScheduleConfig, TrainingConfig
 
 NAME = "phase_shift"
 TITLE = "Phase: even and odd grids"
 QUESTION = "Does it matter whether a coarse grid is even or odd, as 1/6 and 1/7 of 64 px?"
-AS_CUT, ON_GRID, ON_PIXEL = "as cut", "centred on the grid", "centred on a pixel"
-POSITIONS = (AS_CUT, ON_GRID, ON_PIXEL)
-ALL = "all methods"
-BySize = Mapping[tuple[str, str, int], np.ndarray]
-"""Accuracy in every repeat by position, method and size."""
+
+
+def _has_even_between(sizes: Sequence[int]) -> bool:
+    return any(size % 2 == 0 and {size - 1, size + 1} <= set(sizes) for size in sizes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,11 +40,11 @@ class PhaseShift(ExperimentConfig):
     per_class: int = 300
     """Galaxies of each class that a repeat draws."""
     factors: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8)
-    """Factors of the tables, each at least 2."""
+    """Factors to shrink by in the tables of where the centre goes, each at least 2."""
     methods: tuple[EnlargingMethod, ...] = ("nearest", "bilinear", "bicubic")
-    """Methods to enlarge with."""
+    """Interpolation methods to enlarge the shrunk test images back with."""
     sizes: tuple[int, ...] | None = None
-    """Sizes (px) to shrink test images to; None: every one from H // 8 to H // 4."""
+    """Heights (px) to shrink the test images to. None: every one from an eighth to a quarter of theirs."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -88,9 +64,40 @@ PRESETS: dict[PresetName, PhaseShift] = {
     "thesis": PhaseShift(training=TrainingConfig(ScheduleConfig(epochs=900, evaluate_every=25))),
 }
 
+if __name__ == "__main__":  # before what computes is imported
+    answer_flags(PRESETS, f"python -m experiments.{NAME}", described(QUESTION, __doc__))
 
-def _has_even_between(sizes: Sequence[int]) -> bool:
-    return any(size % 2 == 0 and {size - 1, size + 1} <= set(sizes) for size in sizes)
+import numpy as np
+from astropy.table import Table
+from rich.table import Table as ScreenTable
+
+from galjax import draw, outcome, stages
+from galjax.experiment import Experiment, ExperimentRun, Findings, screen_table
+from galjax.figures import NamedFigure
+from galjax.figures.galleries import clearest
+from galjax.figures.phase import phase_gallery, shift_figure, size_figure
+from galjax.figures.style import grey, listed
+from galjax.outcome import ORIGINAL, Case, Condition, values_of
+from galjax.phase import (
+    Recentred,
+    cutouts,
+    enlarged_table,
+    even_size_deficit,
+    offset_of_pixel,
+    recentre,
+    shrunk_table,
+)
+from galjax.report import Section
+from galjax.sample import GalaxySample
+from galjax.stages import Stage
+from galjax.statistics import compare_paired, holm, repeats_left, summarise
+from galjax.wording import fixed, interval, mean_of, minus, plus_minus, signed
+
+AS_CUT, ON_GRID, ON_PIXEL = "as cut", "centred on the grid", "centred on a pixel"
+POSITIONS = (AS_CUT, ON_GRID, ON_PIXEL)
+ALL = "all methods"
+BySize = Mapping[tuple[str, str, int], np.ndarray]
+"""Accuracy in every repeat by position, method and size."""
 
 
 def study(config: PhaseShift, run: ExperimentRun) -> Findings:

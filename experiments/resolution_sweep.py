@@ -5,44 +5,25 @@
     python -m experiments.resolution_sweep --data FOLDER        # your own catalogue and images
 
 A network trained on full-resolution galaxies classifies test galaxies that were shrunk to 1/2 ... 1/8 and enlarged back
-with three methods. Every repeat draws its own galaxies; all repeats train in one program. The thesis finds 0.92 at
-Original on SDSS images, all three methods usable to 1/4, and about 0.5 (chance) at 1/8.
+with three methods. Every repeat draws its own galaxies; all repeats train in one program.
+
+The thesis finds 0.92 at Original on SDSS images, all three methods usable to 1/4, and about 0.5 (chance) at 1/8.
 """
 
 import dataclasses
 import itertools
 import sys
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated
 
-import numpy as np
-from astropy.table import Table
-from rich.table import Table as ScreenTable
-
-from galjax import draw, outcome, stages
-from galjax.command import ExperimentConfig, PresetName
-from galjax.draw import Draw
+from galjax.command import ExperimentConfig, PresetName, answer_flags, described
 from galjax.errors import InputError
-from galjax.experiment import Experiment, ExperimentRun, Findings, screen_table
-from galjax.figures.overview import overview_figures
-from galjax.figures.sweep import sweep_figures
-from galjax.outcome import Case, rows_with, values_of
-from galjax.published import Against, Published
-from galjax.repeats import History
-from galjax.report import Section
-from galjax.sample import GalaxySample
-from galjax.stages import Flat, ScheduleConfig, Stage, TrainingConfig
-from galjax.statistics import compare_paired, count_in_words, holm
-from galjax.sweep_answer import SweepAnswer
-from galjax.usable import UsableConfig, with_usable
-from galjax.wording import mean_of, minus, plus_minus, signed
+from galjax.flags import Flat
+from galjax.settings import EnlargingMethod, ScheduleConfig, TrainingConfig, UsableConfig
 
 NAME = "resolution_sweep"
 TITLE = "Resolution sweep"
 QUESTION = "How far may the resolution of training images differ from that of the images to classify?"
-EnlargingMethod = Literal["nearest", "bilinear", "bicubic"]
-NEAR = 0.9
-"""The accuracy that the thesis asks of a usable resolution."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +37,7 @@ class ResolutionSweep(ExperimentConfig):
     factors: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8)
     """Factors to shrink the test images by, each at least 2."""
     methods: tuple[EnlargingMethod, ...] = ("nearest", "bilinear", "bicubic")
-    """Methods to enlarge them back with."""
+    """Interpolation methods to enlarge the shrunk test images back with."""
     usable: Annotated[UsableConfig, Flat] = dataclasses.field(default_factory=UsableConfig)
 
     def __post_init__(self) -> None:
@@ -74,6 +55,32 @@ PRESETS: dict[PresetName, ResolutionSweep] = {
     ),
     "thesis": ResolutionSweep(),
 }
+
+if __name__ == "__main__":  # before what computes is imported
+    answer_flags(PRESETS, f"python -m experiments.{NAME}", described(QUESTION, __doc__))
+
+import numpy as np
+from astropy.table import Table
+from rich.table import Table as ScreenTable
+
+from galjax import draw, outcome, stages
+from galjax.draw import Draw
+from galjax.experiment import Experiment, ExperimentRun, Findings, screen_table
+from galjax.figures.overview import overview_figures
+from galjax.figures.sweep import sweep_figures
+from galjax.outcome import Case, rows_with, values_of
+from galjax.published import Against, Published
+from galjax.repeats import History
+from galjax.report import Section
+from galjax.sample import GalaxySample
+from galjax.stages import Stage
+from galjax.statistics import compare_paired, count_in_words, holm
+from galjax.sweep_answer import SweepAnswer
+from galjax.usable import with_usable
+from galjax.wording import mean_of, minus, plus_minus, signed
+
+NEAR = 0.9
+"""The accuracy that the thesis asks of a usable resolution."""
 
 
 def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:

@@ -4,31 +4,20 @@
     python -m experiments.same_resolution --preset thesis      # 30 repeats, 300 per class, every factor from 2 to 8
     python -m experiments.same_resolution --data FOLDER        # your own catalogue and images
 
-The thesis leaves open whether a network trained on 1/8 images classifies 1/8 images. Here one network is trained at every
-resolution, on the same galaxies, and tested at every resolution. What training at Original and testing at 1/k loses against
-training and testing at Original falls into two parts: what training at 1/k wins back (the mismatch) and what it does not (the
-information). Expect the mismatch to be most of it.
+One network is trained at every resolution, on the same galaxies, and tested at every resolution. What training at Original
+and testing at 1/k loses against training and testing at Original falls into two parts: what training at 1/k wins back (the
+mismatch) and what it does not (the information). Expect the mismatch to be most of it.
+
+The thesis leaves open whether a network trained on 1/8 images classifies 1/8 images.
 """
 
 import dataclasses
 import sys
 from collections.abc import Sequence
 
-import numpy as np
-from astropy.table import Table
-from rich.table import Table as ScreenTable
-
-from experiments.resolution_sweep import EnlargingMethod
-from galjax import draw, outcome, stages
-from galjax.command import ExperimentConfig, PresetName
+from galjax.command import ExperimentConfig, PresetName, answer_flags, described
 from galjax.errors import InputError
-from galjax.experiment import Experiment, ExperimentRun, Findings, screen_table
-from galjax.figures.resolutions import Accuracies, loss_figure, resolution_matrix, same_resolution_figure
-from galjax.outcome import Case, Condition, values_of
-from galjax.report import Section
-from galjax.stages import ScheduleConfig, Stage, TrainingConfig
-from galjax.statistics import compare_paired, holm, repeats_left, summarise
-from galjax.wording import fixed, interval, signed
+from galjax.settings import EnlargingMethod, ScheduleConfig, TrainingConfig
 
 NAME = "same_resolution"
 TITLE = "Trained and tested at the same resolution"
@@ -44,7 +33,7 @@ class SameResolution(ExperimentConfig):
     factors: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8)
     """Factors to shrink images by, each at least 2; one training for each, and one at Original."""
     method: EnlargingMethod = "bilinear"
-    """Method to enlarge them back with. All methods keep the same information: the enlarged images are invertible."""
+    """Interpolation method to enlarge the shrunk images back with."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -60,6 +49,22 @@ PRESETS: dict[PresetName, SameResolution] = {
     ),
     "thesis": SameResolution(),
 }
+
+if __name__ == "__main__":  # before what computes is imported
+    answer_flags(PRESETS, f"python -m experiments.{NAME}", described(QUESTION, __doc__))
+
+import numpy as np
+from astropy.table import Table
+from rich.table import Table as ScreenTable
+
+from galjax import draw, outcome, stages
+from galjax.experiment import Experiment, ExperimentRun, Findings, screen_table
+from galjax.figures.resolutions import Accuracies, loss_figure, resolution_matrix, same_resolution_figure
+from galjax.outcome import Case, Condition, values_of
+from galjax.report import Section
+from galjax.stages import Stage
+from galjax.statistics import compare_paired, holm, repeats_left, summarise
+from galjax.wording import fixed, interval, signed
 
 
 def study(config: SameResolution, run: ExperimentRun) -> Findings:

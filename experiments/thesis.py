@@ -1,13 +1,12 @@
 """Every experiment of the thesis in one folder, and one report.
 
     python -m experiments.thesis                      # simulated galaxies; 25 minutes on 2 CPU cores
-    python -m experiments.thesis --preset thesis      # the thesis's sizes: for an accelerator
+    python -m experiments.thesis --preset thesis      # 30 repeats and more, up to 900 epochs: for an accelerator
     python -m experiments.thesis --data FOLDER        # your own galaxies, with the experiments that they allow
 
-Each experiment has its own folder inside, as if it had been run alone with the same preset; the report puts them together,
-with every figure that the thesis states beside ours. Where the command is stopped, the same command goes on with the experiment
-at hand. An experiment that the galaxies do not allow (no uncertain class, too few of a class, no second instrument) is left out
-and named.
+Each experiment has its own folder inside, as if it had been run alone with the same preset; the report puts them together.
+Where the command is stopped, the same command resumes the experiment at hand. An experiment that the galaxies do not allow (no
+uncertain class, too few of a class, no second instrument) is left out and named.
 """
 
 import dataclasses
@@ -20,40 +19,17 @@ from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from astropy.table import Table, vstack
-from rich.console import Console
-
-from experiments import (
-    class_balance,
-    cross_survey,
-    interpolation_cost,
-    phase_shift,
-    resolution_sweep,
-    same_resolution,
-    uncertain_labels,
-)
-from galjax import processes, report, runs, sources
-from galjax.command import PresetName, run_command
-from galjax.divergence import OnDivergence
+from galjax.command import PresetName, answer_flags, described, run_command
 from galjax.errors import InputError
-from galjax.experiment import AGAINST_CAPTION, Experiment, Finished, Load
-from galjax.processes import ProcessesConfig
-from galjax.progress import ConsoleProgress
-from galjax.published import against_table
-from galjax.report import Chapter, Section
-from galjax.sample import GalaxySample
-from galjax.sources import FolderOptions, SimulatedSurvey, SourceConfig
-from galjax.stages import Flat
+from galjax.flags import DATA, EXPERIMENT, OUTPUT, SHARP_IMAGES, Flat, Hidden
+from galjax.settings import OnDivergence, ProcessesConfig
+from galjax.sources import HSC_WIDE, FolderOptions, SimulatedSurvey, SourceConfig
 
 NAME = "thesis"
 TITLE = "Galaxy morphology across resolutions: every experiment of the thesis"
 QUESTION = (
     "How far may the resolution of the images a CNN is trained on differ from that of the images it must classify?"
 )
-EXPERIMENTS: dict[str, Experiment[Any]] = {
-    module.NAME: module.EXPERIMENT
-    for module in (uncertain_labels, class_balance, resolution_sweep, phase_shift, same_resolution, cross_survey)
-}
 ExperimentName = Literal[
     "uncertain_labels", "class_balance", "resolution_sweep", "phase_shift", "same_resolution", "cross_survey"
 ]
@@ -63,30 +39,34 @@ ExperimentName = Literal[
 class Thesis:
     """Flags. What is not given is as the preset of each experiment has it."""
 
-    preset: Literal["quick", "thesis"] = "quick"
-    """Of the experiments."""
+    GROUP = EXPERIMENT
+
+    preset: Annotated[PresetName, Hidden] = "quick"
+    """Preset of every experiment."""
     experiments: tuple[ExperimentName, ...] = (
         "uncertain_labels", "class_balance", "resolution_sweep", "phase_shift", "same_resolution", "cross_survey",
     )  # fmt: skip
-    """Which to run, in this order."""
-    data: str = "simulated"
-    """`simulated`, a folder with a catalogue and images, or a saved sample (*.fits)."""
-    folder: Annotated[FolderOptions, Flat] = dataclasses.field(default_factory=FolderOptions)
-    sharp: SourceConfig = dataclasses.field(default_factory=lambda: cross_survey.PRESETS["quick"].sharp)
-    """Of cross_survey: the sharp images of the same galaxies."""
+    """Experiments to run, in this order."""
+    data: Annotated[str, DATA] = "simulated"
+    """Galaxies to use: `simulated` (rendered here), a folder with a catalogue and images, or a saved sample (*.fits)."""
+    folder: Annotated[FolderOptions, Flat, DATA] = dataclasses.field(default_factory=FolderOptions)
+    sharp: Annotated[SourceConfig, SHARP_IMAGES] = dataclasses.field(
+        default_factory=lambda: SourceConfig(simulated=HSC_WIDE)
+    )
+    """The sharp images of the same galaxies, for cross_survey."""
     repeats: int | None = None
-    """Trainings of every experiment."""
+    """Trainings of every experiment. None: as many as the preset of each has."""
     epochs: int | None = None
-    """Passes over the training galaxies in every experiment."""
+    """Passes over the training galaxies in every experiment. None: as many as the preset of each has."""
     seed: int = 0
-    """Of every draw, starting weight and shuffle, and of the simulated survey; at least 0."""
-    out: Path | None = None
-    """Run folder; None makes runs/thesis/TIME. A folder of the same command is gone on with."""
-    resume: bool = False
-    """Without --out: go on with the newest run."""
+    """Seed of every draw, starting weight and shuffle, and of the simulated survey; at least 0."""
+    out: Annotated[Path | None, OUTPUT] = None
+    """Run folder. None: runs/thesis/TIME, which is made. The run of the same command in a folder is resumed."""
+    resume: Annotated[bool, OUTPUT] = False
+    """Without --out: resume the newest run."""
     on_divergence: OnDivergence = "stop"
-    """Where the loss of a repeat becomes NaN or infinite: stop, with the last checkpoint kept, or drop that repeat from
-    every result."""
+    """What to do where the loss of a repeat becomes NaN or infinite: stop, with the last checkpoint kept, or drop that
+    repeat from every result."""
     processes: Annotated[ProcessesConfig, Flat] = dataclasses.field(default_factory=ProcessesConfig)
 
     def __post_init__(self) -> None:
@@ -96,8 +76,6 @@ class Thesis:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"--{name} must be at least 1, not {value}.")
-        for experiment in self.experiments:
-            self.of(experiment, Path())  # raises InputError for what no experiment takes
 
     def of(self, name: str, out: Path) -> Any:
         """The configuration of one experiment."""
@@ -118,15 +96,43 @@ class Thesis:
 
 PRESETS: dict[PresetName, Thesis] = {"quick": Thesis(), "thesis": Thesis(preset="thesis")}
 
+if __name__ == "__main__":  # before what computes is imported
+    answer_flags(PRESETS, f"python -m experiments.{NAME}", described(QUESTION, __doc__))
+
+from astropy.table import Table, vstack
+from rich.console import Console
+
+from experiments import (
+    class_balance,
+    cross_survey,
+    interpolation_cost,
+    phase_shift,
+    resolution_sweep,
+    same_resolution,
+    uncertain_labels,
+)
+from galjax import processes, report, runs, sources
+from galjax.experiment import AGAINST_CAPTION, Experiment, Finished, Load
+from galjax.progress import ConsoleProgress
+from galjax.published import against_table
+from galjax.report import Chapter, Section
+from galjax.sample import GalaxySample
+
+EXPERIMENTS: dict[str, Experiment[Any]] = {
+    module.NAME: module.EXPERIMENT
+    for module in (uncertain_labels, class_balance, resolution_sweep, phase_shift, same_resolution, cross_survey)
+}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; gives its exit code."""
-    description = f"{QUESTION}\n\n{(__doc__ or '').split(chr(10) * 2, 2)[2]}"
-    return run_command(PRESETS, run, f"python -m experiments.{NAME}", description, arguments)
+    return run_command(PRESETS, run, f"python -m experiments.{NAME}", described(QUESTION, __doc__), arguments)
 
 
 def run(config: Thesis, console: Console) -> None:
     """All experiments, then the report of all."""
+    for experiment in config.experiments:
+        config.of(experiment, Path())  # raises InputError for what no experiment takes
     load = remembering(sources.load)
     if config.data != "simulated":
         with ConsoleProgress(console) as progress:  # before a folder is made for nothing

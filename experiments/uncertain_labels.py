@@ -5,49 +5,24 @@
     python -m experiments.uncertain_labels --data FOLDER        # your own catalogue and images
 
 The same network learns three classes (spiral, elliptical, uncertain) and two (without the uncertain), each from galaxies in
-their natural proportions. The thesis finds 0.688 +- 0.031 with three classes and 0.931 +- 0.017 with two, and goes on with
-two. The test galaxies differ, and so does what guessing gives: the largest class is 0.63 of the first and 0.72 of the second.
+their natural proportions. The test galaxies differ, and so does what guessing gives.
+
+The thesis finds 0.688 +- 0.031 with three classes and 0.931 +- 0.017 with two, and goes on with two; the largest class is 0.63
+of the first and 0.72 of the second.
 """
 
 import dataclasses
 import sys
 
-import numpy as np
-from astropy.table import Table, vstack
-
-from galjax import draw, outcome, stages
-from galjax.command import ExperimentConfig, PresetName
+from galjax.command import ExperimentConfig, PresetName, answer_flags, described
 from galjax.errors import InputError
-from galjax.experiment import Experiment, ExperimentRun, Findings, screen_table
-from galjax.figures import NamedFigure
-from galjax.figures.comparison import points_with_bars
-from galjax.figures.confusion import confusion_figure
-from galjax.figures.curves import training_curves
-from galjax.figures.overview import overview_figures
-from galjax.outcome import ORIGINAL, Case, values_of
-from galjax.published import Against, Published
-from galjax.report import Section
-from galjax.sample import GalaxySample
+from galjax.settings import ScheduleConfig, TrainingConfig
 from galjax.sources import SimulatedSurvey, SourceConfig
-from galjax.sources.population import THESIS_FRACTIONS
-from galjax.stages import ScheduleConfig, Stage, TrainingConfig
-from galjax.statistics import compare_independent, repeats_left, summarise
-from galjax.wording import fixed, interval_and_test, mean_of, plus_minus, signed
+from galjax.sources.options import THESIS_FRACTIONS
 
 NAME = "uncertain_labels"
 TITLE = "Uncertain labels: three classes against two"
 QUESTION = "Does a class of galaxies that people were unsure of help or hurt?"
-THREE, TWO = "3-class", "2-class"
-WELCH = "Welch's t-test"
-PUBLISHED = {
-    (THREE, "accuracy"): Published("3-class, accuracy", 0.688, 0.031, place="4.2"),
-    (TWO, "accuracy"): Published("2-class, accuracy", 0.931, 0.017, place="4.2"),
-    (THREE, "tpr_uncertain"): Published("3-class, TPR of uncertain", 0.776, place="figure 4.11"),
-    (THREE, "tpr_spiral"): Published("3-class, TPR of spiral", 0.633, place="figure 4.11"),
-    (THREE, "tpr_elliptical"): Published("3-class, TPR of elliptical", 0.181, place="figure 4.11"),
-    (TWO, "tpr_spiral"): Published("2-class, TPR of spiral", 0.948, place="figure 4.12"),
-    (TWO, "tpr_elliptical"): Published("2-class, TPR of elliptical", 0.842, place="figure 4.12"),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +32,7 @@ class UncertainLabels(ExperimentConfig):
     total: int = 1000
     """Galaxies that a repeat draws, in the natural proportions of the classes."""
     uncertain_class: str = "uncertain"
-    """The class that is left out of the two-class training; --classes are the others."""
+    """Class that is left out of the two-class training; --classes are the others."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -75,6 +50,39 @@ PRESETS: dict[PresetName, UncertainLabels] = {
         training=TrainingConfig(ScheduleConfig(epochs=200, evaluate_every=1)),
     ),
 }  # fmt: skip
+
+if __name__ == "__main__":  # before what computes is imported
+    answer_flags(PRESETS, f"python -m experiments.{NAME}", described(QUESTION, __doc__))
+
+import numpy as np
+from astropy.table import Table, vstack
+
+from galjax import draw, outcome, stages
+from galjax.experiment import Experiment, ExperimentRun, Findings, screen_table
+from galjax.figures import NamedFigure
+from galjax.figures.comparison import points_with_bars
+from galjax.figures.confusion import confusion_figure
+from galjax.figures.curves import training_curves
+from galjax.figures.overview import overview_figures
+from galjax.outcome import ORIGINAL, Case, values_of
+from galjax.published import Against, Published
+from galjax.report import Section
+from galjax.sample import GalaxySample
+from galjax.stages import Stage
+from galjax.statistics import compare_independent, repeats_left, summarise
+from galjax.wording import fixed, interval_and_test, mean_of, plus_minus, signed
+
+THREE, TWO = "3-class", "2-class"
+WELCH = "Welch's t-test"
+PUBLISHED = {
+    (THREE, "accuracy"): Published("3-class, accuracy", 0.688, 0.031, place="4.2"),
+    (TWO, "accuracy"): Published("2-class, accuracy", 0.931, 0.017, place="4.2"),
+    (THREE, "tpr_uncertain"): Published("3-class, TPR of uncertain", 0.776, place="figure 4.11"),
+    (THREE, "tpr_spiral"): Published("3-class, TPR of spiral", 0.633, place="figure 4.11"),
+    (THREE, "tpr_elliptical"): Published("3-class, TPR of elliptical", 0.181, place="figure 4.11"),
+    (TWO, "tpr_spiral"): Published("2-class, TPR of spiral", 0.948, place="figure 4.12"),
+    (TWO, "tpr_elliptical"): Published("2-class, TPR of elliptical", 0.842, place="figure 4.12"),
+}
 
 
 def study(config: UncertainLabels, run: ExperimentRun) -> Findings:

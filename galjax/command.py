@@ -1,24 +1,21 @@
 """From a command line to a configuration, and from an error to a sentence and an exit code."""
 
 import dataclasses
-import io
-import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Annotated, Any, Literal, Protocol, TypeVar, runtime_checkable
 
-import tyro
 from rich.console import Console
 
-from galjax import processes
-from galjax.errors import InputError, printable
-from galjax.execution import use_all_cores
-from galjax.memory import in_short, is_exhaustion
-from galjax.processes import ProcessesConfig
+from galjax import flags
+from galjax.errors import InputError, in_short, is_exhaustion, printable
+from galjax.flags import DATA, EXPERIMENT, OUTPUT, Flag, Flat
+from galjax.screen import is_broken_pipe, surviving_screens
+from galjax.settings import ProcessesConfig, TrainingConfig
 from galjax.sources import SourceConfig
-from galjax.stages import Flat, TrainingConfig
+from galjax.sources.options import check_exists
 from galjax.stopping import Interrupted
 
 BAD_INPUT = 2
@@ -33,23 +30,24 @@ PresetName = Literal["quick", "thesis"]
 class ExperimentConfig:
     """The flags that every experiment has."""
 
-    source: Annotated[SourceConfig, Flat] = dataclasses.field(default_factory=SourceConfig)
-    classes: tuple[str, ...] = ("spiral", "elliptical")
+    GROUP = EXPERIMENT
+    source: Annotated[SourceConfig, Flat, DATA] = dataclasses.field(default_factory=SourceConfig)
+    classes: Annotated[tuple[str, ...], DATA] = ("spiral", "elliptical")
     """Classes to tell apart; galaxies of other classes are not used."""
-    redshift_range: tuple[float, float] = (0.0, 0.2)
+    redshift_range: Annotated[tuple[float, float], DATA] = (0.0, 0.2)
     """Redshifts to use, lower and upper bound exclusive; without effect where no redshift is known."""
     repeats: int = 30
-    """Trainings with their own galaxies and starting weights, all in one program."""
+    """Trainings, each with its own galaxies and starting weights; all are computed in one program."""
     test_fraction: float = 0.3
     """Share of the drawn galaxies of each class kept for testing, between 0 and 1."""
     validation_fraction: float = 0.0
-    """Share kept for choosing the epoch, 0 to below 1 - test fraction; 0 for none."""
+    """Share of the drawn galaxies of each class kept for choosing the epoch, 0 to below 1 - test fraction; 0 for none."""
     seed: int = 0
-    """Of every draw, starting weight and shuffle, and of the simulated survey; at least 0."""
-    out: Path | None = None
-    """Run folder; None makes runs/EXPERIMENT/TIME. A folder of the same command is gone on with."""
-    resume: bool = False
-    """Without --out: go on with the newest run of this experiment."""
+    """Seed of every draw, starting weight and shuffle, and of the simulated survey; at least 0."""
+    out: Annotated[Path | None, OUTPUT] = None
+    """Run folder. None: runs/EXPERIMENT/TIME, which is made. The run of the same command in a folder is resumed."""
+    resume: Annotated[bool, OUTPUT] = False
+    """Without --out: resume the newest run of this experiment."""
     training: Annotated[TrainingConfig, Flat] = dataclasses.field(default_factory=TrainingConfig)
     processes: Annotated[ProcessesConfig, Flat] = dataclasses.field(default_factory=ProcessesConfig)
 
@@ -92,16 +90,18 @@ def run_command(
 ) -> int:
     """Parse flags over the chosen preset (default quick), run, and give the exit code.
 
-    0 done; 2 with a sentence on standard error for what the user can mend (also argparse's code for unknown flags);
-    130 or 143 where SIGINT or SIGTERM stopped the run; 141 where whoever read the help went away; 1 where another of
-    several processes has gone.
+    0 done; 2 with a sentence on standard error for what the user can fix (also for unknown flags); 130 or 143 where
+    SIGINT or SIGTERM stopped the run; 1 where another of several processes has gone. Where all was done, but standard
+    output could not be written: 141 where whoever read it went away, and 2 otherwise.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     parsed: list[Config] = []
     code = exit_code(lambda: parsed.append(_parse(presets, program, description, given)))
-    if not parsed:
+    if code or not parsed:
         return code
     (config,) = parsed
+    from galjax import processes
+    from galjax.execution import use_all_cores
 
     def join_and_run() -> None:
         processes.join(config.processes)
@@ -113,16 +113,57 @@ def run_command(
     return exit_code(join_and_run)
 
 
+def described(question: str, recipe: str | None) -> str:
+    """What the help says first: the question, and of a module's docstring how it is answered and by which commands.
+
+    Paragraphs after the third, and all of it under `python -OO`, are left out.
+    """
+    _, commands, way, *_ = [*(recipe or "").rstrip().split("\n\n"), "", "", ""][:4]
+    return "\n\n".join(part for part in (question, way, commands) if part)
+
+
+def answer_flags(presets: Mapping[PresetName, Config], program: str, description: str) -> None:
+    """End the process where its arguments ask for help, cannot be understood, or name galaxies that are not there.
+
+    For a module that is run as a command, before it imports what it computes with: that takes seconds.
+    """
+    code = exit_code(lambda: _check_data(_parse(presets, program, description, sys.argv[1:])))
+    if code:
+        sys.exit(code)
+
+
+def _check_data(config: Any) -> None:
+    """Look for the galaxies that every --data of a configuration names."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            _check_data(value)
+        elif field.name == "data":
+            check_exists(value)
+
+
 def exit_code(command: Callable[[], object]) -> int:
     """Do what a command does, and turn what stops it into a sentence and an exit code (see `run_command`)."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # Names of files may hold what no terminal can show.
-            stream.reconfigure(errors="backslashreplace")
-    try:
+    with surviving_screens() as (screen, _):
         try:
-            command()
-        finally:
-            sys.stdout.flush()
+            code = _exit_code(command)
+        except SystemExit as end:  # of the help, or of a flag that is not understood
+            screen.flush()
+            if end.code or screen.error is None:
+                raise
+            code = 0
+        screen.flush()
+        if code or screen.error is None:
+            return code
+        if is_broken_pipe(screen.error):
+            return 128 + signal.SIGPIPE
+        _say(f"error: Standard output cannot be written ({screen.error.strerror}). Nothing else was lost by that.")
+        return BAD_INPUT
+
+
+def _exit_code(command: Callable[[], object]) -> int:
+    try:
+        command()
     except InputError as error:
         _say(f"error: {error}")
         return BAD_INPUT
@@ -130,6 +171,8 @@ def exit_code(command: Callable[[], object]) -> int:
         _say(f"{stop} Run the same command again with --resume (or the same --out) to go on.")
         return stop.exit_code
     except (RuntimeError, MemoryError) as error:
+        from galjax import processes
+
         if processes.is_lost(error):
             _say(processes.LOST_SENTENCE)
             return processes.LOST
@@ -143,23 +186,24 @@ def exit_code(command: Callable[[], object]) -> int:
     except KeyboardInterrupt:
         _say("Stopped before anything was kept; run the same command again.")
         return 130
-    except BrokenPipeError:  # As in `--help | head`: nobody reads on, so what Python still holds goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
     return 0
 
 
 def _parse(presets: Mapping[PresetName, Config], program: str, description: str, arguments: list[str]) -> Config:
     preset, rest = _split_preset(arguments, list(presets))
-    described = (
-        f"{description}\n\n--preset {'|'.join(presets)} (now: {preset}) sets the defaults below; give it with --help to "
-        f"see each."
-    )
-    default = presets[preset]
-    return tyro.cli(
-        type(default), prog=program, description=described, default=default, args=rest,
-        config=(tyro.conf.FlagCreatePairsOff,),
-    )  # fmt: skip
+    return flags.parse(presets[preset], rest, program, description, [_preset_flag(presets, preset)])
+
+
+def _preset_flag(presets: Mapping[PresetName, Config], chosen: PresetName) -> Flag:
+    """--preset for the help, with what each of them sets."""
+    defaults = {name: {flag.typed: flag.default for flag in flags.flags_of(config)} for name, config in presets.items()}
+    differing = [typed for typed in defaults[chosen] if len({its.get(typed) for its in defaults.values()}) > 1]
+    described = []
+    for name, its in defaults.items():
+        sets = ", ".join(f"{typed.split()[0]} {its[typed]}" for typed in differing if typed in its)
+        described.append(f"{name} ({sets})" if sets else name)
+    text = f"Defaults to start from: {' or '.join(described)}. Flags that are given replace them. (default: {next(iter(presets))})"
+    return Flag("--preset", f"{{{','.join(presets)}}}", text, EXPERIMENT)
 
 
 def _split_preset(arguments: list[str], names: list[PresetName]) -> tuple[PresetName, list[str]]:

@@ -2,14 +2,13 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from galjax.errors import InputError
 from galjax.repeats import History
-
-OnDivergence = Literal["stop", "drop"]
+from galjax.settings import OnDivergence
 
 
 class Divergence(NamedTuple):

@@ -4,56 +4,26 @@ The choice for a CPU is from measurement (`benchmarks.training`); the one for a 
 Nothing here changes a result beyond rounding, except a precision other than float32.
 """
 
-import dataclasses
 import math
 import os
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 
-from galjax.errors import InputError
 from galjax.host import host_memory
 from galjax.lowering import LoweringName
 from galjax.memory import EVALUATION_BATCH, Load, Sizes, device_memory, memory_of
 from galjax.network import GalaxyNetwork, NetworkConfig, Operands
-from galjax.training import OptimiserConfig, Trainer
-
-Precision = Literal["float32", "tf32", "bfloat16"]
+from galjax.settings import ExecutionConfig, OptimiserConfig, Precision
+from galjax.training import Trainer
 
 CPU_COMPILER_OPTIONS: dict[str, str | bool] = {"xla_cpu_copy_insertion_use_region_analysis": True}
 """Without it XLA:CPU copies all weights in every step."""
 
-MOST_DELAYED_STEPS = 1024
 CPU_EVALUATION_BATCH = 8
 """Images that pass the convolutions together in an evaluation: few, for the cache of a CPU; `EVALUATION_BATCH` elsewhere."""
 COPIES_ON_CPU = 2
 """Of every repeat's state: while a checkpoint is written, what it writes is in the same memory."""
-
-
-@dataclasses.dataclass(frozen=True)
-class ExecutionConfig:
-    """How it is computed. Defaults depend on the device; environment.json records what was used."""
-
-    lowering: LoweringName | None = None
-    """How layers are computed: direct (one repeat at a time), patches (many), xla (the compiler's own). None: direct on
-    a CPU, patches elsewhere."""
-    repeats_at_once: int | None = None
-    """Repeats that each device computes side by side, which bounds memory. None: 1 on a CPU, elsewhere as many as its
-    memory holds."""
-    delayed_steps: int = 8
-    """Steps whose updates of the hidden dense kernels are made in one product; the same results up to rounding. 1: each
-    at once, as always with momentum."""
-    precision: Precision = "float32"
-    """Of convolutions and dense layers: float32; tf32 (10 bits of mantissa) or bfloat16 (7 bits) operands. Sums, weights
-    and their updates stay float32, and resampling always is. On a CPU tf32 is emulated, not faster."""
-
-    def __post_init__(self) -> None:
-        if self.repeats_at_once is not None and self.repeats_at_once < 1:
-            raise InputError(f"--repeats-at-once must be at least 1, not {self.repeats_at_once}.")
-        if not 1 <= self.delayed_steps <= MOST_DELAYED_STEPS:
-            raise InputError(
-                f"--delayed-steps must be at least 1 and at most {MOST_DELAYED_STEPS}, not {self.delayed_steps}."
-            )
 
 
 class Execution(NamedTuple):

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table as ScreenTable
 
 from galjax import draw, report, runs, sources
-from galjax.command import ExperimentConfig, PresetName, run_command
+from galjax.command import ExperimentConfig, PresetName, described, run_command
 from galjax.divergence import Divergence, describe
 from galjax.draw import Draw
 from galjax.errors import InputError
@@ -198,7 +198,7 @@ class Experiment(Generic[Config]):
 
     def main(self, arguments: Sequence[str] | None = None) -> int:
         """The command: parse flags, run, and give the exit code."""
-        description = f"{self.question}\n\n{self.recipe.split(chr(10) * 2, 2)[2]}"
+        description = described(self.question, self.recipe)
         return run_command(self.presets, self.run, f"python -m experiments.{self.name}", description, arguments)
 
     def run(self, config: Config, console: Console, load: Load = sources.load) -> Finished:
@@ -248,7 +248,8 @@ def _write(experiment: Experiment[Any], findings: Findings, run: ExperimentRun) 
     for file, table in tables.items():
         folder.write_table(file, table)
     folder.write_arrays("history.npz", findings.history)
-    report.write_figures(folder, [figure for section in sections for figure in section.figures])
+    for sentence in report.write_figures(folder, [figure for section in sections for figure in section.figures]):
+        run.progress.note(sentence)
     environment = run.environment()
     sentences = (findings.headline, *findings.conclusions)
     chapter = Chapter(run.name, experiment.title, experiment.question, sentences, tuple(sections))

@@ -7,10 +7,9 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from galjax.errors import InputError
+from galjax.errors import InputError, in_short, is_exhaustion
 from galjax.host import host_memory
-from galjax.network import KERNEL_SIZES, NetworkConfig
-from galjax.training import OptimiserConfig
+from galjax.settings import KERNEL_SIZES, NetworkConfig, OptimiserConfig
 
 EVALUATION_BATCH = 60
 """Images that pass the convolutions together in an evaluation, where they are many."""
@@ -145,16 +144,6 @@ def exhaustion_explained(load: Load) -> Iterator[None]:
             f"The memory ran out ({in_short(error)}). {_in_words(load)} by estimate; something else may use "
             f"it too. {way_out if load.fits else load.advice()}"
         ) from error
-
-
-def is_exhaustion(error: BaseException) -> bool:
-    """Whether an error says that memory ran out."""
-    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error) or "out of memory" in str(error).lower()
-
-
-def in_short(error: BaseException) -> str:
-    """The first line of an error's message, or where it has none, its kind."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def device_memory(device: Any) -> float:

@@ -1,6 +1,5 @@
 """The thesis's convolutional network, in Flax, and how pixel values are scaled before they enter it."""
 
-import dataclasses
 from typing import Literal, get_args
 
 import flax.linen as nn
@@ -11,64 +10,16 @@ from jaxtyping import Array, Float
 
 from galjax.errors import InputError
 from galjax.lowering import LOWERINGS, LoweringName, Padding
+from galjax.settings import KERNEL_SIZES, Initialisation, InputScaling, NetworkConfig
 
-InputScaling = Literal["none", "minmax", "standard", "asinh"]
 Operands = Literal["float32", "tf32", "bfloat16"]
 """What the inputs and kernels of convolutions and hidden dense layers are rounded to before they are multiplied."""
-Initialisation = Literal["glorot_uniform", "he_normal", "lecun_normal"]
 
 INITIALISERS = {
     "glorot_uniform": nn.initializers.glorot_uniform(),
     "he_normal": nn.initializers.he_normal(),
     "lecun_normal": nn.initializers.lecun_normal(),
 }
-MOST_FILTERS, MOST_UNITS = 4096, 65536
-KERNEL_SIZES = (3, 3, 2)
-"""Of the three convolutions (thesis, section 4.1 and figure 4.5)."""
-
-
-@dataclasses.dataclass(frozen=True)
-class NetworkConfig:
-    """What the thesis leaves open about its network. Every field decides shapes or code, so all are static."""
-
-    filters: tuple[int, int, int] = (32, 64, 128)
-    """Filters of the three convolutions. Not stated in the thesis."""
-    padding: Padding = "same"
-    """Edges of the convolutions: "same" (zeros outside) or "valid". Not stated in the thesis."""
-    dense_units: tuple[int, ...] = (1024, 1024)
-    """Widths of the hidden dense layers."""
-    dropout: float = 0.5
-    """Fraction of units dropped after each hidden dense layer while training, 0 to below 1. Rate and place not stated
-    in the thesis."""
-    initialisation: Initialisation = "he_normal"
-    """Of the kernels; biases start at zero. Not stated in the thesis."""
-    input_scaling: InputScaling = "asinh"
-    """Of each image and band by itself, after any resampling: minmax to 0..1, standard to mean 0 and standard
-    deviation 1, asinh the arcsinh of standard, or none. Not stated in the thesis."""
-
-    def __post_init__(self) -> None:
-        if len(self.filters) != len(KERNEL_SIZES) or not 1 <= min(self.filters) <= max(self.filters) <= MOST_FILTERS:
-            raise InputError(
-                f"--filters takes three numbers of at least 1 and at most {MOST_FILTERS}, one per convolution, not "
-                f"{self.filters}."
-            )
-        if not self.dense_units or not 1 <= min(self.dense_units) <= max(self.dense_units) <= MOST_UNITS:
-            raise InputError(
-                f"--dense-units takes one or more numbers of at least 1 and at most {MOST_UNITS}, not {self.dense_units}."
-            )
-        if not 0 <= self.dropout < 1:
-            raise InputError(f"--dropout must be at least 0 and below 1, not {self.dropout}.")
-
-    def check_image_shape(self, height: int, width: int) -> None:
-        """Raise InputError where images of this size (px) leave no pixel after three convolutions and poolings."""
-        for size in (height, width):
-            for kernel in KERNEL_SIZES:
-                size = (size if self.padding == "same" else size - kernel + 1) // 2
-            if size < 1:
-                raise InputError(
-                    f"Images of {height}x{width} px are too small for three convolutions and poolings with "
-                    f"{self.padding!r} padding: use images of at least {8 if self.padding == 'same' else 18} px."
-                )
 
 
 def _round(array: Float[Array | np.ndarray, "..."], operands: Operands) -> Float[Array, "..."]:

@@ -6,7 +6,6 @@ chunk trains.
 """
 
 import ctypes
-import dataclasses
 import itertools
 import json
 import os
@@ -15,51 +14,17 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import numpy as np
 
 from galjax.errors import InputError
+from galjax.settings import ProcessesConfig
 from galjax.stopping import handling
 
 LOST = 1
 """Exit code where another process has gone."""
-
-
-@dataclasses.dataclass(frozen=True)
-class ProcessesConfig:
-    """Several machines as one. Start the same command on each; results do not depend on how many there are."""
-
-    distributed: Literal["off", "auto"] = "off"
-    """auto: one of the processes that Slurm or MPI (mpirun, mpiexec) started. Elsewhere give the three flags below."""
-    coordinator: str | None = None
-    """host:port of the first process, which the others can reach."""
-    process_id: int | None = None
-    """Number of this process: 0 for the first, which writes the run folder, and so on."""
-    process_count: int | None = None
-    """Number of all processes."""
-
-    def __post_init__(self) -> None:
-        given = (self.coordinator, self.process_id, self.process_count)
-        if given != (None, None, None) and None in given:
-            raise InputError("--coordinator, --process-id and --process-count go together: give all three, or none.")
-        if self.coordinator is None or self.process_id is None or self.process_count is None:
-            return
-        if self.distributed != "off":
-            raise InputError("--distributed auto finds the processes by itself: leave out --coordinator, or this flag.")
-        host, _, port = self.coordinator.rpartition(":")
-        if not host or not port.isdigit() or not 0 < int(port) < 2**16:
-            raise InputError(f"--coordinator is host:port, like node1:12345, not {self.coordinator!r}.")
-        if not 0 <= self.process_id < self.process_count:
-            raise InputError(
-                f"--process-id must lie in 0..{self.process_count - 1} (--process-count less 1), not {self.process_id}."
-            )
-
-    @property
-    def are_several(self) -> bool:
-        """Whether this process is to join others."""
-        return self.distributed != "off" or self.coordinator is not None
 
 
 def join(config: ProcessesConfig) -> None:

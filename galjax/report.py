@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 from astropy.table import Table
 
-from galjax.figures import NamedFigure
+from galjax.figures.style import NamedFigure, not_drawn, plain_style
 from galjax.runs import RunFolder
 from galjax.sample import Exclusion
 from galjax.wording import fixed
@@ -46,15 +46,14 @@ class Chapter:
     """How this experiment was computed."""
 
 
-def write_figures(folder: RunFolder, figures: Sequence[NamedFigure]) -> None:
-    """Write every figure as PNG and PDF into figures/."""
+def write_figures(folder: RunFolder, figures: Sequence[NamedFigure]) -> list[str]:
+    """Write every figure as PNG and PDF into figures/; gives a sentence for each that could not be drawn."""
     if not folder.writes:
-        return
+        return []
     for named in figures:
-        folder.write_bytes(f"figures/{named.name}.png", _as_png(named))
-        buffer = io.BytesIO()
-        named.figure.savefig(buffer, format="pdf", dpi=PRINT_DPI, metadata={"CreationDate": None})
-        folder.write_bytes(f"figures/{named.name}.pdf", buffer.getvalue())
+        for ending, content in _render(named)[1].items():
+            folder.write_bytes(f"figures/{named.name}.{ending}", content)
+    return [shown.caption for shown, files in map(_render, figures) if not files]
 
 
 def write_report(
@@ -97,9 +96,9 @@ def _as_template_sees_it(chapter: Chapter, *, alone: bool) -> dict[str, Any]:
                     "id": named.name if alone else f"{chapter.name}-{named.name}",
                     "caption": named.caption,
                     "alternative": named.alternative,
-                    "image": base64.b64encode(_as_png(named)).decode(),
+                    "image": base64.b64encode(files.get("png", b"")).decode(),
                 }
-                for named in section.figures
+                for named, files in map(_render, section.figures)
             ],
             "tables": {name: _cells(table) for name, table in section.tables.items()},
         }
@@ -109,10 +108,21 @@ def _as_template_sees_it(chapter: Chapter, *, alone: bool) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=256)
-def _as_png(named: NamedFigure) -> bytes:
-    buffer = io.BytesIO()
-    named.figure.savefig(buffer, format="png", dpi=PRINT_DPI, metadata={"Software": None})
-    return buffer.getvalue()
+def _render(named: NamedFigure) -> tuple[NamedFigure, dict[str, bytes]]:
+    """The figure as PNG and PDF, by ending; where it cannot be drawn no file, and the reason for its caption."""
+    files: dict[str, bytes] = {}
+    if named.figure is None:
+        return named, files
+    metadata: dict[str, dict[str, Any]] = {"png": {"Software": None}, "pdf": {"CreationDate": None}}
+    try:
+        with plain_style():
+            for ending, of_file in metadata.items():
+                buffer = io.BytesIO()
+                named.figure.savefig(buffer, format=ending, dpi=PRINT_DPI, metadata=of_file)
+                files[ending] = buffer.getvalue()
+    except Exception as error:  # whatever matplotlib raises: it costs this figure, not the run
+        return not_drawn(named.name, error), {}
+    return named, files
 
 
 def _cells(table: Table) -> tuple[list[str], list[list[str]]]:

@@ -17,9 +17,9 @@ import numpy as np
 from jaxtyping import Array, Float, Float64
 
 from galjax.errors import InputError
+from galjax.settings import Convention
 
 Method = Literal["nearest", "bilinear", "bicubic", "area"]
-Convention = Literal["opencv", "jax"]
 
 _KEYS_A = -0.75
 """The free parameter of Keys (1981, IEEE Trans. ASSP 29, 1153, eq. 15) that OpenCV uses; jax.image uses -0.5."""

@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,10 +16,10 @@ from jaxtyping import Bool, Float32, Float64, Int32, Shaped
 from galjax.errors import InputError
 from galjax.fits_files import open_fits
 from galjax.host import host_memory
+from galjax.sources.options import check_class_name
 
 FORMAT = 1
 """Version of the FITS layout that `GalaxySample.save` writes, stored in the card GALJAX."""
-_CLASS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}")
 
 
 class Exclusion(NamedTuple):
@@ -201,15 +200,6 @@ class GalaxySample:
             return cls(**parts)
         except InputError as error:
             raise InputError(f"{path} is damaged. {error}") from error
-
-
-def check_class_name(name: str) -> None:
-    """Raise InputError where a class cannot be called so: files, columns and labels of figures are called by classes."""
-    if not _CLASS_NAME.fullmatch(name):
-        raise InputError(
-            f"A class cannot be called {name[:80]!r}: names have up to 64 letters, digits, spaces and . _ + -, and begin with a "
-            f"letter or digit. Rename it in the catalogue or sample."
-        )
 
 
 def _parts(hdus: fits.HDUList) -> dict[str, Any]:

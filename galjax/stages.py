@@ -1,81 +1,32 @@
 """One training of all repeats inside a run folder: starts or goes on, shows progress, and stops safely when asked."""
 
-import dataclasses
 import functools
 import math
 import time
 from collections.abc import Sequence
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from jaxtyping import Float32
 
 from galjax import processes
 from galjax.checkpoints import Checkpoints, save_parameters
-from galjax.divergence import Divergence, OnDivergence, check_diverged, describe, find_diverged, without
+from galjax.divergence import Divergence, check_diverged, describe, find_diverged, without
 from galjax.draw import Draw
-from galjax.errors import InputError
-from galjax.execution import Execution, ExecutionConfig, choose, load_of
+from galjax.execution import Execution, choose, load_of
 from galjax.memory import Sizes, check_fits, exhaustion_explained
 from galjax.metrics import accuracy
-from galjax.network import NetworkConfig
 from galjax.outcome import ORIGINAL, Condition
 from galjax.progress import TrainingProgress
 from galjax.repeats import History, RepeatKeys, RepeatProgram, Snapshot
-from galjax.resample import Convention
 from galjax.runs import RunFolder
 from galjax.sample import GalaxySample
+from galjax.settings import Convention, TrainingConfig
 from galjax.statistics import summarise
 from galjax.stopping import Interrupted, stop_requests
-from galjax.training import Conditions, OptimiserConfig, Pool, hyperparameters_of
-
-Flat = tyro.conf.arg(name="")
-"""Marks a nested configuration whose fields are flags without a prefix."""
-
-
-MOST_EPOCHS = 1_000_000
-
-
-@dataclasses.dataclass(frozen=True)
-class ScheduleConfig:
-    """How long all repeats train and how often they are evaluated."""
-
-    epochs: int = 900
-    """Passes over the training galaxies."""
-    evaluate_every: int = 10
-    """Epochs from one evaluation of every condition to the next; the last epoch is always evaluated."""
-    checkpoint_seconds: float = 120.0
-    """Least time (s) between two checkpoints; more where they would take over 5 % of it. 0: after every evaluation."""
-    on_divergence: OnDivergence = "stop"
-    """Where the loss of a repeat becomes NaN or infinite: stop, with the last checkpoint kept, or drop that repeat from
-    every result."""
-    keep_parameters: bool = False
-    """Keep the trained networks of all repeats in the run folder (galjax.checkpoints.load_parameters reads them)."""
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.epochs <= MOST_EPOCHS:
-            raise InputError(f"--epochs must be at least 1 and at most {MOST_EPOCHS}, not {self.epochs}.")
-        if not 1 <= self.evaluate_every <= self.epochs:
-            raise InputError(
-                f"--evaluate-every must lie in 1..{self.epochs} (--epochs), not {self.evaluate_every}. Give --evaluate-every too."
-            )
-        if not self.checkpoint_seconds >= 0:
-            raise InputError(f"--checkpoint-seconds must be at least 0, not {self.checkpoint_seconds}.")
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainingConfig:
-    """What decides a training, whatever the galaxies."""
-
-    schedule: Annotated[ScheduleConfig, Flat] = dataclasses.field(default_factory=ScheduleConfig)
-    optimiser: Annotated[OptimiserConfig, Flat] = dataclasses.field(default_factory=OptimiserConfig)
-    network: Annotated[NetworkConfig, Flat] = dataclasses.field(default_factory=NetworkConfig)
-    execution: Annotated[ExecutionConfig, Flat] = dataclasses.field(default_factory=ExecutionConfig)
-    convention: Convention = "opencv"
-    """Resize rule: opencv (the thesis's pixels) or jax (jax.image.resize)."""
+from galjax.training import Conditions, Pool, hyperparameters_of
 
 
 class Stage(NamedTuple):

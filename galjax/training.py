@@ -1,6 +1,5 @@
 """Pure functions that train and evaluate one repeat: knows nothing of other repeats, files or devices."""
 
-import dataclasses
 from typing import NamedTuple
 
 import jax
@@ -10,29 +9,9 @@ from jaxtyping import Array, Float, Int, Key
 
 from galjax import delayed
 from galjax.delayed import Parameters
-from galjax.errors import InputError
 from galjax.network import GalaxyNetwork, InputScaling, scale_images
 from galjax.resample import apply_matrices
-
-
-@dataclasses.dataclass(frozen=True)
-class OptimiserConfig:
-    """Stochastic gradient descent. The floats are traced: another learning rate costs no retrace."""
-
-    learning_rate: float = 0.003
-    """Step size. Not stated in the thesis."""
-    momentum: float = 0.0
-    """Of the heavy-ball kind, 0 to below 1. Not stated in the thesis; 0 also keeps no second copy of the weights."""
-    batch_size: int = 8
-    """Galaxies per step; the last batch of an epoch may be smaller (thesis, section 4.1)."""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.learning_rate < float("inf"):
-            raise InputError(f"--learning-rate must be above 0, not {self.learning_rate}.")
-        if not 0 <= self.momentum < 1:
-            raise InputError(f"--momentum must be at least 0 and below 1, not {self.momentum}.")
-        if self.batch_size < 1:
-            raise InputError(f"--batch-size must be at least 1, not {self.batch_size}.")
+from galjax.settings import OptimiserConfig
 
 
 class Hyperparameters(NamedTuple):

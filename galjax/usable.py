@@ -1,61 +1,17 @@
 """When a degraded resolution counts as usable, the coarsest one that does, and how sure that is."""
 
-import dataclasses
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from astropy.table import Table
 from jaxtyping import Bool, Float, Float64, Int
 
-from galjax.errors import InputError
 from galjax.outcome import ORIGINAL, rows_with, values_of
+from galjax.settings import UsableConfig
 from galjax.statistics import ROUNDING, Selection, upper_bound_of_mean
 
 RESAMPLES = 2000
 """Of the bootstrap."""
-
-
-@dataclasses.dataclass(frozen=True)
-class UsableConfig:
-    """When a degraded resolution counts as usable: as accurate as Original, and near 0.9 (thesis, section 5.2)."""
-
-    usable_accuracy: float = 0.88
-    """Mean accuracy that a usable resolution must reach, 0 to 1: "near 0.9". 0 asks only for the comparison with
-    Original."""
-    usable_loss: float = 0.03
-    """Accuracy, 0 to 1, that a resolution may at most lose against Original to count as as accurate. The paired one-sided
-    t-test over repeats must show the mean loss to be smaller."""
-    usable_significance: float = 0.05
-    """Significance level of that test, between 0 and 0.5."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.usable_accuracy <= 1:
-            raise InputError(f"--usable-accuracy must lie in 0..1, not {self.usable_accuracy}.")
-        if not 0 < self.usable_loss <= 1:
-            raise InputError(f"--usable-loss must be above 0 and at most 1, not {self.usable_loss}.")
-        if not 0 < self.usable_significance < 0.5:
-            raise InputError(f"--usable-significance must lie between 0 and 0.5, not {self.usable_significance}.")
-
-    def rule(self) -> str:
-        """The definition in words, for tables and captions."""
-        near = f", with a mean accuracy of at least {self.usable_accuracy:g}" if self.usable_accuracy else ""
-        return (
-            f"As accurate as Original: a paired one-sided t-test over repeats (level {self.usable_significance:g}) shows a mean loss "
-            f"below {self.usable_loss:g}. Usable: as accurate as Original{near}"
-        )
-
-
-def is_as_accurate(
-    original: Float[np.ndarray, " repeat"], degraded: Float[np.ndarray, " repeat"], config: UsableConfig
-) -> bool:
-    """Whether a degraded resolution is as accurate as Original: a non-inferiority test on paired repeats.
-
-    It is where the upper confidence bound of the mean of `original - degraded` is below `usable_loss`. A single repeat, and
-    repeats that all lose the same, have no spread and show nothing (`galjax.statistics.upper_bound_of_mean`); a
-    resolution that loses nothing in any repeat is as accurate. Dropped repeats (NaN) do not count.
-    """
-    both = ~np.isnan(original - degraded)
-    return bool(both.sum() > 1 and _within_loss((original - degraded)[both], config))
 
 
 def is_usable(

@@ -6,11 +6,12 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
-from galjax.figures.style import COLOURS, MARKERS, SPREADS, NamedFigure, light_grid, make_panels
+from galjax.figures.style import COLOURS, MARKERS, SPREADS, NamedFigure, drawn, light_grid, make_panels
 from galjax.statistics import Summary, repeats_left, summarise
 from galjax.wording import fixed
 
 
+@drawn
 def points_with_bars(
     panels: Mapping[str, Mapping[str, Float[np.ndarray, " repeat"]]], spreads: Sequence[str], name: str, caption: str
 ) -> NamedFigure:

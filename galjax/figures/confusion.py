@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Int
 
-from galjax.figures.style import NamedFigure, make_panels
+from galjax.figures.style import NamedFigure, drawn, make_panels
 from galjax.metrics import accuracy, true_positive_rate
 from galjax.statistics import repeats_left, summarise
 from galjax.wording import fixed
 
 
+@drawn
 def confusion_figure(
     confusions: Mapping[str, Int[np.ndarray, "repeat predicted true"]],
     class_names: Sequence[Sequence[str]],

@@ -6,13 +6,14 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.ticker import MaxNLocator
 
-from galjax.figures.style import COLOURS, MARKERS, NamedFigure, light_grid, make_panels
+from galjax.figures.style import COLOURS, MARKERS, NamedFigure, drawn, light_grid, make_panels
 from galjax.metrics import accuracy
 from galjax.repeats import History
 from galjax.statistics import repeats_left, summarise
 from galjax.wording import fixed
 
 
+@drawn
 def training_curves(histories: Mapping[str, History], name: str, trained_on: str) -> NamedFigure:
     """Loss and accuracy of training and test at the first condition, a band of 1 std (thesis, figures 4.7-4.10, 4.13).
 

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from galjax.figures.style import DPI, NamedFigure, grey, make_panels, show_image
+from galjax.figures.style import DPI, NamedFigure, drawn, grey, make_panels, show_image
 from galjax.resample import Convention, degrade_matrices, resize_matrices
 from galjax.sample import GalaxySample
 
@@ -24,6 +24,7 @@ def clearest(sample: GalaxySample, class_name: str, percentile: float = 90.0) ->
     return int(members[np.abs(contrast - np.percentile(contrast, percentile)).argmin()])
 
 
+@drawn
 def class_gallery(sample: GalaxySample, class_name: str, columns: int = 8, rows: int = 2) -> NamedFigure:
     """Galaxies of one class, from the faintest to the clearest (thesis, figures 4.2-4.4).
 
@@ -49,6 +50,7 @@ def class_gallery(sample: GalaxySample, class_name: str, columns: int = 8, rows:
     )
 
 
+@drawn
 def degraded_gallery(
     sample: GalaxySample, class_name: str, factors: Sequence[int], methods: Sequence[str], convention: Convention
 ) -> NamedFigure:

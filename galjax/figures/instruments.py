@@ -10,6 +10,7 @@ from galjax.figures.style import (
     COLOURS,
     MARKERS,
     NamedFigure,
+    drawn,
     grey,
     legend_above,
     light_grid,
@@ -21,6 +22,7 @@ from galjax.statistics import repeats_left, summarise
 from galjax.wording import fixed
 
 
+@drawn
 def instrument_gallery(
     views: Mapping[str, Float[np.ndarray, "galaxy height width *band"]], galaxies: Sequence[int], names: Sequence[str]
 ) -> NamedFigure:
@@ -44,6 +46,7 @@ def instrument_gallery(
     )
 
 
+@drawn
 def steps_figure(
     accuracies: Mapping[tuple[str, str], Float[np.ndarray, " repeat"]], steps: Sequence[str]
 ) -> NamedFigure:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from galjax.figures.style import COLOURS, NamedFigure, make_panels
+from galjax.figures.style import COLOURS, NamedFigure, drawn, make_panels
 from galjax.network import GalaxyNetwork, NetworkConfig
 
 
@@ -44,6 +44,7 @@ def layers_of(config: NetworkConfig, num_classes: int, image_shape: tuple[int, i
     ]
 
 
+@drawn
 def network_figure(config: NetworkConfig, num_classes: int, image_shape: tuple[int, int, int]) -> NamedFigure:
     """Layer, output shape and number of parameters (thesis, figures 4.5 and 5.4)."""
     layers = layers_of(config, num_classes, image_shape)

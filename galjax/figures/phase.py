@@ -7,13 +7,23 @@ from astropy.table import Table
 from jaxtyping import Float
 
 from galjax.figures.galleries import brightness_range
-from galjax.figures.style import COLOURS, MARKERS, NamedFigure, light_grid, make_panels, points_and_bars, show_image
+from galjax.figures.style import (
+    COLOURS,
+    MARKERS,
+    NamedFigure,
+    drawn,
+    light_grid,
+    make_panels,
+    points_and_bars,
+    show_image,
+)
 from galjax.outcome import rows_with
 from galjax.resample import resize_matrices
 from galjax.statistics import repeats_left, summarise
 from galjax.wording import fixed, signed
 
 
+@drawn
 def size_figure(accuracies: Mapping[tuple[str, str, int], Float[np.ndarray, " repeat"]], height: int) -> NamedFigure:
     """Accuracy against the size that images of `height` px are shrunk to, one panel per method, one line per position.
 
@@ -52,6 +62,7 @@ def size_figure(accuracies: Mapping[tuple[str, str, int], Float[np.ndarray, " re
     )
 
 
+@drawn
 def shift_figure(enlarged: Table, cutout: str) -> NamedFigure:
     """How far the centre moves for every factor, method and size rule, of one cut-out rule."""
     figure, panels = make_panels(2, width=4.2, height=3.2, sharey=True)
@@ -81,6 +92,7 @@ def shift_figure(enlarged: Table, cutout: str) -> NamedFigure:
     )
 
 
+@drawn
 def phase_gallery(
     views: Mapping[str, Float[np.ndarray, "height width"]], sizes: Sequence[int], about: str
 ) -> NamedFigure:

@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from galjax.figures.style import COLOURS, NamedFigure, light_grid, make_panels
+from galjax.figures.style import COLOURS, NamedFigure, drawn, light_grid, make_panels
 from galjax.sample import GalaxySample
 
 LINES = ("-", "--", "-.", ":")
 
 
+@drawn
 def redshift_histogram(sample: GalaxySample, bins: int = 20) -> NamedFigure | None:
     """The number of galaxies against redshift for each label (thesis, figures 4.1 and 5.1); None without redshifts."""
     known = np.isfinite(sample.redshift)

@@ -7,7 +7,16 @@ from astropy.table import Table
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
-from galjax.figures.style import COLOURS, MARKERS, NamedFigure, legend_above, light_grid, make_panels, points_and_bars
+from galjax.figures.style import (
+    COLOURS,
+    MARKERS,
+    NamedFigure,
+    drawn,
+    legend_above,
+    light_grid,
+    make_panels,
+    points_and_bars,
+)
 from galjax.statistics import count_in_words, repeats_left, summarise
 from galjax.wording import fixed
 
@@ -23,6 +32,7 @@ def _mean(values: Float[np.ndarray, " repeat"]) -> float:
     return float(summarise(values).mean)
 
 
+@drawn
 def same_resolution_figure(accuracies: Accuracies, factors: Sequence[int], method: str) -> NamedFigure:
     """Accuracy against the resolution of the test images, trained at Original and trained at that resolution."""
     figure, (panel,) = make_panels(1, width=5.8)
@@ -54,6 +64,7 @@ def same_resolution_figure(accuracies: Accuracies, factors: Sequence[int], metho
     )
 
 
+@drawn
 def resolution_matrix(accuracies: Accuracies, factors: Sequence[int], method: str) -> NamedFigure:
     """Mean accuracy for every resolution trained at (rows) and tested at (columns)."""
     figure, (panel,) = make_panels(1, width=0.75 * len(factors) + 2.2, height=0.62 * len(factors) + 1.6)
@@ -83,6 +94,7 @@ def resolution_matrix(accuracies: Accuracies, factors: Sequence[int], method: st
     )
 
 
+@drawn
 def loss_figure(losses: Table) -> NamedFigure:
     """For every factor the loss against Original, as the part that is the mismatch and the part that is information gone."""
     figure, (panel,) = make_panels(1, width=5.8)

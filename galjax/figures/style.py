@@ -1,9 +1,12 @@
 """What all figures share: colours that colour-blind eyes tell apart, panels, and words for bars and choices."""
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
-from typing import Any
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ParamSpec, TypeVar
 
+import matplotlib
 import numpy as np
 from astropy.table import Table
 from jaxtyping import Float
@@ -35,10 +38,44 @@ class NamedFigure:
 
     name: str
     """File name without ending."""
-    figure: Figure
+    figure: Figure | None
+    """None where it could not be drawn."""
     caption: str
+    """Where there is no figure, why."""
     alternative: str
     """What the figure shows, for those who cannot see it."""
+
+
+Arguments = ParamSpec("Arguments")
+Made = TypeVar("Made", bound=NamedFigure | None)
+
+
+@contextlib.contextmanager
+def plain_style() -> Iterator[None]:
+    """Within, matplotlib's own settings hold, and not the user's (matplotlibrc, `rcParams`, styles)."""
+    own = {name: value for name, value in matplotlib.rcParamsDefault.items() if not name.startswith("backend")}
+    with matplotlib.rc_context(own):
+        yield
+
+
+def drawn(make: Callable[Arguments, Made]) -> Callable[Arguments, Made | NamedFigure]:
+    """Decorator: draw in `plain_style`, and give a figure that says why where that fails, so that nothing else is lost."""
+
+    @functools.wraps(make)
+    def guarded(*args: Arguments.args, **options: Arguments.kwargs) -> Made | NamedFigure:
+        with plain_style():
+            try:
+                return make(*args, **options)
+            except Exception as error:
+                return not_drawn(make.__name__, error)
+
+    return guarded
+
+
+def not_drawn(name: str, error: Exception) -> NamedFigure:
+    """In place of a figure."""
+    reason = (str(error).splitlines() or [""])[0][:200]
+    return NamedFigure(name, None, f"The figure {name} could not be drawn ({type(error).__name__}: {reason}).", "")
 
 
 def make_panels(

@@ -15,6 +15,7 @@ from galjax.figures.style import (
     MARKERS,
     SELECTION_MEANING,
     NamedFigure,
+    drawn,
     light_grid,
     make_panels,
     points_and_bars,
@@ -28,6 +29,7 @@ from galjax.statistics import count_in_words
 from galjax.wording import fixed, minus
 
 
+@drawn
 def accuracy_by_method(summary: Table, per_class: int, spread: str) -> NamedFigure:
     """Accuracy against resolution, one panel per method (thesis, figures 5.5-5.7 with std, 5.9-5.11 with ste)."""
     chosen = rows_with(summary, per_class=per_class, selection="test-mean")
@@ -48,6 +50,7 @@ def accuracy_by_method(summary: Table, per_class: int, spread: str) -> NamedFigu
     )
 
 
+@drawn
 def methods_compared(summary: Table, per_class: int) -> NamedFigure:
     """All methods in one panel, points set apart sideways (thesis, figure 5.8)."""
     chosen = rows_with(summary, per_class=per_class, selection="test-mean")
@@ -67,6 +70,7 @@ def methods_compared(summary: Table, per_class: int) -> NamedFigure:
     )
 
 
+@drawn
 def sample_sizes_compared(summary: Table) -> NamedFigure:
     """One line per number of training galaxies, one panel per method (thesis, figures 5.12-5.14)."""
     chosen = rows_with(summary, selection="test-mean")
@@ -88,6 +92,7 @@ def sample_sizes_compared(summary: Table) -> NamedFigure:
     )
 
 
+@drawn
 def selections_compared(summary: Table, per_class: int) -> NamedFigure:
     """One line per way of choosing the epoch: how optimistic the choice by test galaxies is."""
     chosen = rows_with(summary, per_class=per_class)

@@ -8,15 +8,13 @@ backend runs well. What to do instead depends on the machine; `galjax.execution`
 - "xla": what the compiler makes of the plain layer; the reference that the tests hold the others to.
 """
 
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from jaxtyping import Array, Float
 
 from galjax.lowering import direct, patches, xla
-from galjax.lowering.padding import Padding
 from galjax.lowering.pooling import max_pool
-
-LoweringName = Literal["direct", "patches", "xla"]
+from galjax.settings import LoweringName, Padding
 
 
 class _Convolution(Protocol):

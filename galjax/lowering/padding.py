@@ -1,8 +1,6 @@
 """Zeros around an image before a convolution: how many on each side."""
 
-from typing import Literal
-
-Padding = Literal["same", "valid"]
+from galjax.settings import Padding
 
 
 def pixels_around(padding: Padding, kernel_size: int) -> tuple[int, int]:

@@ -1,58 +1,23 @@
-"""Where galaxies come from. Every source ends in a function that returns a `galjax.sample.GalaxySample`."""
+"""Where galaxies come from. Every source ends in a function that returns a `galjax.sample.GalaxySample`.
 
-import dataclasses
-import os
-from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated
+What reads and renders is imported when it is first used (PEP 562): flags are understood without it.
+"""
 
-import tyro
+import importlib
+from typing import TYPE_CHECKING, Any
 
-from galjax.errors import InputError
-from galjax.sample import GalaxySample
-from galjax.sources.folder import FolderOptions, read_folder
-from galjax.sources.simulated import HSC_WIDE, SimulatedSurvey, simulate
+from galjax.sources.options import HSC_WIDE, FolderOptions, SimulatedSurvey, SourceConfig
+
+if TYPE_CHECKING:
+    from galjax.sources.folder import read_folder
+    from galjax.sources.loading import load
+    from galjax.sources.simulated import simulate
 
 __all__ = ["HSC_WIDE", "FolderOptions", "SimulatedSurvey", "SourceConfig", "load", "read_folder", "simulate"]
+_MODULES = {"load": "loading", "read_folder": "folder", "simulate": "simulated"}
 
 
-@dataclasses.dataclass(frozen=True)
-class SourceConfig:
-    """Which galaxies to use."""
-
-    data: str = "simulated"
-    """`simulated` (galaxies rendered here), a folder with a catalogue and images, or a saved sample (*.fits)."""
-    folder: Annotated[FolderOptions, tyro.conf.arg(name="")] = dataclasses.field(default_factory=FolderOptions)
-    simulated: SimulatedSurvey = dataclasses.field(default_factory=SimulatedSurvey)
-
-
-def load(config: SourceConfig, seed: int, progress: Callable[[int, int], None] | None = None) -> GalaxySample:
-    """The galaxies that `config` names. `progress` is told (images read, images in all) while a folder is read."""
-    if config.data == "simulated":
-        return _own_options_only(config, simulate(config.simulated, seed))
-    if os.path.isdir(config.data):  # unlike a Path's, these take any text: a name too long for a file is no file
-        return read_folder(Path(config.data), config.folder, progress)
-    if os.path.isfile(config.data):
-        return _own_options_only(config, GalaxySample.load(Path(config.data)))
-    raise InputError(
-        f"--data {config.data!r} is neither 'simulated' nor an existing folder or file. Give a folder with a catalogue and "
-        f"images/, or a sample saved as FITS."
-    )
-
-
-def _own_options_only(config: SourceConfig, sample: GalaxySample) -> GalaxySample:
-    """The sample. Raises InputError for options of a folder, which would have no effect on it."""
-    given = {
-        field.name: getattr(config.folder, field.name)
-        for field in dataclasses.fields(FolderOptions)
-        if repr(getattr(config.folder, field.name)) != repr(field.default)  # of a NaN too
-    }
-    if given.get("image_size") == sample.images.shape[1]:
-        del given["image_size"]
-    if given:
-        name, value = next(iter(given.items()))
-        instead = " --simulated.image-size sets the size of simulated images." if name == "image_size" else ""
-        raise InputError(
-            f"--{name.replace('_', '-')} {value} is for a folder of images and has no effect on --data {config.data}. Leave it out.{instead}"
-        )
-    return sample
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -11,7 +11,7 @@ for a stamp's middle at (size - 1) / 2. `int` is what the slice `data[int(y)-32:
 """
 
 import math
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import astropy.units as u
 import numpy as np
@@ -20,7 +20,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from jaxtyping import Float64, Shaped
 
-CutoutConvention = Literal["int", "round", "cutout2d"]
+from galjax.sources.options import CutoutConvention
 
 _WCS_CARDS = (
     "CTYPE1", "CTYPE2", "CUNIT1", "CUNIT2", "CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2", "CD1_1", "CD1_2", "CD2_1", "CD2_2",

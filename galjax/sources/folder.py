@@ -1,7 +1,6 @@
 """A user's own galaxies: a folder with a catalogue table and one image file per galaxy."""
 
 import collections
-import dataclasses
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,11 +11,10 @@ import numpy as np
 from jaxtyping import Float32
 
 from galjax.errors import InputError, printable
-from galjax.sample import Exclusion, GalaxySample, check_class_name
+from galjax.sample import Exclusion, GalaxySample
 from galjax.sources.folder_rows import Columns, read_columns, select_rows
 from galjax.sources.image_files import (
     PICTURE_ENDINGS,
-    Channel,
     UnusableImage,
     band_names,
     crop_width,
@@ -24,51 +22,12 @@ from galjax.sources.image_files import (
     to_stamp,
 )
 from galjax.sources.image_names import ImageFiles, list_images
+from galjax.sources.options import FolderOptions
 from galjax.sources.table_files import FORMATS
 
 _Item = TypeVar("_Item")
 _READERS = 4
 _IMAGES_BETWEEN_REPORTS = 50
-
-
-@dataclasses.dataclass(frozen=True)
-class FolderOptions:
-    """How to read a folder of galaxies."""
-
-    image_size: int = 64
-    """Height and width that the images are cropped and shrunk to, px."""
-    channel: Channel = "green"
-    """Of colour images: red, green, blue, luminance or all, or a band's number from 0. Green is the r band in SDSS
-    pictures."""
-    crop: int | None = None
-    """Width of the middle square to use, px. None: 3 * image size of a picture where it fits (the galaxy's share of a
-    Galaxy Zoo picture), else the largest multiple that does; image size, unresampled, of FITS and NumPy images."""
-    id_column: str | None = None
-    """Catalogue column of ids; None: OBJID, dr7objid, id, galaxy_id, iauname or name."""
-    class_columns: tuple[str, ...] = ("SPIRAL", "ELLIPTICAL", "UNCERTAIN")
-    """Catalogue columns of 0/1 flags, one per class; classes are called by them in lower case. UNCERTAIN may be
-    missing."""
-    redshift_column: str | None = None
-    """Catalogue column of redshifts; None: redshift or z, or unknown."""
-    pixel_scale: float = float("nan")
-    """Arcsec per pixel of the image files, where it is one and known."""
-
-    def __post_init__(self) -> None:
-        if self.image_size < 1:
-            raise InputError(f"--image-size must be at least 1 px, not {self.image_size}.")
-        if self.crop is not None and self.crop < self.image_size:
-            raise InputError(
-                f"--crop must be at least the image size ({self.image_size} px), not {self.crop}: images are not enlarged."
-            )
-        if isinstance(self.channel, int) and self.channel < 0:
-            raise InputError(f"--channel counts bands from 0, not {self.channel}.")
-        lowered = [name.lower() for name in self.class_columns]
-        if len(set(lowered)) < max(len(lowered), 2):
-            raise InputError(f"--class-columns takes two or more different columns, not {self.class_columns}.")
-        for name in lowered:
-            check_class_name(name)
-        if self.pixel_scale <= 0 or self.pixel_scale == float("inf"):
-            raise InputError(f"--pixel-scale must be above 0 arcsec (nan where it is unknown), not {self.pixel_scale}.")
 
 
 class _Stamp(NamedTuple):

@@ -9,7 +9,6 @@ import threading
 import warnings
 import zlib
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -17,8 +16,7 @@ from astropy.io import fits
 from jaxtyping import Float32, Shaped
 
 from galjax.fits_files import FitsError, open_fits
-
-Channel = Literal["red", "green", "blue", "luminance", "all"] | int
+from galjax.sources.options import Channel
 
 PICTURE_ENDINGS = (".jpg", ".jpeg", ".png")
 FITS_ENDINGS = (".fits", ".fit", ".fts")

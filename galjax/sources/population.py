@@ -17,8 +17,6 @@ COSMOLOGY = FlatLambdaCDM(H0=70, Om0=0.3)
 """As in Shen et al. (2003), whose sizes are used."""
 
 CLASS_NAMES = ("spiral", "elliptical", "uncertain")
-THESIS_FRACTIONS = (0.271, 0.104, 0.625)
-"""Spiral, elliptical and uncertain among the first 15,000 rows of Galaxy Zoo 1 Table 2 (thesis, 4.1)."""
 REDSHIFT_RANGE = (0.01, 0.25)
 MEDIAN_REDSHIFT = 0.104
 """Of the SDSS main galaxy sample (Strauss et al. 2002, AJ 124, 1810)."""

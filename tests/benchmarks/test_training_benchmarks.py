@@ -22,7 +22,7 @@ def compared():
     chosen = [entry for entry in training.entries() if entry.name in wanted]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "entries", lambda: [*chosen, training.Entry("Foo", missing)])
-        return training.run(training.TrainingBenchmark(repeats=2, galaxies=20, image_size=16, rounds=2, write=False))
+        return training.run(training.TrainingBenchmark(repeats=2, galaxies=20, image_size=16, rounds=2, no_write=True))
 
 
 def test_every_contender_learns_the_same(compared):
@@ -78,7 +78,7 @@ def test_scaling_measures_every_axis(monkeypatch):
         }
 
     monkeypatch.setattr(scaling, "measure_point", record)
-    results = scaling.run(scaling.ScalingBenchmark(write=False))
+    results = scaling.run(scaling.ScalingBenchmark(no_write=True))
     assert results["exponents"] == {axis: pytest.approx(1.0) for axis in (
         "repeats", "galaxies per class", "image size", "batch size", "devices")}  # fmt: skip
     assert "repeats 100" in scaling.tables(results)["scaling"]
@@ -98,7 +98,7 @@ def test_the_quick_form_of_a_benchmark_runs(benchmark_, capsys):
 
 @pytest.mark.slow
 def test_the_accelerator_benchmark_leaves_out_what_does_not_fit_the_time(capsys):
-    config = accelerator.AcceleratorBenchmark(minutes=0, repeats=1, galaxies=16, image_size=16, write=False)
+    config = accelerator.AcceleratorBenchmark(minutes=0, repeats=1, galaxies=16, image_size=16, no_write=True)
     results = accelerator.run(config)
     assert "1 repeats" in results["left_out"]
     assert results["sweep"]["sweep_seconds"] > 0

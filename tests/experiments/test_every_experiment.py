@@ -119,6 +119,7 @@ def test_the_report_is_self_contained_and_holds_every_figure(done):
     page = (folder / "report.html").read_text()
     assert not re.search(r"(src|href)=\"(?!data:|#)", page)
     assert "http" not in re.sub(r"data:image/png;base64,[^\"]*", "", page)
+    assert "could not be drawn" not in page
     figures = list((folder / "figures").glob("*.png"))
     assert page.count("<img") == len(figures) > 0
     for figure in figures:

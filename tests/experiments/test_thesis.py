@@ -9,9 +9,9 @@ from astropy.table import Table
 from experiments import thesis
 from galjax.experiment import Experiment
 from galjax.network import NetworkConfig
+from galjax.settings import ScheduleConfig, TrainingConfig
 from galjax.sources import SourceConfig
 from galjax.sources.simulated import SimulatedSurvey, simulate
-from galjax.stages import ScheduleConfig, TrainingConfig
 
 SMALL = {
     "uncertain_labels": {"total": 40},

@@ -9,7 +9,7 @@ from astropy.modeling.functional_models import Moffat2D, Sersic2D
 
 from galjax.sources.population import Galaxies
 from galjax.sources.rendering import Instrument, add_noise, moffat_mixture, render
-from galjax.sources.simulated import SimulatedSurvey
+from galjax.sources.simulated import SimulatedSurvey, instrument_of
 
 
 def galaxy(**changes):
@@ -24,7 +24,7 @@ def galaxy(**changes):
 
 
 def instrument(**changes) -> Instrument:
-    return SimulatedSurvey().instrument()._replace(**changes)
+    return instrument_of(SimulatedSurvey())._replace(**changes)
 
 
 def flux_of(magnitude):
@@ -125,7 +125,7 @@ def test_the_winding_sense_is_a_mirror_image():
     ("cutout", "range_of_centres"), [("int", (32.0, 33.0)), ("round", (31.5, 32.5)), ("cutout2d", (31.0, 32.0))]
 )
 def test_the_centre_falls_where_the_cutout_convention_says(cutout, range_of_centres):
-    view = SimulatedSurvey(cutout=cutout).instrument()
+    view = instrument_of(SimulatedSurvey(cutout=cutout))
     for part in (0.1, 0.5, 0.9):
         image = np.asarray(render(galaxy(subpixel=[part, 1 - part], sersic_index=1.0, spheroid_radius=1.5), view))
         expected = [range_of_centres[0] + part, range_of_centres[0] + 1 - part]

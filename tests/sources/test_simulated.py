@@ -3,7 +3,7 @@ import pytest
 
 from galjax import GalaxySample, InputError
 from galjax.sources.population import CLEAR_MAGNITUDE_LIMIT, COSMOLOGY, MAGNITUDE_LIMIT, assign_classes
-from galjax.sources.simulated import SimulatedSurvey, simulate
+from galjax.sources.simulated import SimulatedSurvey, instrument_of, simulate
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_structure_tells_the_classes_apart_and_brightness_does_not(sample):
 
 
 def test_the_background_has_the_noise_of_the_survey(sample):
-    instrument = SimulatedSurvey().instrument()
+    instrument = instrument_of(SimulatedSurvey())
     expected = np.sqrt(instrument.sky / instrument.gain + (instrument.read_noise / instrument.gain) ** 2)
     corner = sample.images[:, :4, :4]
     assert 1.4826 * np.median(np.abs(corner - np.median(corner))) == pytest.approx(expected, rel=0.1)

@@ -11,23 +11,23 @@ class Addresses:
     """Base addresses (https://host/path), to which the archives' own paths are added."""
 
     das_url: str = "https://das.sdss.org"
-    """SDSS DR7 Data Archive Server: corrected frames below imaging/."""
+    """Address of the SDSS DR7 Data Archive Server: corrected frames below imaging/."""
     sas_url: str = "https://data.sdss.org/sas/dr17/eboss"
-    """SDSS Science Archive Server: frames of DR8 and later below photoObj/frames/."""
+    """Address of the SDSS Science Archive Server: frames of DR8 and later below photoObj/frames/."""
     skyserver_url: str = "https://skyserver.sdss.org/dr17"
-    """SkyServer of DR10 or later, for redshifts."""
+    """Address of a SkyServer of DR10 or later, for redshifts."""
     hsc_url: str = "https://hsc-release.mtk.nao.ac.jp/das_cutout/pdr3"
-    """Cut-out service of a Hyper Suprime-Cam public data release."""
+    """Address of the cut-out service of a Hyper Suprime-Cam public data release."""
     hips_url: tuple[str, ...] = (
         "https://alasky.cds.unistra.fr/hips-image-services/hips2fits",
         "https://alaskybis.cds.unistra.fr/hips-image-services/hips2fits",
     )
-    """hips2fits servers, tried in this order."""
+    """Addresses of hips2fits servers, tried in this order."""
     catalogue_url: tuple[str, ...] = (
         "https://galaxy-zoo-1.s3.amazonaws.com",
         "https://data.galaxyzoo.org/data/gz1",
     )
-    """Folders that hold the Galaxy Zoo 1 tables, tried in this order."""
+    """Addresses of folders that hold the Galaxy Zoo 1 tables, tried in this order."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):

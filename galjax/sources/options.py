@@ -1,0 +1,147 @@
+"""Which galaxies: what a user decides about a source. Plain dataclasses whose fields are flags, without what reads or renders."""
+
+import dataclasses
+import os
+import re
+from typing import Annotated, Literal
+
+from galjax.errors import InputError
+from galjax.flags import SIMULATED, Flat
+
+Channel = Literal["red", "green", "blue", "luminance", "all"] | int
+CutoutConvention = Literal["int", "round", "cutout2d"]
+_CLASS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}")
+SIMULATED_DATA = "simulated"
+THESIS_FRACTIONS = (0.271, 0.104, 0.625)
+"""Spiral, elliptical and uncertain among the first 15,000 rows of Galaxy Zoo 1 Table 2 (thesis, 4.1)."""
+RANGES = {
+    "galaxies": (1, 1e9), "image_size": (8, 4096), "pixel_scale": (1e-3, 1e3), "seeing": (1e-3, 1e3), "moffat_beta": (1, 100),
+    "zero_point": (0, 50), "gain": (1e-3, 1e6), "sky_magnitude": (0, 50), "read_noise": (0, 1e6),
+}  # fmt: skip
+"""Of what can be asked for, both ends included: beyond any instrument, and within float32."""
+
+
+def check_class_name(name: str) -> None:
+    """Raise InputError where a class cannot be called so: files, columns and labels of figures are called by classes."""
+    if not _CLASS_NAME.fullmatch(name):
+        raise InputError(
+            f"A class cannot be called {name[:80]!r}: names have up to 64 letters, digits, spaces and . _ + -, and begin with a "
+            f"letter or digit. Rename it in the catalogue or sample."
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class FolderOptions:
+    """How to read a folder of galaxies."""
+
+    image_size: int = 64
+    """Height and width that the images are cropped and shrunk to, px."""
+    channel: Channel = "green"
+    """Bands of colour images to use: red, green, blue, luminance or all, or a band's number from 0. Green is the r band in
+    SDSS's JPEG images."""
+    crop: int | None = None
+    """Width of the middle square to use, px. None: for JPEG and PNG images 3 * image size where it fits (the galaxy's
+    share of a Galaxy Zoo image), else the largest multiple that does; for FITS and NumPy images the image size, so that
+    they are not resampled."""
+    id_column: str | None = None
+    """Catalogue column of ids. None: OBJID, dr7objid, id, galaxy_id, iauname or name."""
+    class_columns: tuple[str, ...] = ("SPIRAL", "ELLIPTICAL", "UNCERTAIN")
+    """Catalogue columns of 0/1 flags, one per class; a class has the name of its column in lower case. UNCERTAIN may be
+    missing."""
+    redshift_column: str | None = None
+    """Catalogue column of redshifts. None: redshift or z, and unknown where there is neither."""
+    pixel_scale: float = float("nan")
+    """Arcsec per pixel of the image files; nan where it is unknown or differs from file to file."""
+
+    def __post_init__(self) -> None:
+        if self.image_size < 1:
+            raise InputError(f"--image-size must be at least 1 px, not {self.image_size}.")
+        if self.crop is not None and self.crop < self.image_size:
+            raise InputError(
+                f"--crop must be at least the image size ({self.image_size} px), not {self.crop}: images are not enlarged."
+            )
+        if isinstance(self.channel, int) and self.channel < 0:
+            raise InputError(f"--channel counts bands from 0, not {self.channel}.")
+        lowered = [name.lower() for name in self.class_columns]
+        if len(set(lowered)) < max(len(lowered), 2):
+            raise InputError(f"--class-columns takes two or more different columns, not {self.class_columns}.")
+        for name in lowered:
+            check_class_name(name)
+        if self.pixel_scale <= 0 or self.pixel_scale == float("inf"):
+            raise InputError(f"--pixel-scale must be above 0 arcsec (nan where it is unknown), not {self.pixel_scale}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class SimulatedSurvey:
+    """How many galaxies there are and what instrument sees them; the defaults are SDSS in the r band."""
+
+    galaxies: int = 3000
+    """Galaxies to render."""
+    class_fractions: tuple[float, float, float] = (0.42, 0.42, 0.16)
+    """Shares of spiral, elliptical and uncertain galaxies. Of Galaxy Zoo 1 they are about 0.271 0.104 0.625."""
+    image_size: int = 64
+    """Height and width of the images, px."""
+    pixel_scale: float = 0.396
+    """Arcsec per pixel (SDSS: York et al. 2000, AJ 120, 1579)."""
+    seeing: float = 1.32
+    """Full width at half maximum of the point-spread function, arcsec (the SDSS median in r)."""
+    moffat_beta: float = 3.0
+    """Wing exponent of the Moffat point-spread function, above 1."""
+    zero_point: float = 28.65
+    """Magnitude of one count in the exposure (SDSS r: 53.9 s, typical photometric zero point of DR7 fields)."""
+    gain: float = 4.7
+    """Electrons per count (SDSS r: Gunn et al. 1998, AJ 116, 3040)."""
+    sky_magnitude: float = 20.9
+    """Sky brightness, mag per square arcsec (Apache Point, r, no moon)."""
+    read_noise: float = 5.0
+    """Read noise, electrons per pixel (SDSS CCDs: Gunn et al. 1998)."""
+    cutout: CutoutConvention = "int"
+    """Where the galaxy's centre lies in a 64 px cut-out, px from 0: int (cut with data[int(y)-32:]) 32..33, round
+    31.5..32.5, cutout2d (astropy) 31..32."""
+
+    def __post_init__(self) -> None:
+        if self.image_size < 8:
+            raise InputError(f"--simulated.image-size must be at least 8 px, not {self.image_size}.")
+        for name, (low, high) in RANGES.items():
+            if not low <= getattr(self, name) <= high:
+                raise InputError(f"--simulated.{_flag(name)} must lie in {low:g}..{high:g}, not {getattr(self, name)}.")
+        if not self.moffat_beta > 1:
+            raise InputError(f"--simulated.moffat-beta must be above 1, not {self.moffat_beta}.")
+        if not (min(self.class_fractions) >= 0 and abs(sum(self.class_fractions) - 1) <= 1e-6):
+            raise InputError(
+                f"--simulated.class-fractions takes three shares of at least 0 that sum to 1, not {self.class_fractions}."
+            )
+
+
+HSC_WIDE = SimulatedSurvey(
+    image_size=150, pixel_scale=0.168, seeing=0.6, zero_point=33.85, read_noise=9.0,
+)  # fmt: skip
+"""The Hyper Suprime-Cam survey in r: pixels and seeing of Aihara et al. (2018, PASJ 70, S4), on the field of 64 SDSS pixels.
+
+Its depth is estimated from SDSS's: 8.2 m against 2.5 m of aperture and 600 s against 53.9 s gather 120 times the light (5.2 mag),
+with the same sky and throughput; the read noise is that of four exposures of 4.5 electrons.
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceConfig:
+    """Which galaxies to use."""
+
+    data: str = SIMULATED_DATA
+    """Galaxies to use: `simulated` (rendered here), a folder with a catalogue and images, or a saved sample (*.fits)."""
+    folder: Annotated[FolderOptions, Flat] = dataclasses.field(default_factory=FolderOptions)
+    simulated: Annotated[SimulatedSurvey, SIMULATED] = dataclasses.field(default_factory=SimulatedSurvey)
+
+
+def check_exists(data: str) -> None:
+    """Raise InputError unless there is what `SourceConfig.data` names."""
+    # Unlike a Path's, these take any text: a name too long for a file is no file.
+    if data != SIMULATED_DATA and not os.path.isdir(data) and not os.path.isfile(data):
+        raise InputError(
+            f"--data {data!r} is neither 'simulated' nor an existing folder or file. Give a folder with a catalogue and "
+            f"images/, or a sample saved as FITS."
+        )
+
+
+def _flag(field: str) -> str:
+    return field.replace("_", "-")
