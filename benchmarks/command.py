@@ -9,6 +9,7 @@ import tyro
 
 from galjax.command import exit_code
 from galjax.errors import InputError
+from galjax.flags import with_commas_split
 
 Config = TypeVar("Config")
 
@@ -24,7 +25,7 @@ def run_benchmark(
     def parse_and_run() -> None:
         run(
             tyro.cli(
-                config, prog=f"python -m benchmarks.{name}", description=description, args=given,
+                config, prog=f"python -m benchmarks.{name}", description=description, args=with_commas_split(config, given),
                 config=(tyro.conf.FlagCreatePairsOff,),
             )
         )  # fmt: skip

@@ -25,12 +25,14 @@ from rich.table import Table as ScreenTable
 from experiments.resolution_sweep import EnlargingMethod
 from galjax import draw, outcome, stages
 from galjax.command import ExperimentConfig, PresetName
+from galjax.configuration import Suggested, suggested
 from galjax.errors import InputError
 from galjax.experiment import Experiment, ExperimentRun, Findings, plus_minus, screen_table
 from galjax.figures import NamedFigure
 from galjax.figures.galleries import clearest
 from galjax.figures.phase import phase_gallery, shift_figure, size_figure
 from galjax.figures.style import grey, listed
+from galjax.flags import Factor
 from galjax.outcome import ORIGINAL, Case, Condition, values_of
 from galjax.phase import (
     Recentred,
@@ -60,9 +62,9 @@ BySize = Mapping[tuple[str, str, int], np.ndarray]
 class PhaseShift(ExperimentConfig):
     """Flags."""
 
-    per_class: int = 300
+    per_class: int = Suggested(300)
     """Galaxies of each class that a repeat draws."""
-    factors: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8)
+    factors: tuple[Factor, ...] = suggested(2, 3, 4, 5, 6, 7, 8)
     """Factors of the tables, each at least 2."""
     methods: tuple[EnlargingMethod, ...] = ("nearest", "bilinear", "bicubic")
     """Methods to enlarge with."""
@@ -97,6 +99,7 @@ def study(config: PhaseShift, run: ExperimentRun) -> Findings:
     sample = run.load()
     pool = run.galaxies(sample)
     height = pool.images.shape[1]
+    config = run.fitted(config, per_class=draw.most_per_class(pool), factors=height)
     sizes = tuple(sorted(config.sizes)) if config.sizes else tuple(range(max(2, height // 8), height // 4 + 1))
     if max(sizes) > height or not _has_even_between(sizes):
         raise InputError(
@@ -117,7 +120,7 @@ def study(config: PhaseShift, run: ExperimentRun) -> Findings:
     view_of = {(position, size): POSITIONS.index(position) for position in (AS_CUT, ON_GRID) for size in sizes}
     view_of |= {(ON_PIXEL, size): even.index(size) + 2 if size in even else 1 for size in sizes}
     keys, conditions = _conditions(config.methods, sizes, view_of, height)
-    history = run.train(Stage("training", "training", drawn, conditions), device_pool, len(config.classes))
+    history = run.train(Stage("training", "training", drawn, conditions), device_pool, pool)
     results = outcome.results_table([
         Case(dict(zip(("position", "size", "method"), key, strict=True)), history, number) for number, key in enumerate(keys)
     ])  # fmt: skip

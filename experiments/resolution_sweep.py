@@ -20,11 +20,13 @@ from rich.table import Table as ScreenTable
 
 from galjax import draw, outcome, stages
 from galjax.command import ExperimentConfig, PresetName
+from galjax.configuration import suggested
 from galjax.draw import Draw
 from galjax.errors import InputError
 from galjax.experiment import Experiment, ExperimentRun, Findings, plus_minus, screen_table
 from galjax.figures.overview import overview_figures
 from galjax.figures.sweep import sweep_figures
+from galjax.flags import Factor
 from galjax.outcome import Case, rows_with, values_of
 from galjax.published import Against, Published
 from galjax.report import Section
@@ -45,11 +47,11 @@ NEAR = 0.9
 class ResolutionSweep(ExperimentConfig):
     """Flags of the sweep."""
 
-    per_class: tuple[int, ...] = (300, 500, 800, 1000)
+    per_class: tuple[int, ...] = suggested(300, 500, 800, 1000)
     """Galaxies of each class that a repeat draws; several sizes are trained one after the other."""
     total: int | None = None
     """Instead of --per-class: galaxies that a repeat draws in the classes' natural proportions."""
-    factors: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8)
+    factors: tuple[Factor, ...] = suggested(2, 3, 4, 5, 6, 7, 8)
     """Factors to shrink the test images by, each at least 2."""
     methods: tuple[EnlargingMethod, ...] = ("nearest", "bilinear", "bicubic")
     """Methods to enlarge them back with."""
@@ -66,7 +68,7 @@ class ResolutionSweep(ExperimentConfig):
 
 PRESETS: dict[PresetName, ResolutionSweep] = {
     "quick": ResolutionSweep(
-        repeats=6, per_class=(300,), training=TrainingConfig(ScheduleConfig(epochs=16, evaluate_every=4))
+        repeats=6, per_class=suggested(300), training=TrainingConfig(ScheduleConfig(epochs=16, evaluate_every=4))
     ),
     "thesis": ResolutionSweep(),
 }
@@ -76,6 +78,9 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
     """Train every sample size at Original, evaluate it under all conditions."""
     sample = run.load()
     pool = run.galaxies(sample)
+    config = run.fitted(config, factors=min(pool.images.shape[1:3]))
+    if config.total is None:
+        config = run.fitted(config, per_class=draw.most_per_class(pool))
     draws = _draws(config, pool, run)
     conditions = outcome.make_conditions(config.factors, config.methods)
     device_pool = stages.to_device(pool)
@@ -85,7 +90,7 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
         per_class: run.train(
             Stage(f"per_class_{per_class}", f"{per_class} per class", drawn, conditions),
             device_pool,
-            len(config.classes),
+            pool,
         )
         for per_class, drawn in draws.items()
     }

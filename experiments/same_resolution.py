@@ -20,9 +20,11 @@ from rich.table import Table as ScreenTable
 from experiments.resolution_sweep import EnlargingMethod
 from galjax import draw, outcome, stages
 from galjax.command import ExperimentConfig, PresetName
+from galjax.configuration import Suggested, suggested
 from galjax.errors import InputError
 from galjax.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.figures.resolutions import Accuracies, loss_figure, resolution_matrix, same_resolution_figure
+from galjax.flags import Factor
 from galjax.outcome import Case, Condition, values_of
 from galjax.report import Section
 from galjax.stages import ScheduleConfig, Stage, TrainingConfig
@@ -37,9 +39,9 @@ QUESTION = "How much of the loss at low resolution is the mismatch, and how much
 class SameResolution(ExperimentConfig):
     """Flags."""
 
-    per_class: int = 300
+    per_class: int = Suggested(300)
     """Galaxies of each class that a repeat draws."""
-    factors: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8)
+    factors: tuple[Factor, ...] = suggested(2, 3, 4, 5, 6, 7, 8)
     """Factors to shrink images by, each at least 2; one training for each, and one at Original."""
     method: EnlargingMethod = "bilinear"
     """Method to enlarge them back with. All methods keep the same information: the enlarged images are invertible."""
@@ -54,7 +56,7 @@ class SameResolution(ExperimentConfig):
 
 PRESETS: dict[PresetName, SameResolution] = {
     "quick": SameResolution(
-        repeats=6, factors=(2, 4, 6, 8), training=TrainingConfig(ScheduleConfig(epochs=16, evaluate_every=4))
+        repeats=6, factors=suggested(2, 4, 6, 8), training=TrainingConfig(ScheduleConfig(epochs=16, evaluate_every=4))
     ),
     "thesis": SameResolution(),
 }
@@ -64,6 +66,7 @@ def study(config: SameResolution, run: ExperimentRun) -> Findings:
     """Train at every resolution, on the same draws, and evaluate each at all of them."""
     sample = run.load()
     pool = run.galaxies(sample)
+    config = run.fitted(config, per_class=draw.most_per_class(pool), factors=min(pool.images.shape[1:3]))
     drawn = draw.draw_balanced(
         pool.labels, pool.class_names, config.per_class, run.keys.draw,
         test_fraction=config.test_fraction, validation_fraction=config.validation_fraction,
@@ -75,7 +78,7 @@ def study(config: SameResolution, run: ExperimentRun) -> Findings:
     histories = {
         condition.factor: run.train(
             Stage(f"factor_{condition.factor}", f"trained at {condition.label}", drawn, conditions, condition),
-            device_pool, len(config.classes),
+            device_pool, pool,
         )
         for condition in conditions
     }  # fmt: skip

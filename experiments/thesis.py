@@ -81,9 +81,9 @@ class Thesis:
     seed: int = 0
     """Of every draw, starting weight and shuffle, and of the simulated survey; at least 0."""
     out: Path | None = None
-    """Run folder; None makes runs/thesis/TIME. A folder of the same command is gone on with."""
+    """Run folder; None makes runs/thesis/TIME (UTC). A folder of the same command is gone on with."""
     resume: bool = False
-    """Without --out: go on with the newest run."""
+    """Go on with the newest run (or that in --out) with its own flags; --epochs may be more."""
     on_divergence: OnDivergence = "stop"
     """Where the loss of a repeat becomes NaN or infinite: stop, with the last checkpoint kept, or drop that repeat from
     every result."""
@@ -108,8 +108,7 @@ class Thesis:
             changes["repeats"] = self.repeats
         schedule = dataclasses.replace(config.training.schedule, on_divergence=self.on_divergence)
         if self.epochs is not None:
-            every = min(schedule.evaluate_every, self.epochs)
-            schedule = dataclasses.replace(schedule, epochs=self.epochs, evaluate_every=every)
+            schedule = dataclasses.replace(schedule, epochs=self.epochs)
         changes["training"] = dataclasses.replace(config.training, schedule=schedule)
         if name == cross_survey.NAME:
             changes["sharp"] = self.sharp
@@ -128,10 +127,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(config: Thesis, console: Console) -> None:
     """All experiments, then the report of all."""
     load = remembering(sources.load)
+    digest = "simulated"
     if config.data != "simulated":
         with ConsoleProgress(console) as progress:  # before a folder is made for nothing
-            load(SourceConfig(data=config.data, folder=config.folder), config.seed, progress.images_read)
-    folder = runs.open_run(NAME, config, config.out, resume=config.resume, sample_digest="of each experiment")
+            source = SourceConfig(data=config.data, folder=config.folder)
+            digest = load(source, config.seed, progress.images_read).digest()
+    folder = runs.open_run(NAME, config, config.out, resume=config.resume, sample_digest=digest)
     with closing(folder):
         _run(config, folder, load, console)
 

@@ -15,12 +15,15 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from galjax import processes, stored_arrays
+from galjax.configuration import dumps
 from galjax.errors import InputError
 from galjax.repeats import History, RepeatProgram, Snapshot
 from galjax.stored_arrays import Corrupt
 
 LARGEST_SHARE = 0.05
 """Of the time between two writes that waiting for them may take."""
+MOST_EPOCHS = 1_000_000
+"""That a training may have."""
 STATE, HISTORY = "state/", "history/"
 """What the names of stored arrays begin with."""
 
@@ -73,8 +76,8 @@ class Checkpoints:
             return "No checkpoint was written before."
         return f"The checkpoint of epoch {epochs[-1]} in {self._folder} is kept."
 
-    def latest(self, program: RepeatProgram) -> Snapshot | None:
-        """The newest snapshot that is whole, or None where there is none.
+    def latest(self, program: RepeatProgram, last_epoch: int = MOST_EPOCHS) -> Snapshot | None:
+        """The newest snapshot that is whole, or None where there is none. Those after `last_epoch` are deleted.
 
         1. Half-written checkpoints, which a killed process leaves, are not among the steps and are cleared away.
         2. The newest is read, and its checksums are compared. Where they match, it is the snapshot.
@@ -84,7 +87,7 @@ class Checkpoints:
         arrays: dict[str, np.ndarray] = {}
 
         def read() -> int | None:
-            epoch, found = self._newest_whole()
+            epoch, found = self._newest_whole(last_epoch)
             arrays.update(found)
             return epoch
 
@@ -99,11 +102,12 @@ class Checkpoints:
 
         Raises InputError where the disk is full or cannot be written; earlier checkpoints stay.
         """
-        if not processes.largest(int(force or self._is_due())):
+        is_wanted = self._manager is not None and (force or self._is_due()) and snapshot.epoch not in self.epochs
+        if not processes.largest(int(is_wanted)):
             return
         started = time.monotonic()
         state = program.state_arrays(snapshot.state)
-        if self._manager is not None and snapshot.history is not None and snapshot.epoch not in self.epochs:
+        if self._manager is not None and snapshot.history is not None:
             history = snapshot.history.arrays()
             arrays = {**_named(STATE, state), **_named(HISTORY, history)}
             manager = self._manager
@@ -111,6 +115,15 @@ class Checkpoints:
         self._last_write = time.monotonic()
         self._last_cost = self._last_write - started
         self.seconds += self._last_cost
+
+    def keep_last(self) -> None:
+        """Delete all checkpoints but the newest, once it is whole."""
+        started = time.monotonic()
+        self._wait()
+        for epoch in self.epochs[:-1]:
+            if self._manager is not None:
+                self._manager.delete(epoch)
+        self.seconds += time.monotonic() - started
 
     def _open(self) -> ocp.CheckpointManager:
         for half_written in self._folder.glob("*.orbax-checkpoint-tmp*"):
@@ -128,9 +141,12 @@ class Checkpoints:
     def _is_writing(self) -> bool:
         return self._manager is not None and self._manager.is_saving_in_progress()
 
-    def _newest_whole(self) -> tuple[int | None, dict[str, np.ndarray]]:
+    def _newest_whole(self, last_epoch: int) -> tuple[int | None, dict[str, np.ndarray]]:
         assert self._manager is not None
         for epoch in reversed(self.epochs):
+            if epoch > last_epoch:
+                self._manager.delete(epoch)
+                continue
             place = self._folder / str(epoch)
             try:
                 return epoch, self._read(epoch, place)
@@ -169,12 +185,18 @@ class Checkpoints:
             ) from error
 
 
-def save_parameters(folder: Path, stage: str, epoch: int, parameters: Mapping[str, np.ndarray]) -> None:
-    """Keep the networks of a stage, trained to `epoch`, in the run folder `folder`: whole, or not at all."""
-    place = (folder / "parameters" / stage).resolve()
+def save_parameters(
+    folder: Path, stage: str, epoch: int, parameters: Mapping[str, np.ndarray], about: Mapping[str, Any]
+) -> None:
+    """Keep the networks of a stage, trained to `epoch`, in the run folder `folder`: whole, or not at all.
+
+    `about` is written beside them as `networks.json`, for `galjax.networks.load_networks`.
+    """
+    place = parameters_place(folder, stage)
     shutil.rmtree(place, ignore_errors=True)
     try:
         place.mkdir(parents=True)
+        (place / "networks.json").write_text(dumps(about))
         with _manager(place, keep=1) as manager:
             manager.save(epoch, args=stored_arrays.to_save(parameters))
             manager.wait_until_finished()
@@ -191,15 +213,10 @@ def load_parameters(folder: Path, stage: str) -> dict[str, Any]:
     """The trained networks that a run with --keep-parameters kept: Flax parameters of every repeat of a stage.
 
     `folder` is the run folder and `stage` a folder in `parameters/` there, like "per_class_300". A repeat axis leads every
-    array (float32); those of repeat 3 are applied as
-
-        network = GalaxyNetwork(NetworkConfig(), num_classes=2)
-        third = jax.tree.map(lambda array: array[3], load_parameters(folder, "per_class_300"))
-        logits = network.apply({"params": third}, scale_images(images, "none"), train=False)
-
-    with the configuration that config.json states. Raises InputError where there are none or they are damaged.
+    array (float32). To apply them, `galjax.networks.load_networks` reads what they need with them. Raises InputError where
+    there are none or they are damaged.
     """
-    place = (Path(folder) / "parameters" / stage).resolve()
+    place = parameters_place(folder, stage)
     if not place.is_dir():
         there = sorted(path.name for path in place.parent.glob("*")) if place.parent.is_dir() else []
         raise InputError(
@@ -219,6 +236,11 @@ def load_parameters(folder: Path, stage: str) -> dict[str, Any]:
             f"{place} is damaged ({stored_arrays.reason_of(error)}). Train again in another --out."
         ) from error
     return _nested(arrays)
+
+
+def parameters_place(folder: Path, stage: str) -> Path:
+    """Where a run folder keeps the networks of a stage."""
+    return (Path(folder) / "parameters" / stage).resolve()
 
 
 def _manager(folder: Path, keep: int) -> ocp.CheckpointManager:

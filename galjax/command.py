@@ -15,6 +15,7 @@ from rich.console import Console
 from galjax import processes
 from galjax.errors import InputError, printable
 from galjax.execution import use_all_cores
+from galjax.flags import with_commas_split
 from galjax.memory import in_short, is_exhaustion
 from galjax.processes import ProcessesConfig
 from galjax.sources import SourceConfig
@@ -47,9 +48,9 @@ class ExperimentConfig:
     seed: int = 0
     """Of every draw, starting weight and shuffle, and of the simulated survey; at least 0."""
     out: Path | None = None
-    """Run folder; None makes runs/EXPERIMENT/TIME. A folder of the same command is gone on with."""
+    """Run folder; None makes runs/EXPERIMENT/TIME (UTC). A folder of the same command is gone on with."""
     resume: bool = False
-    """Without --out: go on with the newest run of this experiment."""
+    """Go on with the newest run of this experiment (or that in --out) with its own flags; --epochs may be more."""
     training: Annotated[TrainingConfig, Flat] = dataclasses.field(default_factory=TrainingConfig)
     processes: Annotated[ProcessesConfig, Flat] = dataclasses.field(default_factory=ProcessesConfig)
 
@@ -72,15 +73,23 @@ class ExperimentConfig:
 
 
 @runtime_checkable
-class HasProcesses(Protocol):
-    """A configuration that may be that of one process among several."""
+class RunConfig(Protocol):
+    """A configuration of a run that may be that of one process among several."""
 
     @property
     def processes(self) -> ProcessesConfig:
         """Which of them this is."""
 
+    @property
+    def out(self) -> Path | None:
+        """The run folder."""
 
-Config = TypeVar("Config", bound=HasProcesses)
+    @property
+    def resume(self) -> bool:
+        """Whether to go on with a run by its own configuration."""
+
+
+Config = TypeVar("Config", bound=RunConfig)
 
 
 def run_command(
@@ -104,9 +113,13 @@ def run_command(
     (config,) = parsed
 
     def join_and_run() -> None:
+        from galjax import jax_settings  # which --help does not need
+
+        jax_settings.pin(_say)
         processes.join(config.processes)
         use_all_cores()
-        run(config, Console(quiet=not processes.is_first()))
+        jax_settings.check_backend()
+        run(_resumed(config, program, description, given), Console(quiet=not processes.is_first()))
 
     if config.processes.are_several:
         return processes.supervised(lambda: exit_code(join_and_run), _say)
@@ -155,10 +168,35 @@ def _parse(presets: Mapping[PresetName, Config], program: str, description: str,
         f"{description}\n\n--preset {'|'.join(presets)} (now: {preset}) sets the defaults below; give it with --help to "
         f"see each."
     )
-    default = presets[preset]
+    return _parse_over(presets[preset], program, described, rest)
+
+
+def _parse_over(default: Config, program: str, description: str, arguments: list[str]) -> Config:
+    """The configuration `default` with what the flags say instead."""
     return tyro.cli(
-        type(default), prog=program, description=described, default=default, args=rest,
-        config=(tyro.conf.FlagCreatePairsOff,),
+        type(default), prog=program, description=description, default=default,
+        args=with_commas_split(type(default), arguments), config=(tyro.conf.FlagCreatePairsOff,),
+    )  # fmt: skip
+
+
+def _resumed(config: Config, program: str, description: str, arguments: list[str]) -> Config:
+    """With --resume: the configuration of the run to go on with, and over it the flags that were given. Else as it is.
+
+    A --preset that was given is a configuration of its own, to be compared with the run's. Of several processes the first
+    looks for the run.
+    """
+    if not config.resume or any(argument.partition("=")[0] == "--preset" for argument in arguments):
+        return config
+    from galjax import runs  # which --help does not need
+
+    experiment = program.rpartition(".")[2]
+    found = processes.on_first(lambda: runs.run_to_resume(experiment, config.out))
+    if found is None:
+        return config
+    before = runs.configuration(type(config), found["config"], found["path"])
+    return _parse_over(
+        dataclasses.replace(before, out=Path(found["path"])),  # type: ignore[type-var]
+        program, description, arguments,
     )  # fmt: skip
 
 

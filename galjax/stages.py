@@ -9,11 +9,11 @@ from typing import Annotated, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 from jaxtyping import Float32
 
 from galjax import processes
-from galjax.checkpoints import Checkpoints, save_parameters
+from galjax.checkpoints import MOST_EPOCHS, Checkpoints, save_parameters
+from galjax.configuration import Flat, to_json
 from galjax.divergence import Divergence, OnDivergence, check_diverged, describe, find_diverged, without
 from galjax.draw import Draw
 from galjax.errors import InputError
@@ -21,6 +21,7 @@ from galjax.execution import Execution, ExecutionConfig, choose, load_of
 from galjax.memory import Sizes, check_fits, exhaustion_explained
 from galjax.metrics import accuracy
 from galjax.network import NetworkConfig
+from galjax.networks import FORMAT, Description
 from galjax.outcome import ORIGINAL, Condition
 from galjax.progress import TrainingProgress
 from galjax.repeats import History, RepeatKeys, RepeatProgram, Snapshot
@@ -31,12 +32,6 @@ from galjax.statistics import summarise
 from galjax.stopping import Interrupted, stop_requests
 from galjax.training import Conditions, OptimiserConfig, Pool, hyperparameters_of
 
-Flat = tyro.conf.arg(name="")
-"""Marks a nested configuration whose fields are flags without a prefix."""
-
-
-MOST_EPOCHS = 1_000_000
-
 
 @dataclasses.dataclass(frozen=True)
 class ScheduleConfig:
@@ -45,22 +40,24 @@ class ScheduleConfig:
     epochs: int = 900
     """Passes over the training galaxies."""
     evaluate_every: int = 10
-    """Epochs from one evaluation of every condition to the next; the last epoch is always evaluated."""
+    """Epochs from one evaluation of every condition to the next. The last epoch is always evaluated, and is the only one
+    where this is more than --epochs."""
     checkpoint_seconds: float = 120.0
     """Least time (s) between two checkpoints; more where they would take over 5 % of it. 0: after every evaluation."""
     on_divergence: OnDivergence = "stop"
     """Where the loss of a repeat becomes NaN or infinite: stop, with the last checkpoint kept, or drop that repeat from
     every result."""
     keep_parameters: bool = False
-    """Keep the trained networks of all repeats in the run folder (galjax.checkpoints.load_parameters reads them)."""
+    """Keep the trained networks of all repeats in the run folder (galjax.networks.load_networks reads them)."""
+    discard_state: bool = False
+    """Delete the last checkpoint of a training that has ended, from which more --epochs go on: at 64 px 38 MB a repeat and
+    training. More epochs then start anew."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.epochs <= MOST_EPOCHS:
             raise InputError(f"--epochs must be at least 1 and at most {MOST_EPOCHS}, not {self.epochs}.")
-        if not 1 <= self.evaluate_every <= self.epochs:
-            raise InputError(
-                f"--evaluate-every must lie in 1..{self.epochs} (--epochs), not {self.evaluate_every}. Give --evaluate-every too."
-            )
+        if not 1 <= self.evaluate_every <= MOST_EPOCHS:
+            raise InputError(f"--evaluate-every must lie in 1..{MOST_EPOCHS}, not {self.evaluate_every}.")
         if not self.checkpoint_seconds >= 0:
             raise InputError(f"--checkpoint-seconds must be at least 0, not {self.checkpoint_seconds}.")
 
@@ -119,14 +116,15 @@ def run_stage(
     stage: Stage,
     pool: Pool,
     keys: RepeatKeys,
-    num_classes: int,
+    galaxies: GalaxySample,
     config: TrainingConfig,
     folder: RunFolder,
     progress: TrainingProgress,
 ) -> StageOutcome:
-    """Train and evaluate one stage to its end.
+    """Train and evaluate one stage on `pool`, which holds the pixels of `galaxies`, to its end.
 
-    A stage that ended in an earlier process is read back; one that was stopped goes on from its newest checkpoint.
+    A stage that ended in an earlier process is read back; one that was stopped, or is to train to more epochs than before,
+    goes on from its newest checkpoint.
     Raises `Interrupted`, with a checkpoint written, where SIGINT or SIGTERM came; `Diverged` where a loss is no longer a
     number and the configuration does not say to go on without that repeat; InputError where the memory is too small.
     """
@@ -135,15 +133,16 @@ def run_stage(
     sizes = Sizes((height, width, bands), len(pool.labels), train, test)
     execution = choose(config.execution, config.network, config.optimiser, sizes, len(keys.initial))
     check = functools.partial(check_diverged, label=stage.label, on_divergence=config.schedule.on_divergence)
+    schedule = config.schedule
     done = folder.read_history(f"checkpoints/{stage.name}.npz")
-    if done is not None:
-        folder.remove_subfolder(f"checkpoints/{stage.name}")  # where a process died just before it did
+    if done is not None and done.evaluated_epoch[-1] == schedule.epochs:
+        if schedule.discard_state:
+            folder.remove_subfolder(f"checkpoints/{stage.name}")
         progress.note(f"{stage.label}: already trained")
         gone = check(done, last_good="Its training had ended.")
         return StageOutcome(without(done, gone), execution, 0.0, 0.0, 0.0, tuple(gone))
     load = load_of(execution, config.network, config.optimiser, sizes, len(keys.initial))
     check_fits(load)
-    schedule = config.schedule
     started = time.perf_counter()
     place = folder.subfolder(f"checkpoints/{stage.name}")
     with (
@@ -152,7 +151,7 @@ def run_stage(
         Checkpoints(place, schedule.checkpoint_seconds, progress.note) as checkpoints,
     ):
         program = RepeatProgram(
-            execution.trainer(config.network, config.optimiser, num_classes),
+            execution.trainer(config.network, config.optimiser, len(galaxies.class_names)),
             hyperparameters_of(config.optimiser),
             pool,
             stage.draw,
@@ -162,7 +161,10 @@ def run_stage(
             schedule.evaluate_every,
             execution,
         )
-        snapshot = first = checkpoints.latest(program) or program.start()
+        snapshot = first = checkpoints.latest(program, schedule.epochs) or program.start()
+        if first.history:  # a shorter training evaluated its last epoch, which is no longer one to evaluate
+            kept = first.history.evaluated_every(schedule.evaluate_every, schedule.epochs)
+            snapshot = first = first._replace(history=kept)
         if snapshot.epoch:
             progress.note(f"{stage.label}: goes on after epoch {snapshot.epoch}")
         progress.begin(stage.label, snapshot.epoch, schedule.epochs)
@@ -181,12 +183,16 @@ def run_stage(
             checkpoints.offer(program, snapshot, force=stopped_by > 0)
             if stopped_by:
                 raise Interrupted(stopped_by)
-        if config.schedule.keep_parameters:
-            _keep_parameters(folder, stage.name, program, snapshot)
+        if schedule.keep_parameters:
+            _keep_networks(folder, stage.name, program, snapshot, _describe(stage, config, galaxies, execution))
+        if not schedule.discard_state:
+            checkpoints.offer(program, snapshot, force=True)
+            checkpoints.keep_last()
     history = snapshot.history
     assert history is not None
     folder.write_arrays(f"checkpoints/{stage.name}.npz", history.arrays())
-    folder.remove_subfolder(f"checkpoints/{stage.name}")
+    if schedule.discard_state:
+        folder.remove_subfolder(f"checkpoints/{stage.name}")
     return StageOutcome(
         without(history, diverged), execution, program.compile_seconds, time.perf_counter() - started,
         checkpoints.seconds, tuple(diverged),
@@ -198,10 +204,21 @@ def _tell(progress: TrainingProgress, epoch: int, history: History) -> None:
     progress.advance(epoch, float(summarise(history.train_loss[:, -1]).mean), float(at_original))
 
 
-def _keep_parameters(folder: RunFolder, stage: str, program: RepeatProgram, snapshot: Snapshot) -> None:
-    """The final networks, for `galjax.checkpoints.load_parameters`. Before the stage counts as done."""
+def _describe(stage: Stage, config: TrainingConfig, galaxies: GalaxySample, execution: Execution) -> Description:
+    return Description(
+        network=config.network, class_names=galaxies.class_names, epoch=config.schedule.epochs,
+        image_size=(galaxies.images.shape[1], galaxies.images.shape[2]), bands=galaxies.bands,
+        pixel_scale=galaxies.pixel_scale, factor=stage.trained_at.factor, method=stage.trained_at.method,
+        convention=config.convention, precision=execution.precision,
+    )  # fmt: skip
+
+
+def _keep_networks(
+    folder: RunFolder, stage: str, program: RepeatProgram, snapshot: Snapshot, about: Description
+) -> None:
+    """The final networks, for `galjax.networks.load_networks`. Before the stage counts as done."""
     state = program.state_arrays(snapshot.state)
     if folder.writes:
         prefix = "parameters/"
         parameters = {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
-        save_parameters(folder.path, stage, snapshot.epoch, parameters)
+        save_parameters(folder.path, stage, snapshot.epoch, parameters, {"format": FORMAT, **to_json(about)})

@@ -1,6 +1,7 @@
 """Pure functions that train and evaluate one repeat: knows nothing of other repeats, files or devices."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -9,6 +10,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from galjax import delayed
+from galjax.configuration import Suggested
 from galjax.delayed import Parameters
 from galjax.errors import InputError
 from galjax.network import GalaxyNetwork, InputScaling, scale_images
@@ -23,7 +25,7 @@ class OptimiserConfig:
     """Step size. Not stated in the thesis."""
     momentum: float = 0.0
     """Of the heavy-ball kind, 0 to below 1. Not stated in the thesis; 0 also keeps no second copy of the weights."""
-    batch_size: int = 8
+    batch_size: int = Suggested(8)
     """Galaxies per step; the last batch of an epoch may be smaller (thesis, section 4.1)."""
 
     def __post_init__(self) -> None:
@@ -260,31 +262,50 @@ def see(
     return scale_images(resampled, scaling)
 
 
+def in_batches(chosen: Int[Array, " chosen"], most: int) -> Int[Array, "batch galaxy"]:
+    """Positions in rows of up to `most`, the last row filled up with zeros."""
+    size = min(most, len(chosen))
+    batches = -(-len(chosen) // size)
+    return jnp.pad(chosen, (0, batches * size - len(chosen))).reshape(batches, size)
+
+
+def logits_of(
+    trainer: Trainer,
+    parameters: Parameters,
+    batches: Int[Array, "batch galaxy"],
+    count: int,
+    images_of: Callable[[Int[Array, " galaxy"]], Float[Array, "galaxy height width band"]],
+) -> Float[Array, "count class"]:
+    """What the network makes of the first `count` of the galaxies in `batches` (`in_batches`), without dropout.
+
+    `images_of` gives scaled images by their positions. The convolutions take one batch at a time; the dense layers, whose
+    kernels are large, all galaxies at once.
+    """
+    variables = {"params": parameters}
+
+    def features_of(galaxies: Int[Array, " galaxy"]) -> Float[Array, "galaxy feature"]:
+        features = trainer.network.apply(variables, images_of(galaxies), method="features")
+        assert isinstance(features, jax.Array)
+        return features
+
+    features = jax.lax.map(features_of, batches)
+    features = features.reshape(batches.size, -1)[:count]
+    logits = trainer.network.apply(variables, features, train=False, method="classify")
+    assert isinstance(logits, jax.Array)
+    return logits
+
+
 def evaluate(
     trainer: Trainer, parameters: Parameters, pool: Pool, chosen: Int[Array, " test"], conditions: Conditions
 ) -> Evaluation:
-    """Show the network the `chosen` galaxies under every condition, and count what it takes them for.
-
-    The convolutions take `trainer.evaluation_batch` images at a time; the dense layers, whose kernels are large, all of
-    them at once.
-    """
-    count, num_classes, size = len(chosen), trainer.network.num_classes, min(trainer.evaluation_batch, len(chosen))
-    batches = -(-count // size)
-    padded = jnp.pad(chosen, (0, batches * size - count)).reshape(batches, size)
+    """Show the network the `chosen` galaxies under every condition, and count what it takes them for."""
+    count, num_classes = len(chosen), trainer.network.num_classes
+    batches = in_batches(chosen, trainer.evaluation_batch)
     labels = pool.labels[chosen]
-    variables = {"params": parameters}
 
     def one_condition(condition: Conditions) -> tuple[Int[Array, "class class"], Float[Array, ""]]:
-        def features_of(galaxies: Int[Array, " batch"]) -> Float[Array, "batch feature"]:
-            images = see(pool, galaxies, condition, scaling_of(trainer))
-            features = trainer.network.apply(variables, images, method="features")
-            assert isinstance(features, jax.Array)
-            return features
-
-        features = jax.lax.map(features_of, padded)
-        features = features.reshape(batches * size, -1)[:count]
-        logits = trainer.network.apply(variables, features, train=False, method="classify")
-        assert isinstance(logits, jax.Array)
+        seen = lambda galaxies: see(pool, galaxies, condition, scaling_of(trainer))  # noqa: E731
+        logits = logits_of(trainer, parameters, batches, count, seen)
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
         pairs = logits.argmax(axis=-1).astype(labels.dtype) * num_classes + labels
         confusion = (pairs[:, None] == jnp.arange(num_classes**2)).sum(axis=0, dtype=jnp.int32)

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
-import tyro
-
+from galjax.configuration import Flat
 from galjax.errors import InputError
 from galjax.sample import GalaxySample
 from galjax.sources.folder import FolderOptions, read_folder
@@ -22,7 +21,7 @@ class SourceConfig:
 
     data: str = "simulated"
     """`simulated` (galaxies rendered here), a folder with a catalogue and images, or a saved sample (*.fits)."""
-    folder: Annotated[FolderOptions, tyro.conf.arg(name="")] = dataclasses.field(default_factory=FolderOptions)
+    folder: Annotated[FolderOptions, Flat] = dataclasses.field(default_factory=FolderOptions)
     simulated: SimulatedSurvey = dataclasses.field(default_factory=SimulatedSurvey)
 
 

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Float32, Int, Int32, Key
 
 from galjax.errors import InputError
 from galjax.host import host_memory
+from galjax.jax_settings import PRNG
 from galjax.sample import GalaxySample
 from galjax.sources.cutout import CutoutConvention
 from galjax.sources.population import CLASS_NAMES, Galaxies, assign_classes, draw_galaxies
@@ -92,7 +93,7 @@ def simulate(survey: SimulatedSurvey | None = None, seed: int = 0) -> GalaxySamp
     """
     survey = survey or SimulatedSurvey()
     _check_memory(survey)
-    population_key, noise_key = jax.random.split(jax.random.key(seed))
+    population_key, noise_key = jax.random.split(jax.random.key(seed, impl=PRNG))
     classes = assign_classes(survey.galaxies, survey.class_fractions)
     galaxies, images = _see_all(population_key, noise_key, classes, survey.instrument())
     return GalaxySample(
