@@ -168,14 +168,10 @@ def _parse(presets: Mapping[PresetName, Config], program: str, description: str,
         f"{description}\n\n--preset {'|'.join(presets)} (now: {preset}) sets the defaults below; give it with --help to "
         f"see each."
     )
-    return _parse_over(presets[preset], program, described, rest)
-
-
-def _parse_over(default: Config, program: str, description: str, arguments: list[str]) -> Config:
-    """The configuration `default` with what the flags say instead."""
+    default = presets[preset]
     return tyro.cli(
-        type(default), prog=program, description=description, default=default,
-        args=with_commas_split(type(default), arguments), config=(tyro.conf.FlagCreatePairsOff,),
+        type(default), prog=program, description=described, default=default,
+        args=with_commas_split(type(default), rest), config=(tyro.conf.FlagCreatePairsOff,),
     )  # fmt: skip
 
 
@@ -194,9 +190,9 @@ def _resumed(config: Config, program: str, description: str, arguments: list[str
     if found is None:
         return config
     before = runs.configuration(type(config), found["config"], found["path"])
-    return _parse_over(
-        dataclasses.replace(before, out=Path(found["path"])),  # type: ignore[type-var]
-        program, description, arguments,
+    return tyro.cli(  # with pairs of flags: --keep-parameters may be given again where it is on already
+        type(config), prog=program, description=description, args=with_commas_split(type(config), arguments),
+        default=dataclasses.replace(before, out=Path(found["path"])),  # type: ignore[type-var]
     )  # fmt: skip
 
 

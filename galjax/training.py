@@ -308,7 +308,7 @@ def evaluate(
         logits = logits_of(trainer, parameters, batches, count, seen)
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
         pairs = logits.argmax(axis=-1).astype(labels.dtype) * num_classes + labels
-        confusion = (pairs[:, None] == jnp.arange(num_classes**2)).sum(axis=0, dtype=jnp.int32)
+        confusion = (pairs[:, None] == jnp.arange(num_classes**2)[None, :]).sum(axis=0, dtype=jnp.int32)
         return confusion.reshape(num_classes, num_classes), losses.mean()
 
     return Evaluation(*jax.lax.map(one_condition, conditions))

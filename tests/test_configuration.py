@@ -73,7 +73,14 @@ def test_what_is_no_configuration_is_refused(found, sentence):
 
 
 def test_numbers_that_json_does_not_have_become_words():
-    content = {"a": [math.nan, -math.inf], "b": np.float32("inf"), "c": np.int64(3), "d": Path("x"), "e": None, "f": True}
+    content = {
+        "a": [math.nan, -math.inf],
+        "b": np.float32("inf"),
+        "c": np.int64(3),
+        "d": Path("x"),
+        "e": None,
+        "f": True,
+    }
     expected = {"a": ["NaN", "-Infinity"], "b": "Infinity", "c": 3, "d": "x", "e": None, "f": True}
     assert strictly(dumps(content)) == expected
 
@@ -134,7 +141,10 @@ def test_commas_of_flags_with_one_value_stay():
     [
         (["--factors", "2,,4"], "--factors 2,,4 lacks a value beside a comma. Give values like 2,4,8 or 2 4 8."),
         (["--factors", "2,"], "--factors 2, lacks a value"),
-        (["--factors", "3/4"], "A factor is a whole number like 4, or the resolution that it leaves, like 1/4, not '3/4'"),
+        (
+            ["--factors", "3/4"],
+            "A factor is a whole number like 4, or the resolution that it leaves, like 1/4, not '3/4'",
+        ),
         (["--factors", "1/2.5"], "not '1/2.5'"),
         (["--factors", "2.0"], "not '2.0'"),
     ],
