@@ -111,9 +111,7 @@ def test_what_may_not_differ_is_named_by_its_flag_and_nothing_is_changed(work, c
 
 def test_a_preset_that_is_given_is_a_configuration_of_its_own(work, sample, capsys):
     assert resume("--preset", "quick", "--data", sample) == 2
-    error = capsys.readouterr().err
-    assert "--dense-units was 16, now 1024 1024" in error
-    assert "--simulated" not in error
+    assert "--dense-units was 16, now 1024 1024" in capsys.readouterr().err
 
 
 def test_the_same_galaxies_elsewhere_are_the_same(work, sample, capsys, tmp_path):
