@@ -322,7 +322,7 @@ def _check_same(out: Path, found: dict[str, Any], wanted: dict[str, Any], kind: 
     for path in sorted({*ours, *theirs}):
         before, now = theirs.get(path, "not there"), ours.get(path, "not there")
         name = path.rpartition(".")[2]
-        grows = name == MAY_GROW and (None in (before, now) or before <= now)
+        grows = name == MAY_GROW and _is_no_less(now, before)
         if before != now and name not in MAY_DIFFER and not grows:
             fewer = " (a run can be trained on, not back)" if name == MAY_GROW else ""
             flag = named[path][0] if path in named else path
@@ -336,6 +336,11 @@ def _check_same(out: Path, found: dict[str, Any], wanted: dict[str, Any], kind: 
         raise InputError(
             f"{out} holds a run on other galaxies: --data has changed since. Give another --out, or restore the data."
         )
+
+
+def _is_no_less(now: Any, before: Any) -> bool:
+    """Of two numbers; None is what a preset has, which each experiment of a run of several checks by itself."""
+    return None in (now, before) or (isinstance(now, int) and isinstance(before, int) and now >= before)
 
 
 def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
