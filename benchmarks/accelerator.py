@@ -34,6 +34,7 @@ from benchmarks.contenders.problem import Contender, NotHere, Problem
 from benchmarks.contenders.pytorch import CudaGraph, OneAtATime
 from benchmarks.measure import Ceilings, in_turn, machine_name, markdown_table, measure_ceilings, write_results
 from galjax.execution import ExecutionConfig, use_all_cores
+from galjax.jax_settings import PRNG
 from galjax.lowering import LOWERINGS
 from galjax.network import KERNEL_SIZES
 from galjax.resample import apply_matrices, condition_matrices
@@ -226,7 +227,7 @@ def _chunk_lengths(problem: Problem, repeats: int, clock: Clock) -> dict[str, fl
 def _resampling(size: int, stamps: int, clock: Clock) -> dict[str, float]:
     """Stamps per second through the whole chain down and up, for factor 4 with every method."""
     found: dict[str, float] = {}
-    images = jax.random.normal(jax.random.key(0), (stamps, size, size))
+    images = jax.random.normal(jax.random.key(0, impl=PRNG), (stamps, size, size))
     degrade = jax.jit(apply_matrices)
     for method in ("nearest", "bilinear", "bicubic"):
         if clock.allows(f"resampling, {method}"):
@@ -247,8 +248,10 @@ def _layers(problem: Problem, repeats: int, clock: Clock) -> list[dict[str, Any]
         for number, way in itertools.product(numbers, ways):
             name = f"conv_{layer}, {number} repeats, {way}"
             if clock.allows(name):
-                images = jax.random.normal(jax.random.key(0), (number, problem.batch_size, size, size, bands))
-                kernels = jax.random.normal(jax.random.key(1), (number, kernel, kernel, bands, filters))
+                images = jax.random.normal(
+                    jax.random.key(0, impl=PRNG), (number, problem.batch_size, size, size, bands)
+                )
+                kernels = jax.random.normal(jax.random.key(1, impl=PRNG), (number, kernel, kernel, bands, filters))
                 rows.append({"name": name, **_time_layer(way, images, kernels)})
         size, bands = size // 2, filters
     return rows

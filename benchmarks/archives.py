@@ -37,6 +37,7 @@ from astropy.table import Table
 from benchmarks.command import check_at_least, run_benchmark, say
 from benchmarks.contenders.astropy_loop import Wanted, cut_out
 from benchmarks.measure import in_turn, markdown_table, write_results
+from galjax.jax_settings import PRNG
 from galjax.sample import GalaxySample
 from galjax.sources import build
 from galjax.sources.archives.das import CorrectedFrames
@@ -129,7 +130,7 @@ def _rendered(count: int) -> Any:
     instrument = instrument_of(SimulatedSurvey())
     images, centres = [], []
     for label in range(3):
-        galaxies = draw_galaxies(jax.random.key(label), jnp.arange(count), jnp.full(count, label, jnp.int32))
+        galaxies = draw_galaxies(jax.random.key(label, impl=PRNG), jnp.arange(count), jnp.full(count, label, jnp.int32))
         images.append(np.asarray(jax.lax.map(lambda galaxy: render(galaxy, instrument), galaxies, batch_size=50)))
         low, high = instrument.centre
         centres.append(low + (high - low) * np.asarray(galaxies.subpixel))

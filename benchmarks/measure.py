@@ -1,7 +1,6 @@
 """What every benchmark shares: timing in turn, the machine's ceilings, and where results are kept."""
 
 import dataclasses
-import json
 import os
 import platform
 import re
@@ -18,6 +17,8 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from galjax import runs
+from galjax.configuration import dumps
+from galjax.jax_settings import PRNG
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -88,7 +89,7 @@ def measure_ceilings(rounds: int = 5) -> Ceilings:
     spread = NamedSharding(Mesh(devices, ("device",)), PartitionSpec("device"))
     side, length = (2048, 2**26) if on_cpu else (8192, 2**29)
     repeats = 4
-    square = jax.device_put(jax.random.normal(jax.random.key(0), (len(devices), side, side)), spread)
+    square = jax.device_put(jax.random.normal(jax.random.key(0, impl=PRNG), (len(devices), side, side)), spread)
     line = jax.device_put(jnp.ones((len(devices), length // len(devices)), jnp.float32), spread)
 
     def products(x: jax.Array) -> jax.Array:
@@ -142,7 +143,7 @@ def write_results(name: str, results: Mapping[str, Any]) -> Path:
     path = RESULTS / machine_name() / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {"environment": describe_machine(), **results}
-    path.write_text(json.dumps(content, indent=1, default=float) + "\n")
+    path.write_text(dumps(content, indent=1))
     return path
 
 

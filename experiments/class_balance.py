@@ -17,6 +17,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from galjax.command import ExperimentConfig, PresetName, answer_flags, described
+from galjax.configuration import Suggested
 from galjax.settings import ScheduleConfig, TrainingConfig
 from galjax.sources import SimulatedSurvey, SourceConfig
 from galjax.sources.options import THESIS_FRACTIONS
@@ -30,14 +31,14 @@ QUESTION = "Must the classes be balanced?"
 class ClassBalance(ExperimentConfig):
     """Flags. The true skill statistic is that of the first of --classes."""
 
-    total: int = 1000
+    total: int = Suggested(1000)
     """Galaxies that a repeat draws; the balanced draw takes an equal share from each class."""
 
 
 PRESETS: dict[PresetName, ClassBalance] = {
     "quick": ClassBalance(
         source=SourceConfig(simulated=SimulatedSurvey(galaxies=3000, class_fractions=THESIS_FRACTIONS)),
-        repeats=6, total=400, training=TrainingConfig(ScheduleConfig(epochs=16, evaluate_every=2)),
+        repeats=6, total=Suggested(400), training=TrainingConfig(ScheduleConfig(epochs=16, evaluate_every=2)),
     ),
     "thesis": ClassBalance(
         source=SourceConfig(simulated=SimulatedSurvey(galaxies=15_000, class_fractions=THESIS_FRACTIONS)),
@@ -87,17 +88,18 @@ def study(config: ClassBalance, run: ExperimentRun) -> Findings:
     """Train on both draws, choose epochs, and train other repeats to them."""
     sample = run.load()
     pool = run.galaxies(sample)
+    config = run.fitted(config, total=len(config.classes) * draw.most_per_class(pool))
     again = repeat_keys(config.seed, range(config.repeats, 2 * config.repeats))
     draws = {keys: _draws(config, pool, its) for keys, its in ((FIRST, run.keys), (SECOND, again))}
     run.open(sample, draws=[drawn for its in draws.values() for drawn in its.values()])
-    device_pool, num_classes = stages.to_device(pool), len(config.classes)
+    device_pool = stages.to_device(pool)
     cases: dict[tuple[str, str], Case] = {}
     for name, drawn in draws[FIRST].items():
-        history = run.train(Stage(name, name, drawn, (ORIGINAL,)), device_pool, num_classes)
+        history = run.train(Stage(name, name, drawn, (ORIGINAL,)), device_pool, pool)
         case = cases[name, FIRST] = Case({"draw": name, "trainings": FIRST}, history)
         epoch = int(history.evaluated_epoch[case.chosen("test-mean")])
         stage = Stage(f"{name}_again", f"{name}, to epoch {epoch}", draws[SECOND][name], (ORIGINAL,))
-        history = run.train(stage, device_pool, num_classes, again, epochs=epoch)
+        history = run.train(stage, device_pool, pool, again, epochs=epoch)
         cases[name, SECOND] = Case({"draw": name, "trainings": SECOND}, history, selections=("last",))
     results = outcome.results_table(list(cases.values()), outcome.class_metrics(pool.class_names))
     metrics = tuple(results.colnames[results.colnames.index("epoch") + 1 :])

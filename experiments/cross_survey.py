@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from galjax.command import ExperimentConfig, PresetName, answer_flags, described
+from galjax.configuration import Suggested
 from galjax.errors import InputError
 from galjax.flags import SHARP_IMAGES
 from galjax.settings import ScheduleConfig, TrainingConfig
@@ -36,7 +37,7 @@ class CrossSurvey(ExperimentConfig):
     sharp: Annotated[SourceConfig, SHARP_IMAGES] = dataclasses.field(
         default_factory=lambda: SourceConfig(simulated=HSC_WIDE)
     )
-    per_class: int = 500
+    per_class: int = Suggested(500)
     """Galaxies of each class that a repeat draws."""
     coarse_seeing: float | None = None
     """Seeing of the coarse images, full width at half maximum in arcsec. None: that of the simulated survey; for other
@@ -67,7 +68,7 @@ class CrossSurvey(ExperimentConfig):
 PRESETS: dict[PresetName, CrossSurvey] = {
     "quick": CrossSurvey(
         source=SourceConfig(simulated=SimulatedSurvey(galaxies=1200)),
-        repeats=4, per_class=200, training=TrainingConfig(ScheduleConfig(epochs=12, evaluate_every=3)),
+        repeats=4, per_class=Suggested(200), training=TrainingConfig(ScheduleConfig(epochs=12, evaluate_every=3)),
     ),
     "thesis": CrossSurvey(repeats=100, training=TrainingConfig(ScheduleConfig(epochs=200, evaluate_every=10))),
 }  # fmt: skip
@@ -111,6 +112,7 @@ def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
     """Train on each instrument, and test on both and on every step between them."""
     matched = _matched(config, run)
     pool = matched.coarse
+    config = run.fitted(config, per_class=draw.most_per_class(pool))
     drawn = draw.draw_balanced(
         pool.labels, pool.class_names, config.per_class, run.keys.draw,
         test_fraction=config.test_fraction, validation_fraction=config.validation_fraction,
@@ -128,7 +130,7 @@ def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
         trained_on: run.train(
             Stage(f"trained_on_{trained_on}", f"trained on {trained_on}", drawn, conditions,
                   Condition(view=names.index(trained_on))),
-            device_pool, len(config.classes),
+            device_pool, matched.sharp,
         )
         for trained_on in (SHARP, COARSE)
     }  # fmt: skip

@@ -21,7 +21,9 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from galjax.command import ExperimentConfig, PresetName, answer_flags, described
+from galjax.configuration import Suggested, suggested
 from galjax.errors import InputError
+from galjax.flag_values import Factor
 from galjax.settings import EnlargingMethod, ScheduleConfig, TrainingConfig
 
 NAME = "phase_shift"
@@ -37,9 +39,9 @@ def _has_even_between(sizes: Sequence[int]) -> bool:
 class PhaseShift(ExperimentConfig):
     """Flags."""
 
-    per_class: int = 300
+    per_class: int = Suggested(300)
     """Galaxies of each class that a repeat draws."""
-    factors: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8)
+    factors: tuple[Factor, ...] = suggested(2, 3, 4, 5, 6, 7, 8)
     """Factors to shrink by in the tables of where the centre goes, each at least 2."""
     methods: tuple[EnlargingMethod, ...] = ("nearest", "bilinear", "bicubic")
     """Interpolation methods to enlarge the shrunk test images back with."""
@@ -105,6 +107,7 @@ def study(config: PhaseShift, run: ExperimentRun) -> Findings:
     sample = run.load()
     pool = run.galaxies(sample)
     height = pool.images.shape[1]
+    config = run.fitted(config, per_class=draw.most_per_class(pool), factors=height)
     sizes = tuple(sorted(config.sizes)) if config.sizes else tuple(range(max(2, height // 8), height // 4 + 1))
     if max(sizes) > height or not _has_even_between(sizes):
         raise InputError(
@@ -125,7 +128,7 @@ def study(config: PhaseShift, run: ExperimentRun) -> Findings:
     view_of = {(position, size): POSITIONS.index(position) for position in (AS_CUT, ON_GRID) for size in sizes}
     view_of |= {(ON_PIXEL, size): even.index(size) + 2 if size in even else 1 for size in sizes}
     keys, conditions = _conditions(config.methods, sizes, view_of, height)
-    history = run.train(Stage("training", "training", drawn, conditions), device_pool, len(config.classes))
+    history = run.train(Stage("training", "training", drawn, conditions), device_pool, pool)
     results = outcome.results_table([
         Case(dict(zip(("position", "size", "method"), key, strict=True)), history, number) for number, key in enumerate(keys)
     ])  # fmt: skip

@@ -17,7 +17,9 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from galjax.command import ExperimentConfig, PresetName, answer_flags, described
+from galjax.configuration import suggested
 from galjax.errors import InputError
+from galjax.flag_values import Factor
 from galjax.flags import Flat
 from galjax.settings import EnlargingMethod, ScheduleConfig, TrainingConfig, UsableConfig
 
@@ -30,11 +32,11 @@ QUESTION = "How far may the resolution of training images differ from that of th
 class ResolutionSweep(ExperimentConfig):
     """Flags of the sweep."""
 
-    per_class: tuple[int, ...] = (300, 500, 800, 1000)
+    per_class: tuple[int, ...] = suggested(300, 500, 800, 1000)
     """Galaxies of each class that a repeat draws; several sizes are trained one after the other."""
     total: int | None = None
     """Instead of --per-class: galaxies that a repeat draws in the classes' natural proportions."""
-    factors: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8)
+    factors: tuple[Factor, ...] = suggested(2, 3, 4, 5, 6, 7, 8)
     """Factors to shrink the test images by, each at least 2."""
     methods: tuple[EnlargingMethod, ...] = ("nearest", "bilinear", "bicubic")
     """Interpolation methods to enlarge the shrunk test images back with."""
@@ -51,7 +53,7 @@ class ResolutionSweep(ExperimentConfig):
 
 PRESETS: dict[PresetName, ResolutionSweep] = {
     "quick": ResolutionSweep(
-        repeats=6, per_class=(300,), training=TrainingConfig(ScheduleConfig(epochs=16, evaluate_every=4))
+        repeats=6, per_class=suggested(300), training=TrainingConfig(ScheduleConfig(epochs=16, evaluate_every=4))
     ),
     "thesis": ResolutionSweep(),
 }
@@ -87,6 +89,9 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
     """Train every sample size at Original, evaluate it under all conditions."""
     sample = run.load()
     pool = run.galaxies(sample)
+    config = run.fitted(config, factors=min(pool.images.shape[1:3]))
+    if config.total is None:
+        config = run.fitted(config, per_class=draw.most_per_class(pool))
     draws = _draws(config, pool, run)
     conditions = outcome.make_conditions(config.factors, config.methods)
     device_pool = stages.to_device(pool)
@@ -96,7 +101,7 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
         per_class: run.train(
             Stage(f"per_class_{per_class}", f"{per_class} per class", drawn, conditions),
             device_pool,
-            len(config.classes),
+            pool,
         )
         for per_class, drawn in draws.items()
     }

@@ -16,7 +16,9 @@ import sys
 from collections.abc import Sequence
 
 from galjax.command import ExperimentConfig, PresetName, answer_flags, described
+from galjax.configuration import Suggested, suggested
 from galjax.errors import InputError
+from galjax.flag_values import Factor
 from galjax.settings import EnlargingMethod, ScheduleConfig, TrainingConfig
 
 NAME = "same_resolution"
@@ -28,9 +30,9 @@ QUESTION = "How much of the loss at low resolution is the mismatch, and how much
 class SameResolution(ExperimentConfig):
     """Flags."""
 
-    per_class: int = 300
+    per_class: int = Suggested(300)
     """Galaxies of each class that a repeat draws."""
-    factors: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8)
+    factors: tuple[Factor, ...] = suggested(2, 3, 4, 5, 6, 7, 8)
     """Factors to shrink images by, each at least 2; one training for each, and one at Original."""
     method: EnlargingMethod = "bilinear"
     """Interpolation method to enlarge the shrunk images back with."""
@@ -45,7 +47,7 @@ class SameResolution(ExperimentConfig):
 
 PRESETS: dict[PresetName, SameResolution] = {
     "quick": SameResolution(
-        repeats=6, factors=(2, 4, 6, 8), training=TrainingConfig(ScheduleConfig(epochs=16, evaluate_every=4))
+        repeats=6, factors=suggested(2, 4, 6, 8), training=TrainingConfig(ScheduleConfig(epochs=16, evaluate_every=4))
     ),
     "thesis": SameResolution(),
 }
@@ -71,6 +73,7 @@ def study(config: SameResolution, run: ExperimentRun) -> Findings:
     """Train at every resolution, on the same draws, and evaluate each at all of them."""
     sample = run.load()
     pool = run.galaxies(sample)
+    config = run.fitted(config, per_class=draw.most_per_class(pool), factors=min(pool.images.shape[1:3]))
     drawn = draw.draw_balanced(
         pool.labels, pool.class_names, config.per_class, run.keys.draw,
         test_fraction=config.test_fraction, validation_fraction=config.validation_fraction,
@@ -82,7 +85,7 @@ def study(config: SameResolution, run: ExperimentRun) -> Findings:
     histories = {
         condition.factor: run.train(
             Stage(f"factor_{condition.factor}", f"trained at {condition.label}", drawn, conditions, condition),
-            device_pool, len(config.classes),
+            device_pool, pool,
         )
         for condition in conditions
     }  # fmt: skip

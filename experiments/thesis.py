@@ -61,9 +61,9 @@ class Thesis:
     seed: int = 0
     """Seed of every draw, starting weight and shuffle, and of the simulated survey; at least 0."""
     out: Annotated[Path | None, OUTPUT] = None
-    """Run folder. None: runs/thesis/TIME, which is made. The run of the same command in a folder is resumed."""
+    """Run folder. None: runs/thesis/TIME (UTC), which is made. The run of the same command in a folder is resumed."""
     resume: Annotated[bool, OUTPUT] = False
-    """Without --out: resume the newest run."""
+    """Resume the newest run, or the one in --out, with its own flags; --epochs may be more."""
     on_divergence: OnDivergence = "stop"
     """What to do where the loss of a repeat becomes NaN or infinite: stop, with the last checkpoint kept, or drop that
     repeat from every result."""
@@ -86,8 +86,7 @@ class Thesis:
             changes["repeats"] = self.repeats
         schedule = dataclasses.replace(config.training.schedule, on_divergence=self.on_divergence)
         if self.epochs is not None:
-            every = min(schedule.evaluate_every, self.epochs)
-            schedule = dataclasses.replace(schedule, epochs=self.epochs, evaluate_every=every)
+            schedule = dataclasses.replace(schedule, epochs=self.epochs)
         changes["training"] = dataclasses.replace(config.training, schedule=schedule)
         if name == cross_survey.NAME:
             changes["sharp"] = self.sharp
@@ -134,10 +133,12 @@ def run(config: Thesis, console: Console) -> None:
     for experiment in config.experiments:
         config.of(experiment, Path())  # raises InputError for what no experiment takes
     load = remembering(sources.load)
+    digest = "simulated"
     if config.data != "simulated":
         with ConsoleProgress(console) as progress:  # before a folder is made for nothing
-            load(SourceConfig(data=config.data, folder=config.folder), config.seed, progress.images_read)
-    folder = runs.open_run(NAME, config, config.out, resume=config.resume, sample_digest="of each experiment")
+            source = SourceConfig(data=config.data, folder=config.folder)
+            digest = load(source, config.seed, progress.images_read).digest()
+    folder = runs.open_run(NAME, config, config.out, resume=config.resume, sample_digest=digest)
     with closing(folder):
         _run(config, folder, load, console)
 

@@ -15,6 +15,7 @@ import dataclasses
 import sys
 
 from galjax.command import ExperimentConfig, PresetName, answer_flags, described
+from galjax.configuration import Suggested
 from galjax.errors import InputError
 from galjax.settings import ScheduleConfig, TrainingConfig
 from galjax.sources import SimulatedSurvey, SourceConfig
@@ -29,7 +30,7 @@ QUESTION = "Does a class of galaxies that people were unsure of help or hurt?"
 class UncertainLabels(ExperimentConfig):
     """Flags."""
 
-    total: int = 1000
+    total: int = Suggested(1000)
     """Galaxies that a repeat draws, in the natural proportions of the classes."""
     uncertain_class: str = "uncertain"
     """Class that is left out of the two-class training; --classes are the others."""
@@ -43,7 +44,7 @@ class UncertainLabels(ExperimentConfig):
 PRESETS: dict[PresetName, UncertainLabels] = {
     "quick": UncertainLabels(
         source=SourceConfig(simulated=SimulatedSurvey(galaxies=3000, class_fractions=THESIS_FRACTIONS)),
-        repeats=6, total=400, training=TrainingConfig(ScheduleConfig(epochs=20, evaluate_every=2)),
+        repeats=6, total=Suggested(400), training=TrainingConfig(ScheduleConfig(epochs=20, evaluate_every=2)),
     ),
     "thesis": UncertainLabels(
         source=SourceConfig(simulated=SimulatedSurvey(galaxies=15_000, class_fractions=THESIS_FRACTIONS)),
@@ -92,6 +93,7 @@ def study(config: UncertainLabels, run: ExperimentRun) -> Findings:
         THREE: run.galaxies(sample, (*config.classes, config.uncertain_class)),
         TWO: run.galaxies(sample, config.classes),
     }
+    config = run.fitted(config, total=min(len(pool) for pool in pools.values()))
     fractions = {"test_fraction": config.test_fraction, "validation_fraction": config.validation_fraction}
     stages_ = {
         name: Stage(name, name, draw.draw_natural(
@@ -100,7 +102,7 @@ def study(config: UncertainLabels, run: ExperimentRun) -> Findings:
     }  # fmt: skip
     run.open(sample, draws=[stage.draw for stage in stages_.values()])
     cases = {
-        name: Case({"labels": name}, run.train(stage, stages.to_device(pools[name]), len(pools[name].class_names)))
+        name: Case({"labels": name}, run.train(stage, stages.to_device(pools[name]), pools[name]))
         for name, stage in stages_.items()
     }
     results = _results(cases, pools)

@@ -15,8 +15,10 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from galjax import processes, stored_arrays
+from galjax.configuration import dumps
 from galjax.errors import InputError
 from galjax.repeats import History, RepeatProgram, Snapshot
+from galjax.settings import MOST_EPOCHS
 from galjax.stored_arrays import Corrupt
 
 LARGEST_SHARE = 0.05
@@ -74,8 +76,8 @@ class Checkpoints:
             return "No checkpoint was written before."
         return f"The checkpoint {_epoch_of(steps[-1])} in {self._folder} is kept."
 
-    def latest(self, program: RepeatProgram) -> Snapshot | None:
-        """The newest snapshot that is whole, or None where there is none.
+    def latest(self, program: RepeatProgram, last_epoch: int = MOST_EPOCHS) -> Snapshot | None:
+        """The newest snapshot that is whole, or None where there is none. Those after `last_epoch` are deleted.
 
         1. Half-written checkpoints, which a killed process leaves, are not among the steps and are cleared away.
         2. The newest is read, and its checksums are compared. Where they match, it is the snapshot.
@@ -85,7 +87,7 @@ class Checkpoints:
         arrays: dict[str, np.ndarray] = {}
 
         def read() -> int | None:
-            step, found = self._newest_whole()
+            step, found = self._newest_whole(last_epoch)
             arrays.update(found)
             return step
 
@@ -106,12 +108,13 @@ class Checkpoints:
 
         Raises InputError where the disk is full or cannot be written; earlier checkpoints stay.
         """
-        if not processes.largest(int(force or self._is_due(snapshot))):
+        step = step_of(snapshot)
+        is_wanted = self._manager is not None and (force or self._is_due(snapshot)) and step not in self.steps
+        if not processes.largest(int(is_wanted)):
             return
         started = time.monotonic()
         progress = program.host_arrays(snapshot.progress)
-        step = step_of(snapshot)
-        if self._manager is not None and step not in self.steps:
+        if self._manager is not None:
             history = {} if snapshot.history is None else snapshot.history.arrays()
             stretch = {} if snapshot.stretch is None else snapshot.stretch.arrays()
             arrays = {
@@ -125,6 +128,15 @@ class Checkpoints:
         self._last_write = time.monotonic()
         self._last_cost = self._last_write - started
         self.seconds += self._last_cost
+
+    def keep_last(self) -> None:
+        """Delete all checkpoints but the newest, once it is whole."""
+        started = time.monotonic()
+        self._wait()
+        for step in self.steps[:-1]:
+            if self._manager is not None:
+                self._manager.delete(step)
+        self.seconds += time.monotonic() - started
 
     def _open(self) -> ocp.CheckpointManager:
         for half_written in self._folder.glob("*.orbax-checkpoint-tmp*"):
@@ -142,9 +154,12 @@ class Checkpoints:
     def _is_writing(self) -> bool:
         return self._manager is not None and self._manager.is_saving_in_progress()
 
-    def _newest_whole(self) -> tuple[int | None, dict[str, np.ndarray]]:
+    def _newest_whole(self, last_epoch: int) -> tuple[int | None, dict[str, np.ndarray]]:
         assert self._manager is not None
         for step in reversed(self.steps):
+            if step > STEPS_PER_EPOCH * last_epoch:
+                self._manager.delete(step)
+                continue
             place = self._folder / str(step)
             try:
                 return step, self._read(step, place)
@@ -198,12 +213,18 @@ def _epoch_of(step: int) -> str:
     return f"after epoch {epoch}" if further else f"of epoch {epoch}"
 
 
-def save_parameters(folder: Path, stage: str, epoch: int, parameters: Mapping[str, np.ndarray]) -> None:
-    """Keep the networks of a stage, trained to `epoch`, in the run folder `folder`: whole, or not at all."""
-    place = (folder / "parameters" / stage).resolve()
+def save_parameters(
+    folder: Path, stage: str, epoch: int, parameters: Mapping[str, np.ndarray], about: Mapping[str, Any]
+) -> None:
+    """Keep the networks of a stage, trained to `epoch`, in the run folder `folder`: whole, or not at all.
+
+    `about` is written beside them as `networks.json`, for `galjax.networks.load_networks`.
+    """
+    place = parameters_place(folder, stage)
     shutil.rmtree(place, ignore_errors=True)
     try:
         place.mkdir(parents=True)
+        (place / "networks.json").write_text(dumps(about))
         with _manager(place, keep=1) as manager:
             manager.save(epoch, args=stored_arrays.to_save(parameters))
             manager.wait_until_finished()
@@ -220,15 +241,10 @@ def load_parameters(folder: Path, stage: str) -> dict[str, Any]:
     """The trained networks that a run with --keep-parameters kept: Flax parameters of every repeat of a stage.
 
     `folder` is the run folder and `stage` a folder in `parameters/` there, like "per_class_300". A repeat axis leads every
-    array (float32); those of repeat 3 are applied as
-
-        network = GalaxyNetwork(NetworkConfig(), num_classes=2)
-        third = jax.tree.map(lambda array: array[3], load_parameters(folder, "per_class_300"))
-        logits = network.apply({"params": third}, scale_images(images, "none"), train=False)
-
-    with the configuration that config.json states. Raises InputError where there are none or they are damaged.
+    array (float32). To apply them, `galjax.networks.load_networks` reads what they need with them. Raises InputError where
+    there are none or they are damaged.
     """
-    place = (Path(folder) / "parameters" / stage).resolve()
+    place = parameters_place(folder, stage)
     if not place.is_dir():
         there = sorted(path.name for path in place.parent.glob("*")) if place.parent.is_dir() else []
         raise InputError(
@@ -248,6 +264,11 @@ def load_parameters(folder: Path, stage: str) -> dict[str, Any]:
             f"{place} is damaged ({stored_arrays.reason_of(error)}). Train again in another --out."
         ) from error
     return _nested(arrays)
+
+
+def parameters_place(folder: Path, stage: str) -> Path:
+    """Where a run folder keeps the networks of a stage."""
+    return (Path(folder) / "parameters" / stage).resolve()
 
 
 def _manager(folder: Path, keep: int) -> ocp.CheckpointManager:

@@ -45,9 +45,9 @@ class ExperimentConfig:
     seed: int = 0
     """Seed of every draw, starting weight and shuffle, and of the simulated survey; at least 0."""
     out: Annotated[Path | None, OUTPUT] = None
-    """Run folder. None: runs/EXPERIMENT/TIME, which is made. The run of the same command in a folder is resumed."""
+    """Run folder. None: runs/EXPERIMENT/TIME (UTC), which is made. The run of the same command in a folder is resumed."""
     resume: Annotated[bool, OUTPUT] = False
-    """Without --out: resume the newest run of this experiment."""
+    """Resume the newest run of this experiment, or the one in --out, with its own flags; --epochs may be more."""
     training: Annotated[TrainingConfig, Flat] = dataclasses.field(default_factory=TrainingConfig)
     processes: Annotated[ProcessesConfig, Flat] = dataclasses.field(default_factory=ProcessesConfig)
 
@@ -70,15 +70,23 @@ class ExperimentConfig:
 
 
 @runtime_checkable
-class HasProcesses(Protocol):
-    """A configuration that may be that of one process among several."""
+class RunConfig(Protocol):
+    """A configuration of a run that may be that of one process among several."""
 
     @property
     def processes(self) -> ProcessesConfig:
         """Which of them this is."""
 
+    @property
+    def out(self) -> Path | None:
+        """The run folder."""
 
-Config = TypeVar("Config", bound=HasProcesses)
+    @property
+    def resume(self) -> bool:
+        """Whether to go on with a run by its own configuration."""
+
+
+Config = TypeVar("Config", bound=RunConfig)
 
 
 def run_command(
@@ -104,9 +112,13 @@ def run_command(
     from galjax.execution import use_all_cores
 
     def join_and_run() -> None:
+        from galjax import jax_settings  # which --help does not need
+
+        jax_settings.pin(_say)
         processes.join(config.processes)
         use_all_cores()
-        run(config, Console(quiet=not processes.is_first()))
+        jax_settings.check_backend()
+        run(_resumed(config, program, given), Console(quiet=not processes.is_first()))
 
     if config.processes.are_several:
         return processes.supervised(lambda: exit_code(join_and_run), _say)
@@ -192,6 +204,25 @@ def _exit_code(command: Callable[[], object]) -> int:
 def _parse(presets: Mapping[PresetName, Config], program: str, description: str, arguments: list[str]) -> Config:
     preset, rest = _split_preset(arguments, list(presets))
     return flags.parse(presets[preset], rest, program, description, [_preset_flag(presets, preset)])
+
+
+def _resumed(config: Config, program: str, arguments: list[str]) -> Config:
+    """With --resume: the configuration of the run to resume, and over it the flags that were given. Else as it is.
+
+    A --preset that was given is a configuration of its own, to be compared with the run's. Of several processes the first
+    looks for the run.
+    """
+    if not config.resume or any(argument.partition("=")[0] == "--preset" for argument in arguments):
+        return config
+    from galjax import processes, runs  # which --help does not need
+
+    experiment = program.rpartition(".")[2]
+    found = processes.on_first(lambda: runs.run_to_resume(experiment, config.out))
+    if found is None:
+        return config
+    before = runs.configuration(type(config), found["config"], found["path"])
+    default = dataclasses.replace(before, out=Path(found["path"]))  # type: ignore[type-var]
+    return flags.parse(default, arguments, program, switches_off=True)
 
 
 def _preset_flag(presets: Mapping[PresetName, Config], chosen: PresetName) -> Flag:

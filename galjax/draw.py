@@ -135,6 +135,11 @@ def check_enough(labels: Int32[np.ndarray, " galaxy"], class_names: Sequence[str
         )
 
 
+def most_per_class(pool: GalaxySample) -> int:
+    """The largest balanced draw that the pool allows, at least 1."""
+    return max(1, min(pool.class_counts().values()))
+
+
 def _counts(labels: Int32[np.ndarray, " galaxy"], class_names: Sequence[str]) -> dict[str, int]:
     counts = np.bincount(labels, minlength=len(class_names))
     return {name: int(n) for name, n in zip(class_names, counts, strict=True)}

@@ -94,12 +94,23 @@ def choose(
     return Execution(
         backend=backend,
         devices=used,
-        lowering=config.lowering or ("direct" if on_cpu else "patches"),
+        lowering=config.lowering or _lowering(backend),
         repeats_at_once=at_once,
         delayed_steps=config.delayed_steps if optimiser.momentum == 0 else 1,
         precision=config.precision,
         evaluation_batch=CPU_EVALUATION_BATCH if on_cpu else EVALUATION_BATCH,
     )
+
+
+def for_applying(precision: Precision) -> Execution:
+    """How trained networks are applied here, one repeat after the other, in the precision that they were trained in."""
+    backend = jax.default_backend()
+    batch = CPU_EVALUATION_BATCH if backend == "cpu" else EVALUATION_BATCH
+    return Execution(backend, 1, _lowering(backend), 1, 1, precision, batch)
+
+
+def _lowering(backend: str) -> LoweringName:
+    return "direct" if backend == "cpu" else "patches"
 
 
 def load_of(

@@ -16,7 +16,7 @@ from astropy.table import Table
 from rich.console import Console
 from rich.table import Table as ScreenTable
 
-from galjax import draw, report, runs, sources
+from galjax import configuration, draw, report, runs, sources
 from galjax.command import ExperimentConfig, PresetName, described, run_command
 from galjax.divergence import Divergence, describe
 from galjax.draw import Draw
@@ -31,6 +31,7 @@ from galjax.stages import Stage, StageOutcome, run_stage
 from galjax.stopping import last_words
 from galjax.training import Pool
 
+Config = TypeVar("Config", bound=ExperimentConfig)
 Load = Callable[[sources.SourceConfig, int, Callable[[int, int], None] | None], GalaxySample]
 
 
@@ -83,6 +84,8 @@ class ExperimentRun:
         self.excluded: tuple[Exclusion, ...] = ()
         self._drawn_from: set[str] = set()
         self.provenance: Mapping[str, str] = {}
+        self.adjustments: tuple[str, ...] = ()
+        """In sentences, which numbers that nobody asked for were made to fit the galaxies."""
 
     def load(self, source: sources.SourceConfig | None = None) -> GalaxySample:
         """All galaxies of the configuration's source, or of another; what their source has to say of them is shown."""
@@ -113,13 +116,37 @@ class ExperimentRun:
         self.progress.note(f"{self.config.source.data}: {counts}, {height}x{width} px{left_out}")
         return pool
 
+    def fitted(self, config: Config, **limits: int) -> Config:
+        """The configuration with those of its numbers made to fit the galaxies that the user did not give (`Suggested`).
+
+        `limits` are the largest values possible, by field. Says on the screen, and in the conclusions, what was changed; what
+        the user gave stays, to be refused where it cannot be.
+        """
+        changes = {name: configuration.fitted(getattr(config, name), limit) for name, limit in limits.items()}
+        changes = {name: value for name, value in changes.items() if value != getattr(config, name)}
+        for name, value in changes.items():
+            self._adjust(name, getattr(config, name), value)
+        self.config = config = dataclasses.replace(config, **changes)
+        return config
+
+    def _adjust(self, name: str, before: Any, now: Any) -> None:
+        was, words = (configuration.as_words(configuration.to_json(value)) for value in (before, now))
+        sentence = f"--{name.replace('_', '-')} is {words} instead of {was}: these galaxies allow no more."
+        self.adjustments = (*self.adjustments, sentence)
+        self.progress.note(sentence)
+
     def open(self, *samples: GalaxySample, draws: Iterable[Draw]) -> None:
         """Make or find the run folder (`runs.open_run`), for trainings on `draws` of galaxies that are all in `samples`.
 
-        Raises InputError where a draw trains on fewer galaxies than a batch has.
+        Raises InputError where a draw trains on fewer galaxies than a batch of the size asked for has.
         """
-        batch = self.config.training.optimiser.batch_size
+        training = self.config.training
         fewest = min(drawn.train.shape[1] for drawn in draws)
+        batch = configuration.fitted(training.optimiser.batch_size, fewest)
+        if batch != training.optimiser.batch_size:
+            self._adjust("batch_size", training.optimiser.batch_size, batch)
+            optimiser = dataclasses.replace(training.optimiser, batch_size=batch)
+            self.config = dataclasses.replace(self.config, training=dataclasses.replace(training, optimiser=optimiser))
         if batch > fewest:
             raise InputError(
                 f"--batch-size {batch} is more than the {fewest} galaxies that a repeat trains on. Give a smaller one, or draw more."
@@ -127,6 +154,8 @@ class ExperimentRun:
         digest = "+".join(sample.digest() for sample in samples)
         config = self.config
         self._folder = runs.open_run(self.name, config, config.out, resume=config.resume, sample_digest=digest)
+        for note in self._folder.notes:
+            self.progress.note(note)
         self._folder.write_exclusions(self.excluded)
         last_words(
             f"What was done so far is kept; run the same command again with --out {self._folder.path} to resume."
@@ -145,15 +174,21 @@ class ExperimentRun:
         return self._folder
 
     def train(
-        self, stage: Stage, pool: Pool, num_classes: int, keys: RepeatKeys | None = None, epochs: int | None = None
+        self,
+        stage: Stage,
+        pool: Pool,
+        galaxies: GalaxySample,
+        keys: RepeatKeys | None = None,
+        epochs: int | None = None,
     ) -> History:
-        """All repeats of one training (`stages.run_stage`), by the configuration; `epochs` stops it earlier."""
+        """All repeats of one training on `galaxies`, whose pixels are in `pool` (`stages.run_stage`), by the configuration;
+        `epochs` stops it earlier."""
         training = self.config.training
         if epochs is not None:
             every = min(training.schedule.evaluate_every, epochs)
             schedule = dataclasses.replace(training.schedule, epochs=epochs, evaluate_every=every)
             training = dataclasses.replace(training, schedule=schedule)
-        outcome = run_stage(stage, pool, keys or self.keys, num_classes, training, self.folder, self.progress)
+        outcome = run_stage(stage, pool, keys or self.keys, galaxies, training, self.folder, self.progress)
         self.outcomes[stage.name] = outcome
         return outcome.history
 
@@ -180,9 +215,6 @@ class ExperimentRun:
         }
 
 
-Config = TypeVar("Config", bound=ExperimentConfig)
-
-
 @dataclasses.dataclass(frozen=True)
 class Experiment(Generic[Config]):
     """A question, the flags that it takes, and the study that answers it."""
@@ -205,6 +237,7 @@ class Experiment(Generic[Config]):
         """Do the study, write its tables, figures and report into the run folder, and print what it found."""
         with ConsoleProgress(console) as progress, closing(ExperimentRun(self.name, config, progress, load)) as run:
             findings = _with_dropped(self.study(config, run), run)
+            findings = dataclasses.replace(findings, conclusions=(*findings.conclusions, *run.adjustments))
             progress.note("Drawing figures")
             chapter = _write(self, findings, run)
         for table in findings.screen:

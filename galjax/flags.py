@@ -72,22 +72,29 @@ class Flag(NamedTuple):
 
 
 def parse(
-    default: Config, arguments: Sequence[str], program: str, description: str, further: Sequence[Flag] = ()
+    default: Config,
+    arguments: Sequence[str],
+    program: str,
+    description: str = "",
+    further: Sequence[Flag] = (),
+    *,
+    switches_off: bool = False,
 ) -> Config:
     """The configuration that the arguments ask for; what they leave out is as in `default`.
 
     A `~` at the beginning of a value is the home folder, as where a shell sees it. Prints the help and ends (SystemExit)
-    where that is asked for; `further` flags stand in it too. Ends with 2 and a sentence for arguments that cannot be
-    understood.
+    where that is asked for; `further` flags stand in it too. With `switches_off` a switch that is on may be given again, or
+    turned off (--no-...). Ends with 2 and a sentence for arguments that cannot be understood.
     """
-    given = [_with_home(argument) for argument in arguments]
+    from galjax.flag_values import with_commas_split
+
+    given = with_commas_split(type(default), [_with_home(argument) for argument in arguments])
     if any(argument in HELP for argument in given):
         everything = "--help-all" in given
         print(help_text(default, program, description, further, everything=everything, width=_width()))
         raise SystemExit(0)
-    return tyro.cli(
-        type(default), prog=program, default=default, args=given, config=(tyro.conf.FlagCreatePairsOff,), description=""
-    )
+    marks = () if switches_off else (tyro.conf.FlagCreatePairsOff,)
+    return tyro.cli(type(default), prog=program, default=default, args=given, config=marks, description="")
 
 
 def _with_home(argument: str) -> str:
@@ -183,6 +190,8 @@ def _texts(config: type) -> dict[str, str]:
 def _value_of(kind: Any) -> str:
     """What is to be given for a type: INT, PATH, {a,b}, INT INT, or "INT ..." for one or more."""
     inner = get_args(kind)
+    if get_origin(kind) is Annotated:
+        return _value_of(inner[0])
     if get_origin(kind) is Literal:
         return "{" + ",".join(map(str, inner)) + "}"
     if get_origin(kind) is tuple:

@@ -49,7 +49,7 @@ class ConvolutionBlock(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, (self.filters,))
         lowering = LOWERINGS[self.lowering]
         convolved = lowering.convolution(_round(x, self.operands), _round(kernel, self.operands), self.padding)
-        return nn.relu(lowering.max_pool(convolved).astype(bias.dtype) + bias)
+        return nn.relu(lowering.max_pool(convolved).astype(bias.dtype) + bias[None, None, None, :])
 
 
 class DenseLayer(nn.Module):
@@ -78,7 +78,7 @@ class DenseLayer(nn.Module):
             inputs: Float[Array, "rank inputs"] = self.get_variable("factors", "inputs")
             outputs: Float[Array, "rank units"] = self.get_variable("factors", "outputs")
             product += (x @ inputs.T) @ outputs
-        return product + bias
+        return product + bias[None, :]
 
 
 class GalaxyNetwork(nn.Module):

@@ -17,6 +17,7 @@ from galjax import processes
 from galjax.chunks import CHUNK_SECONDS, Groups, Kind, Pace, Stretch
 from galjax.draw import Draw
 from galjax.execution import Execution
+from galjax.jax_settings import PRNG
 from galjax.placement import gather, gather_on_first, place, scatter_from_first
 from galjax.training import (
     Conditions,
@@ -47,7 +48,7 @@ class RepeatKeys(NamedTuple):
 
 def repeat_keys(seed: int, repeats: Sequence[int]) -> RepeatKeys:
     """Keys by `fold_in(key(seed), repeat)`, so that repeat 7 alone has the keys of repeat 7 among 30."""
-    keys = jax.vmap(lambda repeat: jax.random.split(jax.random.fold_in(jax.random.key(seed), repeat), 3))(
+    keys = jax.vmap(lambda repeat: jax.random.split(jax.random.fold_in(jax.random.key(seed, impl=PRNG), repeat), 3))(
         jnp.asarray(repeats, jnp.uint32)
     )
     return RepeatKeys(keys[:, 0], keys[:, 1], keys[:, 2])
@@ -76,6 +77,16 @@ class History:
                 [ours, theirs], axis=0 if field.name == "evaluated_epoch" else 1
             )  # fmt: skip
         return dataclasses.replace(self, **joined)
+
+    def evaluated_every(self, every: int, last: int) -> "History":
+        """With the evaluations alone that a training to epoch `last` makes, one `every` so many epochs and one at its end."""
+        kept = (self.evaluated_epoch % every == 0) | (self.evaluated_epoch == last)
+        measured = {
+            name: array[kept] if name == "evaluated_epoch" else array[:, kept]
+            for name, array in self.arrays().items()
+            if not name.startswith("train_")
+        }
+        return dataclasses.replace(self, **measured)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The measurements by name, without those that were not made."""

@@ -182,7 +182,7 @@ def _enlarge_rows(
     """`rows @ image` where new_height is a multiple of height: new row (y, phase) is a sum over few old rows y + shift."""
     new, height = rows.shape
     blocks = rows.reshape(height, new // height, height)
-    terms = []
+    terms, ahead = [], (None,) * (images.ndim - 2)
     for shift in range(1 - height, height):
         y = np.arange(max(0, -shift), height - max(0, shift))
         weights = np.zeros(blocks.shape[:2], np.float32)
@@ -191,7 +191,7 @@ def _enlarge_rows(
             shifted = jax.lax.pad(
                 images, np.float32(0), [(0, 0, 0)] * (images.ndim - 2) + [(-shift, shift, 0), (0, 0, 0)]
             )
-            terms.append(shifted[..., None, :] * weights[..., None])
+            terms.append(shifted[..., None, :] * weights[..., None][ahead])
     return functools.reduce(jnp.add, terms).reshape(*images.shape[:-2], new, images.shape[-1])
 
 
@@ -202,7 +202,8 @@ def _shrink_rows(
     new, height = rows.shape
     factor, y = height // new, np.arange(new)
     weights = rows.reshape(new, new, factor)[y, y].astype(np.float32)
-    terms = (images[..., phase::factor, :] * weights[:, phase, None] for phase in range(factor))
+    ahead = (None,) * (images.ndim - 2)
+    terms = (images[..., phase::factor, :] * weights[:, phase, None][ahead] for phase in range(factor))
     return functools.reduce(jnp.add, terms)
 
 

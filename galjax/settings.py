@@ -7,6 +7,7 @@ answered at once; what the settings mean is in the modules that take them.
 import dataclasses
 from typing import Annotated, Literal
 
+from galjax.configuration import Suggested
 from galjax.errors import InputError
 from galjax.flags import EXECUTION, MACHINES, NETWORK, OUTPUT, Flat
 
@@ -83,7 +84,7 @@ class OptimiserConfig:
     """Step size of stochastic gradient descent, above 0."""
     momentum: float = 0.0
     """Heavy-ball momentum, 0 to below 1; 0 also keeps no second copy of the weights."""
-    batch_size: int = 8
+    batch_size: int = Suggested(8)
     """Galaxies per step; the last batch of an epoch may be smaller."""
 
     def __post_init__(self) -> None:
@@ -129,22 +130,24 @@ class ScheduleConfig:
     epochs: int = 900
     """Passes over the training galaxies."""
     evaluate_every: int = 10
-    """Epochs from one evaluation of every condition to the next; the last epoch is always evaluated."""
+    """Epochs from one evaluation of every condition to the next. The last epoch is always evaluated, and is the only one
+    where this is more than --epochs."""
     checkpoint_seconds: Annotated[float, OUTPUT] = 120.0
     """Least time (s) between two checkpoints; more where they would take over 5 % of it. 0: after every evaluation."""
     on_divergence: OnDivergence = "stop"
     """What to do where the loss of a repeat becomes NaN or infinite: stop, with the last checkpoint kept, or drop that
     repeat from every result."""
     keep_parameters: Annotated[bool, OUTPUT] = False
-    """Keep the trained networks of all repeats in the run folder (galjax.checkpoints.load_parameters reads them)."""
+    """Keep the trained networks of all repeats in the run folder (galjax.networks.load_networks reads them)."""
+    discard_state: Annotated[bool, OUTPUT] = False
+    """Delete the last checkpoint of a training that has ended, from which more --epochs go on: at 64 px 38 MB a repeat and
+    training. More epochs then start anew."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.epochs <= MOST_EPOCHS:
             raise InputError(f"--epochs must be at least 1 and at most {MOST_EPOCHS}, not {self.epochs}.")
-        if not 1 <= self.evaluate_every <= self.epochs:
-            raise InputError(
-                f"--evaluate-every must lie in 1..{self.epochs} (--epochs), not {self.evaluate_every}. Give --evaluate-every too."
-            )
+        if not 1 <= self.evaluate_every <= MOST_EPOCHS:
+            raise InputError(f"--evaluate-every must lie in 1..{MOST_EPOCHS}, not {self.evaluate_every}.")
         if not self.checkpoint_seconds >= 0:
             raise InputError(f"--checkpoint-seconds must be at least 0, not {self.checkpoint_seconds}.")
 

@@ -13,11 +13,13 @@ from jaxtyping import Float32
 
 from galjax import processes
 from galjax.checkpoints import Checkpoints, save_parameters
+from galjax.configuration import to_json
 from galjax.divergence import Divergence, check_diverged, describe, find_diverged, without
 from galjax.draw import Draw
 from galjax.execution import Execution, choose, load_of
 from galjax.memory import Sizes, check_fits, exhaustion_explained
 from galjax.metrics import accuracy
+from galjax.networks import FORMAT, Description
 from galjax.outcome import ORIGINAL, Condition
 from galjax.progress import TrainingProgress
 from galjax.repeats import History, RepeatKeys, RepeatProgram, Snapshot
@@ -71,14 +73,15 @@ def run_stage(
     stage: Stage,
     pool: Pool,
     keys: RepeatKeys,
-    num_classes: int,
+    galaxies: GalaxySample,
     config: TrainingConfig,
     folder: RunFolder,
     progress: TrainingProgress,
 ) -> StageOutcome:
-    """Train and evaluate one stage to its end.
+    """Train and evaluate one stage on `pool`, which holds the pixels of `galaxies`, to its end.
 
-    A stage that ended in an earlier process is read back; one that was stopped goes on from its newest checkpoint.
+    A stage that ended in an earlier process is read back; one that was stopped, or is to train to more epochs than before,
+    resumes from its newest checkpoint.
     Raises `Interrupted`, with a checkpoint written, where SIGINT or SIGTERM came; `Diverged` where a loss is no longer a
     number and the configuration does not say to go on without that repeat; InputError where the memory is too small.
     """
@@ -87,20 +90,21 @@ def run_stage(
     sizes = Sizes((height, width, bands), len(pool.labels), train, test)
     execution = choose(config.execution, config.network, config.optimiser, sizes, len(keys.initial))
     check = functools.partial(check_diverged, label=stage.label, on_divergence=config.schedule.on_divergence)
+    schedule = config.schedule
     done = folder.read_history(f"checkpoints/{stage.name}.npz")
-    if done is not None:
-        folder.remove_subfolder(f"checkpoints/{stage.name}")  # where a process died just before it did
+    if done is not None and done.evaluated_epoch[-1] == schedule.epochs:
+        if schedule.discard_state:
+            folder.remove_subfolder(f"checkpoints/{stage.name}")
         progress.note(f"{stage.label}: already trained")
         gone = check(done, last_good="Its training had ended.")
         return StageOutcome(without(done, gone), execution, 0.0, 0.0, 0.0, tuple(gone))
     load = load_of(execution, config.network, config.optimiser, sizes, len(keys.initial))
     check_fits(load)
-    schedule = config.schedule
     started = time.perf_counter()
     place = folder.subfolder(f"checkpoints/{stage.name}")
     with exhaustion_explained(load):
         program = RepeatProgram(
-            execution.trainer(config.network, config.optimiser, num_classes),
+            execution.trainer(config.network, config.optimiser, len(galaxies.class_names)),
             hyperparameters_of(config.optimiser),
             pool,
             stage.draw,
@@ -115,7 +119,10 @@ def run_stage(
         stop_requests(lambda: progress.note(_ending(program))) as stop,
         Checkpoints(place, schedule.checkpoint_seconds, progress.note) as checkpoints,
     ):
-        snapshot = first = checkpoints.latest(program) or program.start()
+        snapshot = first = checkpoints.latest(program, schedule.epochs) or program.start()
+        if first.history:  # a shorter training evaluated its last epoch, which is no longer one to evaluate
+            kept = first.history.evaluated_every(schedule.evaluate_every, schedule.epochs)
+            snapshot = first = first._replace(history=kept)
         if snapshot.epochs_trained:
             progress.note(f"{stage.label}: resuming after epoch {snapshot.epochs_trained:.3g}")
         progress.begin(stage.label, snapshot.epochs_trained, schedule.epochs)
@@ -134,12 +141,16 @@ def run_stage(
             if stopped_by:
                 stop.clear()
                 raise Interrupted(stopped_by)
-        if config.schedule.keep_parameters:
-            _keep_parameters(folder, stage.name, program, snapshot)
-    history = snapshot.history
-    assert history is not None
+        if schedule.keep_parameters:
+            _keep_networks(folder, stage.name, program, snapshot, _describe(stage, config, galaxies, execution))
+        if not schedule.discard_state:
+            checkpoints.offer(program, snapshot, force=True)
+            checkpoints.keep_last()
+    assert snapshot.history is not None
+    history = snapshot.history.evaluated_every(schedule.evaluate_every, schedule.epochs)
     folder.write_arrays(f"checkpoints/{stage.name}.npz", history.arrays())
-    folder.remove_subfolder(f"checkpoints/{stage.name}")
+    if schedule.discard_state:
+        folder.remove_subfolder(f"checkpoints/{stage.name}")
     return StageOutcome(
         without(history, diverged), execution, program.compile_seconds, time.perf_counter() - started,
         checkpoints.seconds, tuple(diverged),
@@ -162,10 +173,21 @@ def _tell(progress: TrainingProgress, snapshot: Snapshot, diverged: Sequence[Div
     progress.advance(snapshot.epochs_trained, loss, at_original)
 
 
-def _keep_parameters(folder: RunFolder, stage: str, program: RepeatProgram, snapshot: Snapshot) -> None:
-    """The final networks, for `galjax.checkpoints.load_parameters`. Before the stage counts as done."""
+def _describe(stage: Stage, config: TrainingConfig, galaxies: GalaxySample, execution: Execution) -> Description:
+    return Description(
+        network=config.network, class_names=galaxies.class_names, epoch=config.schedule.epochs,
+        image_size=(galaxies.images.shape[1], galaxies.images.shape[2]), bands=galaxies.bands,
+        pixel_scale=galaxies.pixel_scale, factor=stage.trained_at.factor, method=stage.trained_at.method,
+        convention=config.convention, precision=execution.precision,
+    )  # fmt: skip
+
+
+def _keep_networks(
+    folder: RunFolder, stage: str, program: RepeatProgram, snapshot: Snapshot, about: Description
+) -> None:
+    """The final networks, for `galjax.networks.load_networks`. Before the stage counts as done."""
     state = program.host_arrays(snapshot.progress)
     if folder.writes:
         prefix = "state/parameters/"
         parameters = {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
-        save_parameters(folder.path, stage, snapshot.epoch, parameters)
+        save_parameters(folder.path, stage, snapshot.epoch, parameters, {"format": FORMAT, **to_json(about)})

@@ -1,5 +1,6 @@
 """Pure functions that train and evaluate one repeat: knows nothing of other repeats, files or devices."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -267,6 +268,39 @@ def see(
     return scale_images(resampled, scaling)
 
 
+def in_batches(chosen: Int[Array, " chosen"], most: int) -> Int[Array, "batch galaxy"]:
+    """Positions in rows of up to `most`, the last row filled up with zeros."""
+    size = min(most, len(chosen))
+    batches = -(-len(chosen) // size)
+    return jnp.pad(chosen, (0, batches * size - len(chosen))).reshape(batches, size)
+
+
+def logits_of(
+    trainer: Trainer,
+    parameters: Parameters,
+    batches: Int[Array, "batch galaxy"],
+    count: int,
+    images_of: Callable[[Int[Array, " galaxy"]], Float[Array, "galaxy height width band"]],
+) -> Float[Array, "count class"]:
+    """What the network makes of the first `count` of the galaxies in `batches` (`in_batches`), without dropout.
+
+    `images_of` gives scaled images by their positions. The convolutions take one batch at a time; the dense layers, whose
+    kernels are large, all galaxies at once.
+    """
+    variables = {"params": parameters}
+
+    def features_of(galaxies: Int[Array, " galaxy"]) -> Float[Array, "galaxy feature"]:
+        features = trainer.network.apply(variables, images_of(galaxies), method="features")
+        assert isinstance(features, jax.Array)
+        return features
+
+    features = jax.lax.map(features_of, batches)
+    features = features.reshape(batches.size, -1)[:count]
+    logits = trainer.network.apply(variables, features, train=False, method="classify")
+    assert isinstance(logits, jax.Array)
+    return logits
+
+
 def evaluate(
     trainer: Trainer, parameters: Parameters, pool: Pool, chosen: Int[Array, " test"], conditions: Conditions
 ) -> Evaluation:
@@ -277,28 +311,12 @@ def evaluate(
 def evaluate_one(
     trainer: Trainer, parameters: Parameters, pool: Pool, chosen: Int[Array, " test"], condition: Conditions
 ) -> Evaluation:
-    """`evaluate` under one condition, without the condition axis.
-
-    The convolutions take `trainer.evaluation_batch` images at a time; the dense layers, whose kernels are large, all of
-    them at once.
-    """
-    count, num_classes, size = len(chosen), trainer.network.num_classes, min(trainer.evaluation_batch, len(chosen))
-    batches = -(-count // size)
-    padded = jnp.pad(chosen, (0, batches * size - count)).reshape(batches, size)
-    labels = pool.labels[chosen]
-    variables = {"params": parameters}
-
-    def features_of(galaxies: Int[Array, " batch"]) -> Float[Array, "batch feature"]:
-        images = see(pool, galaxies, condition, scaling_of(trainer))
-        features = trainer.network.apply(variables, images, method="features")
-        assert isinstance(features, jax.Array)
-        return features
-
-    features = jax.lax.map(features_of, padded)
-    features = features.reshape(batches * size, -1)[:count]
-    logits = trainer.network.apply(variables, features, train=False, method="classify")
-    assert isinstance(logits, jax.Array)
+    """`evaluate` under one condition, without the condition axis."""
+    labels, num_classes = pool.labels[chosen], trainer.network.num_classes
+    batches = in_batches(chosen, trainer.evaluation_batch)
+    seen = lambda galaxies: see(pool, galaxies, condition, scaling_of(trainer))  # noqa: E731
+    logits = logits_of(trainer, parameters, batches, len(chosen), seen)
     losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
     pairs = logits.argmax(axis=-1).astype(labels.dtype) * num_classes + labels
-    confusion = (pairs[:, None] == jnp.arange(num_classes**2)).sum(axis=0, dtype=jnp.int32)
+    confusion = (pairs[:, None] == jnp.arange(num_classes**2)[None, :]).sum(axis=0, dtype=jnp.int32)
     return Evaluation(confusion.reshape(num_classes, num_classes), losses.mean())

@@ -1,6 +1,7 @@
 """When a degraded resolution counts as usable, the coarsest one that does, and how sure that is."""
 
-from typing import NamedTuple
+import dataclasses
+from typing import Literal, NamedTuple
 
 import numpy as np
 from astropy.table import Table
@@ -12,6 +13,19 @@ from galjax.statistics import ROUNDING, Selection, upper_bound_of_mean
 
 RESAMPLES = 2000
 """Of the bootstrap."""
+
+
+def is_as_accurate(
+    original: Float[np.ndarray, " repeat"], degraded: Float[np.ndarray, " repeat"], config: UsableConfig
+) -> bool:
+    """Whether a degraded resolution is as accurate as Original: a non-inferiority test on paired repeats.
+
+    It is where the upper confidence bound of the mean of `original - degraded` is below `usable_loss`. A single repeat, and
+    repeats that all lose the same, have no spread and show nothing (`galjax.statistics.upper_bound_of_mean`); a
+    resolution that loses nothing in any repeat is as accurate. Dropped repeats (NaN) do not count.
+    """
+    both = ~np.isnan(original - degraded)
+    return bool(both.sum() > 1 and _within_loss((original - degraded)[both], config))
 
 
 def is_usable(

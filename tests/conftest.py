@@ -1,4 +1,4 @@
-"""Every test runs in strict dtype promotion, on several host devices, with warnings as errors (pyproject.toml)."""
+"""Every test runs in strict dtype and rank promotion, on several host devices, with warnings as errors (pyproject.toml)."""
 
 import atexit
 import os
@@ -19,6 +19,7 @@ os.environ.setdefault("MPLBACKEND", "agg")
 import jax  # noqa: E402
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 # Many tests compile the same small programs: each once in a session.
 if not IS_WORKER:

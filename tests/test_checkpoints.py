@@ -1,4 +1,5 @@
 import gc
+import json
 import resource
 import shutil
 import warnings
@@ -127,6 +128,22 @@ def test_where_all_are_damaged_the_training_starts_anew(program, folder):
     assert (snapshot, len(notes), steps) == (None, 2, [])
 
 
+def test_checkpoints_after_the_last_epoch_wanted_are_none(program, folder):
+    with Checkpoints(folder, 0.0) as checkpoints:
+        assert checkpoints.latest(program, 3).epoch == 2
+        assert checkpoints.steps == [2000]
+
+
+def test_the_last_one_is_kept_alone_once_it_is_whole(program, tmp_path):
+    with Checkpoints(tmp_path, 1e9) as checkpoints:
+        for snapshot in program.continue_from(program.start(), 4):
+            checkpoints.offer(program, snapshot, force=True)
+        checkpoints.offer(program, snapshot, force=True)  # is there already
+        checkpoints.keep_last()
+        assert checkpoints.steps == [4000]
+    assert read(program, tmp_path)[0].epoch == 4
+
+
 def test_half_written_ones_are_cleared_away(program, folder):
     half = folder / "6000.orbax-checkpoint-tmp" / "arrays"
     half.mkdir(parents=True)
@@ -222,8 +239,9 @@ def test_other_errors_of_orbax_are_not_taken_for_a_full_disk(program, tmp_path, 
 def test_kept_networks_are_read_back_as_they_were_trained(program, tmp_path):
     prefix, arrays = "state/parameters/", program.host_arrays(train(program, 2).progress)
     parameters = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-    save_parameters(tmp_path, "first", 2, parameters)
-    save_parameters(tmp_path, "first", 2, parameters)  # as after a kill in between
+    save_parameters(tmp_path, "first", 2, parameters, {"scale": float("nan")})
+    save_parameters(tmp_path, "first", 2, parameters, {"scale": float("nan")})  # as after a kill in between
+    assert json.loads((tmp_path / "parameters" / "first" / "networks.json").read_text()) == {"scale": "NaN"}
     loaded = load_parameters(tmp_path, "first")
     trained = train(program, 2).state.parameters
     assert jax.tree.structure(loaded) == jax.tree.structure(dict(trained))
@@ -242,6 +260,6 @@ def test_networks_for_which_there_is_no_room_get_a_sentence(tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, unlimited[1]))
     try:
         with pytest.raises(InputError, match=r"Cannot write the trained networks .*The last checkpoint is kept"):
-            save_parameters(tmp_path, "first", 2, {"kernel": np.random.default_rng(0).standard_normal((100, 100))})
+            save_parameters(tmp_path, "first", 2, {"kernel": np.random.default_rng(0).standard_normal((100, 100))}, {})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)

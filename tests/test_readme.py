@@ -32,6 +32,7 @@ def understand(command, monkeypatch):
     monkeypatch.setattr(Experiment, "run", lambda self, config, console: understood.append(config))
     monkeypatch.setattr(thesis, "run", lambda config, console: understood.append(config))
     monkeypatch.setattr(build_sample, "run", lambda config, console: understood.append(config) or 0)
+    monkeypatch.setattr("galjax.runs.run_to_resume", lambda experiment, out: None)  # there is none here
     if "--help" in flags:
         with pytest.raises(SystemExit) as caught:
             module.main(flags)

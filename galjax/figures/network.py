@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from galjax.figures.style import COLOURS, NamedFigure, drawn, make_panels
+from galjax.jax_settings import PRNG
 from galjax.network import GalaxyNetwork, NetworkConfig
 
 
@@ -27,7 +28,7 @@ def layers_of(config: NetworkConfig, num_classes: int, image_shape: tuple[int, i
     network = GalaxyNetwork(config, num_classes)
 
     def trace(images: jax.Array) -> tuple[Any, Any]:
-        variables = network.init(jax.random.key(0), images, train=False)
+        variables = network.init(jax.random.key(0, impl=PRNG), images, train=False)
         _, seen = network.apply(variables, images, train=False, capture_intermediates=True, mutable=["intermediates"])
         return variables["params"], seen["intermediates"]
 

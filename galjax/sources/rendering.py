@@ -140,9 +140,10 @@ def _stars(galaxy: Galaxies, centre: Float[Array, "2"], instrument: Instrument) 
     """Point sources, seen through the seeing."""
     weights, deviations = moffat_mixture(instrument.seeing / instrument.pixel_scale, instrument.moffat_beta)
     edges = jnp.arange(instrument.image_size + 1, dtype=jnp.float32) - 0.5
-    position = centre + galaxy.neighbour_offset / instrument.pixel_scale
-    distance = edges - position[:, :, None, None]
-    shares = jnp.diff(jax.scipy.special.erf(distance / jnp.asarray(np.sqrt(2) * deviations, jnp.float32)[:, None]) / 2)
+    position = centre[None] + galaxy.neighbour_offset / instrument.pixel_scale
+    distance = edges[None, None, None, :] - position[:, :, None, None]
+    scale = jnp.asarray(np.sqrt(2) * deviations, jnp.float32)[None, None, :, None]
+    shares = jnp.diff(jax.scipy.special.erf(distance / scale) / 2)
     flux = 10 ** (0.4 * (instrument.zero_point - galaxy.neighbour_magnitude))
     return jnp.einsum(
         "s,k,skY,skX->YX", flux, jnp.asarray(weights, jnp.float32), shares[:, 0], shares[:, 1], precision="highest"

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Float32, Int, Int32, Key
 
 from galjax.errors import InputError
 from galjax.host import host_memory
+from galjax.jax_settings import PRNG
 from galjax.sample import GalaxySample
 from galjax.sources.options import HSC_WIDE, SimulatedSurvey
 from galjax.sources.population import CLASS_NAMES, Galaxies, assign_classes, draw_galaxies
@@ -37,7 +38,7 @@ def simulate(survey: SimulatedSurvey | None = None, seed: int = 0) -> GalaxySamp
     """
     survey = survey or SimulatedSurvey()
     _check_memory(survey)
-    population_key, noise_key = jax.random.split(jax.random.key(seed))
+    population_key, noise_key = jax.random.split(jax.random.key(seed, impl=PRNG))
     classes = assign_classes(survey.galaxies, survey.class_fractions)
     galaxies, images = _see_all(population_key, noise_key, classes, instrument_of(survey))
     return GalaxySample(

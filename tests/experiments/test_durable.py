@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from astropy.table import Table
@@ -19,9 +18,11 @@ import galjax.repeats
 import galjax.stages
 from experiments import class_balance
 from galjax import InputError
-from galjax.checkpoints import Checkpoints, load_parameters
+from galjax.checkpoints import Checkpoints
+from galjax.draw import draw_balanced, make_pool
 from galjax.lock import HOLDER
-from galjax.network import GalaxyNetwork, NetworkConfig, scale_images
+from galjax.networks import load_networks
+from galjax.repeats import repeat_keys
 from galjax.runs import RunFolder
 from galjax.sources.simulated import SimulatedSurvey, simulate
 from tests.experiments.test_resolution_sweep import ROOT, SMALL, run
@@ -134,7 +135,7 @@ def test_a_folder_in_use_is_refused_by_name_and_free_once_its_process_is_dead(tm
     )  # fmt: skip
     try:
         deadline = time.monotonic() + 120
-        while not (out / HOLDER).exists() and first.poll() is None and time.monotonic() < deadline:
+        while not (out / "config.json").exists() and first.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
         before = (out / "config.json").read_text()
         assert run(*slow, "--out", out) == 2
@@ -160,7 +161,7 @@ def test_where_and_how_safely_may_differ_between_commands(tmp_path, capsys):
         json.loads((tmp_path / "config.json").read_text())["config"]["training"]["schedule"]["checkpoint_seconds"] == 7
     )
     assert run("--out", tmp_path, "--keep-parameters") == 2
-    assert "keep_parameters was False, now True" in capsys.readouterr().err
+    assert "--keep-parameters was False, now True" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["results.ecsv", pytest.param("report.html", marks=pytest.mark.slow)])
@@ -243,15 +244,35 @@ def test_a_damaged_checkpoint_is_told_of_and_the_result_is_the_same(tmp_path, ca
 
 
 def test_kept_networks_can_be_applied_and_give_the_accuracy_that_was_measured(tmp_path):
-    assert run("--out", tmp_path, "--keep-parameters") == 0
-    parameters = load_parameters(tmp_path, "per_class_20")
-    network = GalaxyNetwork(NetworkConfig(filters=(4, 4, 4), dense_units=(16,)), num_classes=2)
-    images = jnp.asarray(simulate(SimulatedSurvey(galaxies=10, image_size=32)).images[..., None])
-    third = {layer: {name: array[2] for name, array in arrays.items()} for layer, arrays in parameters.items()}
-    scaled = scale_images(images, network.config.input_scaling)
-    logits = network.apply({"params": third}, scaled, train=False)
-    assert logits.shape == (10, 2)
-    assert np.isfinite(logits).all()
+    # Far enough from chance that another scaling, order of classes or epoch would not do.
+    few = ["--factors", 2, "--methods", "nearest", "--epochs", 30, "--learning-rate", 0.02]
+    assert run("--out", tmp_path, "--keep-parameters", *few) == 0
+    networks = load_networks(tmp_path, "per_class_20")
+    pool = make_pool(simulate(SimulatedSurvey(galaxies=120, image_size=32)), networks.class_names)
+    drawn = draw_balanced(pool.labels, pool.class_names, 20, repeat_keys(0, range(3)).draw)
+    probabilities = networks.classify(pool.images)
+    assert probabilities.shape == (3, len(pool), 2)
+    np.testing.assert_allclose(probabilities.sum(axis=-1), 1, rtol=1e-6)
+    right = probabilities.argmax(axis=-1) == pool.labels
+    results = Table.read(tmp_path / "results.ecsv")
+    measured = results["accuracy"][(results["selection"] == "last") & (results["factor"] == 1)]
+    assert [right[repeat, test].mean() for repeat, test in enumerate(np.asarray(drawn.test))] == measured.tolist()
+    assert measured.tolist() != [0.5] * 3
+    unscaled = dataclasses.replace(networks.network, input_scaling="none")
+    other = dataclasses.replace(networks, network=unscaled).classify(pool.images).argmax(axis=-1) == pool.labels
+    assert [other[repeat, test].mean() for repeat, test in enumerate(np.asarray(drawn.test))] != measured.tolist()
+    assert (networks.class_names, networks.epoch, networks.image_size) == (("spiral", "elliptical"), 30, (32, 32))
+    assert (networks.bands, networks.pixel_scale, networks.convention) == (("r",), 0.396, "opencv")
+    assert (networks.network.filters, networks.network.input_scaling, networks.factor) == ((4, 4, 4), "asinh", 1)
+    with pytest.raises(InputError, match=r"\(any, 32, 32, 1\), not \(3, 16, 16\)\. Crop or resample them .* bands r"):
+        networks.classify(np.zeros((3, 16, 16), np.float32))
+    with pytest.raises(InputError, match="The images hold NaN or infinite pixels"):
+        networks.classify(np.full((3, 32, 32), np.nan, np.float32))
+    described = tmp_path / "parameters" / "per_class_20" / "networks.json"
+    for spoiled, sentence in (('"format": 1', "is damaged"), ('{"format": 9}', "is not of format 1")):
+        described.write_text(spoiled)
+        with pytest.raises(InputError, match=rf"networks\.json {sentence}"):
+            load_networks(tmp_path, "per_class_20")
 
 
 def test_what_checkpoints_cost_is_kept_and_small(tmp_path):
