@@ -1,5 +1,6 @@
 """A configuration is a dataclass: what its fields are called as flags, and how it is written as JSON and read back."""
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -106,8 +107,10 @@ def _typed(hint: Any, value: Any, name: str) -> Any:
     if origin in (Union, types.UnionType):
         if value is None and type(None) in arguments:
             return None
-        (inner,) = (argument for argument in arguments if argument is not type(None))
-        return _typed(inner, value, name)
+        for inner in arguments:
+            with contextlib.suppress(ValueError):
+                return _typed(inner, value, name)
+        raise wrong
     if origin is Literal:
         if value not in arguments:
             raise wrong

@@ -21,10 +21,10 @@ class TrainingProgress(Protocol):
     def note(self, text: str) -> None:
         """One line that stays."""
 
-    def begin(self, label: str, done: float, total: int) -> None:
+    def begin(self, label: str, done: int | float, total: int) -> None:
         """A training called `label` stands at epoch `done` of `total`."""
 
-    def advance(self, epoch: float, loss: float, accuracy: float) -> None:
+    def advance(self, epoch: int | float, loss: float, accuracy: float) -> None:
         """It has got to `epoch`, or within one on to the next; mean training loss and mean accuracy on the test galaxies at
         Original are those of the last evaluation, NaN before the first."""
 
@@ -123,10 +123,10 @@ class ConsoleProgress(ConsoleLine):
             self._reading = self._add("reading images", "image", done, total)
         self._bar.update(self._reading, completed=done)
 
-    def begin(self, label: str, done: float, total: int) -> None:
+    def begin(self, label: str, done: int | float, total: int) -> None:
         """As `TrainingProgress.begin`."""
         self.start_line(label, "epoch", done, total)
 
-    def advance(self, epoch: float, loss: float, accuracy: float) -> None:
+    def advance(self, epoch: int | float, loss: float, accuracy: float) -> None:
         """As `TrainingProgress.advance`."""
         self.move_line(epoch, "" if math.isnan(loss) else f"loss {loss:.3f}  test accuracy {accuracy:.3f}")

@@ -168,7 +168,8 @@ def _tell(progress: TrainingProgress, snapshot: Snapshot, diverged: Sequence[Div
     loss = at_original = math.nan
     if snapshot.history is not None:
         history = without(snapshot.history, diverged)
-        at_original = float(summarise(accuracy(history.test_confusion[:, -1, 0])).mean)
+        if len(history.evaluated_epoch):  # none where a shorter training evaluated none of those of this one
+            at_original = float(summarise(accuracy(history.test_confusion[:, -1, 0])).mean)
         loss = float(summarise(history.train_loss[:, -1]).mean)
     progress.advance(snapshot.epochs_trained, loss, at_original)
 

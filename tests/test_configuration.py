@@ -19,7 +19,7 @@ from experiments import (
 from galjax.command import _parse
 from galjax.configuration import Suggested, dumps, fitted, flags, from_json, suggested, to_json
 from galjax.errors import InputError
-from galjax.flags import with_commas_split
+from galjax.flag_values import with_commas_split
 
 MODULES = (resolution_sweep, uncertain_labels, class_balance, phase_shift, same_resolution, cross_survey, thesis)
 

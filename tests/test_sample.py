@@ -117,13 +117,21 @@ def test_files_that_are_no_samples_get_a_sentence(tmp_path):
         GalaxySample.load(tmp_path / "text.fits")
 
 
-@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.85])
 def test_a_cut_off_file_gets_a_sentence(tmp_path, share):
     make_sample().save(tmp_path / "sample.fits")
     content = (tmp_path / "sample.fits").read_bytes()
     (tmp_path / "cut.fits").write_bytes(content[: int(len(content) * share)])
     with pytest.raises(InputError, match=r"cut\.fits cannot be read"):
         GalaxySample.load(tmp_path / "cut.fits")
+
+
+def test_a_file_that_lacks_its_last_padding_lacks_no_galaxy(tmp_path):
+    sample = make_sample()
+    sample.save(tmp_path / "sample.fits")
+    content = (tmp_path / "sample.fits").read_bytes()
+    (tmp_path / "cut.fits").write_bytes(content[: int(len(content) * 0.95)])
+    assert GalaxySample.load(tmp_path / "cut.fits").digest() == sample.digest()
 
 
 def test_saving_replaces_a_file_only_when_the_new_one_is_whole(tmp_path):

@@ -71,7 +71,7 @@ def test_the_same_folder_goes_on_without_the_repeat_and_every_table_says_n(tmp_p
     assert "resuming after epoch 2" in told
     assert "goes on without repeat 1 in epochs 3 to 3: the loss is NaN or infinite" in told
     assert "mean ± std of 2 repeats" in told
-    assert "n = 2" in told
+    assert "20 galaxies per class, 2 repeats" in told
     assert (
         "Not in these results, because the loss became NaN or infinite: per_class_20, repeat 1 in epochs 3 to 3."
         in told

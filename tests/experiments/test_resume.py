@@ -69,11 +69,11 @@ def test_a_run_that_has_ended_is_trained_on_with_its_own_flags_bit_for_bit(work,
     assert run("--epochs", 9, "--out", work) == 2  # other flags: those of SMALL alone
     assert "--evaluate-every was 4, now 2" in capsys.readouterr().err
     assert resume("--epochs", 11) == 0
-    assert "20 per class: goes on after epoch 6" in capsys.readouterr().out
+    assert "20 per class: resuming after epoch 6" in capsys.readouterr().out
     assert_same(work, whole)
     ours, theirs = (load_parameters(folder, "per_class_20") for folder in (work, whole))
     jax.tree.map(np.testing.assert_array_equal, ours, theirs)
-    assert [path.name for path in (work / "checkpoints" / "per_class_20").iterdir()] == ["11"]
+    assert [path.name for path in (work / "checkpoints" / "per_class_20").iterdir()] == ["11000"]
     ours, theirs = (json.loads((folder / "config.json").read_text()) for folder in (work, whole))
     assert ours["config"] == theirs["config"]
     assert from_json(resolution_sweep.ResolutionSweep, ours["config"]).training.schedule.epochs == 11
@@ -140,7 +140,7 @@ def test_a_second_training_that_is_to_stop_earlier_than_before_starts_anew(tmp_p
     capsys.readouterr()
     assert class_balance.main([*command, "--epochs", "5", "--out", str(tmp_path / "run")]) == 0
     said = capsys.readouterr().out
-    assert "natural: goes on after epoch 3" in said
+    assert "natural: resuming after epoch 3" in said
     assert "natural, to epoch 2: goes on" not in said
     assert class_balance.main([*command, "--epochs", "5", "--out", str(tmp_path / "whole")]) == 0
     assert_same(tmp_path / "run", tmp_path / "whole", ("results.ecsv", "summary.ecsv", "history.npz"))
