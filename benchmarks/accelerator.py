@@ -33,11 +33,11 @@ from benchmarks.contenders.keras_fit import KerasFit
 from benchmarks.contenders.problem import Contender, NotHere, Problem
 from benchmarks.contenders.pytorch import CudaGraph, OneAtATime
 from benchmarks.measure import Ceilings, in_turn, machine_name, markdown_table, measure_ceilings, write_results
-from galjax.execution import ExecutionConfig, use_all_cores
-from galjax.jax_settings import PRNG
-from galjax.lowering import LOWERINGS
-from galjax.network import KERNEL_SIZES
+from galjax.config.jax_settings import PRNG
+from galjax.networks.lowering import LOWERINGS
+from galjax.networks.thesis import KERNEL_SIZES
 from galjax.resample import apply_matrices, condition_matrices
+from galjax.training.execution import ExecutionConfig, use_all_cores
 
 NAME = "accelerator"
 EPOCHS, EVALUATE_EVERY, TEST_SHARE = 900, 10, 3 / 7
@@ -165,9 +165,12 @@ def _scaling(repeats: int, clock: Clock, *, quick: bool) -> dict[str, Any]:
         )
     else:
         config = scaling.ScalingBenchmark(
-            repeats=tuple(n for n in (1, 2, 5, 10, 30, 100) if n <= max(5, repeats)), per_class=(100, 300, 1000),
-            image_sizes=(64, 150), batch_sizes=(8, 32), repeats_elsewhere=repeats,
-        )  # fmt: skip
+            repeats=tuple(n for n in (1, 2, 5, 10, 30, 100) if n <= max(5, repeats)),
+            per_class=(100, 300, 1000),
+            image_sizes=(64, 150),
+            batch_sizes=(8, 32),
+            repeats_elsewhere=repeats,
+        )
     rows = [
         scaling.measure_point(point, rounds=1)
         for point in scaling.points(config)

@@ -37,19 +37,19 @@ from astropy.table import Table
 from benchmarks.command import check_at_least, run_benchmark, say
 from benchmarks.contenders.astropy_loop import Wanted, cut_out
 from benchmarks.measure import in_turn, markdown_table, write_results
-from galjax.jax_settings import PRNG
+from galjax.config.jax_settings import PRNG
 from galjax.sample import GalaxySample
-from galjax.sources import build
 from galjax.sources.archives.das import CorrectedFrames
-from galjax.sources.download import Client, Politeness
-from galjax.sources.galaxy_list import GalaxyList
-from galjax.sources.galaxy_zoo import read_table2
-from galjax.sources.journal import open_journal
-from galjax.sources.population import draw_galaxies
-from galjax.sources.rendering import render
-from galjax.sources.sdss import SdssFrames
-from galjax.sources.simulated import SimulatedSurvey, instrument_of
-from galjax.sources.survey import FileStore, StampRequest
+from galjax.sources.archives.download import Client, Politeness
+from galjax.sources.build import pipeline as build
+from galjax.sources.build.journal import open_journal
+from galjax.sources.build.survey import FileStore, StampRequest
+from galjax.sources.simulated.population import draw_galaxies
+from galjax.sources.simulated.rendering import render
+from galjax.sources.simulated.survey import SimulatedSurvey, instrument_of
+from galjax.sources.surveys.galaxy_list import GalaxyList
+from galjax.sources.surveys.galaxy_zoo import read_table2
+from galjax.sources.surveys.sdss import SdssFrames
 from tests.sources.archive.frames import SHAPE
 from tests.sources.archive.process import make_files, serving
 from tests.sources.archive.universe import Universe, make_universe
@@ -104,9 +104,13 @@ def run(config: ArchivesBenchmark) -> dict[str, Any]:
     try:
         started = time.perf_counter()
         universe = make_universe(
-            fields=config.fields, galaxies=config.galaxies, shape=shape, faulty=0.4 if config.quick else 0.15,
-            stars=0.08, light=_rendered(config.galaxies),
-        )  # fmt: skip
+            fields=config.fields,
+            galaxies=config.galaxies,
+            shape=shape,
+            faulty=0.4 if config.quick else 0.15,
+            stars=0.08,
+            light=_rendered(config.galaxies),
+        )
         (folder / "files").mkdir()
         frame_bytes = make_files(universe, folder / "files")
         say(f"{config.fields} fields made in {time.perf_counter() - started:.0f} s, {frame_bytes / 1e6:.2f} MB each")
@@ -169,10 +173,17 @@ def _throughput(
     for name, time_ in per_frame.items():
         common = stamps[name].keys() & stamps[LOOP].keys()
         difference = max(float(np.abs(stamps[name][i] - stamps[LOOP][i]).max()) for i in common)
-        rows.append({
-            "contender": name, "ratio": per_frame[LOOP].median / time_.median, "frames_per_second": 1 / time_.median,
-            "seconds_per_frame": time_.record(), "frames": len(whole), "stamps": len(stamps[name]), "difference": difference,
-        })  # fmt: skip
+        rows.append(
+            {
+                "contender": name,
+                "ratio": per_frame[LOOP].median / time_.median,
+                "frames_per_second": 1 / time_.median,
+                "seconds_per_frame": time_.record(),
+                "frames": len(whole),
+                "stamps": len(stamps[name]),
+                "difference": difference,
+            }
+        )
         say(f"{name}: {1 / time_.median:.1f} frames/s")
     return rows
 
@@ -194,9 +205,14 @@ def _choose(
             )
     at = np.array(sorted(members))
     chosen = dataclasses.replace(
-        galaxies, row=galaxies.row[at], id=galaxies.id[at], ra=galaxies.ra[at], dec=galaxies.dec[at], label=galaxies.label[at],
+        galaxies,
+        row=galaxies.row[at],
+        id=galaxies.id[at],
+        ra=galaxies.ra[at],
+        dec=galaxies.dec[at],
+        label=galaxies.label[at],
         columns={},
-    )  # fmt: skip
+    )
     return chosen, wanted
 
 
@@ -232,13 +248,18 @@ def _chain(universe: Universe, folder: Path) -> dict[str, Any]:
             _command(outs[name], addresses, log, endings, len(universe.fields))
             seconds[name] = time.perf_counter() - started
         lines = [line.split("\t") for line in log.read_text().splitlines()]
-        sent = collections.Counter(p for p, status, whole, fault in lines
-                                   if p[:4] in ("/das", "/sas") and (status, whole, fault) == ("200", "1", ""))  # fmt: skip
+        sent = collections.Counter(
+            p
+            for p, status, whole, fault in lines
+            if p[:4] in ("/das", "/sas") and (status, whole, fault) == ("200", "1", "")
+        )
         facts[name] = {
-            "seconds": seconds[name], "requests": len(lines), "frames": len(sent),
+            "seconds": seconds[name],
+            "requests": len(lines),
+            "frames": len(sent),
             "frames_sent_twice": sum(n > 1 for n in sent.values()),
             "faults": dict(collections.Counter(fault for *_, fault in lines if fault)),
-        }  # fmt: skip
+        }
         say(f"{name}: {seconds[name]:.0f} s, {facts[name]}")
     same = (outs["ended"] / "sdss.fits").read_bytes() == (outs["undisturbed"] / "sdss.fits").read_bytes()
     return facts | {"bytes_equal": _true(same, "the samples differ")} | _against_truth(universe, outs["ended"])
@@ -247,9 +268,21 @@ def _chain(universe: Universe, folder: Path) -> dict[str, Any]:
 def _command(out: Path, addresses: Sequence[str], log: Path, endings: Sequence[signal.Signals], fields: int) -> None:
     """Run build_sample to its end, ended on the way as told."""
     command = [
-        sys.executable, "-m", "experiments.build_sample", "--catalogue", str(out / CATALOGUE), "--out", str(out / "sdss.fits"),
-        "--attempts", str(ATTEMPTS), "--backoff", "0.1", "--timeout", "4.0", *addresses,
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "experiments.build_sample",
+        "--catalogue",
+        str(out / CATALOGUE),
+        "--out",
+        str(out / "sdss.fits"),
+        "--attempts",
+        str(ATTEMPTS),
+        "--backoff",
+        "0.1",
+        "--timeout",
+        "4.0",
+        *addresses,
+    ]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     for number, ending in enumerate((*endings, None)):
         process = subprocess.Popen(
@@ -288,12 +321,16 @@ def _against_truth(universe: Universe, out: Path) -> dict[str, Any]:
     _true(bool(offsets.max() < 0.5), f"a star is {offsets.max():.2f} px from where it should be")
     _true(low >= 32 and high < 33, f"centres lie in {low}..{high}, not in 32..33")
     return {
-        "galaxies": universe.rows(), "cut_out": len(sample), "left_out": len(failures), "as_the_truth": len(truth),
+        "galaxies": universe.rows(),
+        "cut_out": len(sample),
+        "left_out": len(failures),
+        "as_the_truth": len(truth),
         "reasons": dict(collections.Counter(failures["stage"].tolist())),
-        "from_archive": dict(collections.Counter(archives.values())), "stars": len(offsets),
+        "from_archive": dict(collections.Counter(archives.values())),
+        "stars": len(offsets),
         "star_offset_px": {"median": float(np.median(offsets)), "max": float(offsets.max())},
         "centres": [low, high],
-    }  # fmt: skip
+    }
 
 
 def _star_offsets(universe: Universe, sample: GalaxySample) -> tuple[np.ndarray, float, float]:
@@ -319,9 +356,22 @@ def _sweep(folder: Path) -> dict[str, Any]:
     out = folder / "sweep"
     started = time.perf_counter()
     command = [
-        sys.executable, "-m", "experiments.resolution_sweep", "--data", str(folder / "ended" / "sdss.fits"), "--out", str(out),
-        "--per-class", "300", "--repeats", "4", "--epochs", "16", "--evaluate-every", "4",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "experiments.resolution_sweep",
+        "--data",
+        str(folder / "ended" / "sdss.fits"),
+        "--out",
+        str(out),
+        "--per-class",
+        "300",
+        "--repeats",
+        "4",
+        "--epochs",
+        "16",
+        "--evaluate-every",
+        "4",
+    ]
     ran = subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
     _true(ran.returncode == 0, f"the sweep failed: {ran.stdout[-500:]}{ran.stderr[-1500:]}")
     summary = Table.read(out / "summary.ecsv")
@@ -334,10 +384,15 @@ def _sweep(folder: Path) -> dict[str, Any]:
 def tables(results: Mapping[str, Any]) -> dict[str, str]:
     """The results as Markdown tables, by name."""
     rows = [
-        [row["contender"], f"{row['ratio']:.1f}", f"{row['frames_per_second']:.1f}",
-         f"{1 / row['seconds_per_frame']['max']:.1f} - {1 / row['seconds_per_frame']['min']:.1f}", f"{row['difference']:.2g}"]
+        [
+            row["contender"],
+            f"{row['ratio']:.1f}",
+            f"{row['frames_per_second']:.1f}",
+            f"{1 / row['seconds_per_frame']['max']:.1f} - {1 / row['seconds_per_frame']['min']:.1f}",
+            f"{row['difference']:.2g}",
+        ]
         for row in sorted(results["throughput"], key=lambda row: -row["ratio"])
-    ]  # fmt: skip
+    ]
     size = f"{results['shape'][1]}x{results['shape'][0]} px, {results['frame_bytes'] / 1e6:.1f} MB"
     chain = results["chain"]
     ended, calm = chain["ended"], chain["undisturbed"]
@@ -347,15 +402,23 @@ def tables(results: Mapping[str, Any]) -> dict[str, str]:
         ["from archive", ", ".join(f"{name} {n}" for name, n in sorted(chain["from_archive"].items()))],
         ["faulty answers survived", str(sum(calm["faults"].values()))],
         ["sample after 3 endings = undisturbed sample", "the same bytes" if chain["bytes_equal"] else "different"],
-        ["frames sent whole twice, of those sent", f"{ended['frames_sent_twice']} of {ended['frames']} (in flight when ended)"],
-        ["stars: largest distance from the recorded centre", f"{chain['star_offset_px']['max']:.2f} px ({chain['stars']} stars)"],
+        [
+            "frames sent whole twice, of those sent",
+            f"{ended['frames_sent_twice']} of {ended['frames']} (in flight when ended)",
+        ],
+        [
+            "stars: largest distance from the recorded centre",
+            f"{chain['star_offset_px']['max']:.2f} px ({chain['stars']} stars)",
+        ],
         ["seconds, undisturbed / ended three times", f"{calm['seconds']:.0f} / {ended['seconds']:.0f}"],
-    ]  # fmt: skip
+    ]
     if "sweep" in results:
-        facts.append([
-            "resolution sweep on it, accuracy (bilinear)",
-            ", ".join(f"{name} {mean:.2f}" for name, mean in results["sweep"]["accuracy"].items()),
-        ])  # fmt: skip
+        facts.append(
+            [
+                "resolution sweep on it, accuracy (bilinear)",
+                ", ".join(f"{name} {mean:.2f}" for name, mean in results["sweep"]["accuracy"].items()),
+            ]
+        )
     header = [f"frames of {size}, gzipped", "frames/s, ratio", "frames/s", "range", "largest difference, counts"]
     return {"archives-throughput": markdown_table(header, rows), "archives-chain": markdown_table(["chain", ""], facts)}
 

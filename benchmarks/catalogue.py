@@ -28,8 +28,8 @@ from jaxtyping import Shaped
 
 from benchmarks.command import check_at_least, run_benchmark, say
 from benchmarks.measure import in_turn, markdown_table, write_results
-from galjax.sources.folder_rows import read_columns, select_rows
-from galjax.sources.image_names import list_images
+from galjax.sources.files.folder_rows import read_columns, select_rows
+from galjax.sources.files.image_names import list_images
 
 NAME = "catalogue"
 GALJAX, ASTROPY = "galjax", "astropy Table.read"
@@ -145,13 +145,24 @@ def tables(results: Mapping[str, Any]) -> dict[str, str]:
     rows = []
     for file in results["files"]:
         ours, theirs = (file["seconds"][name] for name in (GALJAX, ASTROPY))
-        rows.append([
-            f"{file['file'].upper()}, {file['bytes'] / 1e6:.0f} MB", f"{file['ratio']:.2g}", f"{results['rows'] / ours['median']:,.0f}",
-            f"{ours['median']:.2f} ({ours['min']:.2f} - {ours['max']:.2f})", f"{theirs['median']:.2f} ({theirs['min']:.2f} - {theirs['max']:.2f})",
-            f"{file['gigabytes']:.2f}",
-        ])  # fmt: skip
-    header = [f"catalogue of {results['rows']:,} rows", "Table.read's time / galjax's", "galjax, rows/s", "galjax, s (range)",
-              "Table.read, s (range)", "galjax, GB at its peak"]  # fmt: skip
+        rows.append(
+            [
+                f"{file['file'].upper()}, {file['bytes'] / 1e6:.0f} MB",
+                f"{file['ratio']:.2g}",
+                f"{results['rows'] / ours['median']:,.0f}",
+                f"{ours['median']:.2f} ({ours['min']:.2f} - {ours['max']:.2f})",
+                f"{theirs['median']:.2f} ({theirs['min']:.2f} - {theirs['max']:.2f})",
+                f"{file['gigabytes']:.2f}",
+            ]
+        )
+    header = [
+        f"catalogue of {results['rows']:,} rows",
+        "Table.read's time / galjax's",
+        "galjax, rows/s",
+        "galjax, s (range)",
+        "Table.read, s (range)",
+        "galjax, GB at its peak",
+    ]
     return {"catalogue": markdown_table(header, rows)}
 
 

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from galjax import flags
-from galjax.command import described, exit_code
+from galjax.cli import flags
+from galjax.cli.command import described, exit_code
 from galjax.errors import InputError
 
 Config = TypeVar("Config")
@@ -15,7 +15,7 @@ Config = TypeVar("Config")
 def run_benchmark(
     config: type[Config], run: Callable[[Config], Any], name: str, recipe: str, arguments: Sequence[str] | None
 ) -> int:
-    """Parse flags, run, and give the exit code, as `galjax.command.run_command` does."""
+    """Parse flags, run, and give the exit code, as `galjax.cli.command.run_command` does."""
     # A framework that is timed after JAX must find memory on the same GPU.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     said = described(recipe.strip().split("\n\n")[0], recipe)

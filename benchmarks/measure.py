@@ -16,9 +16,9 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from galjax import runs
-from galjax.configuration import dumps
-from galjax.jax_settings import PRNG
+from galjax.config.jax_settings import PRNG
+from galjax.config.json_form import dumps
+from galjax.runs import folder as runs
 
 RESULTS = Path(__file__).resolve().parent / "results"
 

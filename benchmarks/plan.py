@@ -17,9 +17,9 @@ from typing import Any
 from benchmarks.command import check_at_least, run_benchmark, say
 from benchmarks.measure import RESULTS, markdown_table
 from galjax.errors import InputError
-from galjax.memory import GIGABYTE, Sizes, memory_of
-from galjax.network import NetworkConfig
-from galjax.training import OptimiserConfig
+from galjax.networks.thesis import NetworkConfig
+from galjax.training.memory import GIGABYTE, Sizes, memory_of
+from galjax.training.step import OptimiserConfig
 
 NAME = "plan"
 RESULTS_OF = "accelerator"
@@ -115,20 +115,39 @@ def table(config: Plan, results: dict[str, Any]) -> str:
         return f"{found[name] / GIGABYTE:,.{0 if found[name] >= 10 * GIGABYTE else 1}f} GB"
 
     rows = [
-        ["measured: galaxies per second trained on, evaluated",
-         f"{results['sweep']['images_per_second']:,.0f}, {results['sweep']['evaluated_images_per_second']:,.0f}"],
-        [f"sweep of {config.repeats:,} repeats, {config.epochs} epochs, {config.per_class} per class",
-         f"{found['sweep_machine_hours']:,.0f} machine-hours"],
-        [f"on {config.machines:,} machines ({found['evaluation_share']:.0%} of it evaluation)", f"{found['sweep_hours']:,.1f} h"],
-        ["runs, each with its own seed, and machines of each", f"{found['runs']:,.0f} x {found['machines_per_run']:,.0f}"],
-        ["memory of the first machine of a run, of another", f"{size('first_machine_bytes')}, {size('other_machine_bytes')}"],
+        [
+            "measured: galaxies per second trained on, evaluated",
+            f"{results['sweep']['images_per_second']:,.0f}, {results['sweep']['evaluated_images_per_second']:,.0f}",
+        ],
+        [
+            f"sweep of {config.repeats:,} repeats, {config.epochs} epochs, {config.per_class} per class",
+            f"{found['sweep_machine_hours']:,.0f} machine-hours",
+        ],
+        [
+            f"on {config.machines:,} machines ({found['evaluation_share']:.0%} of it evaluation)",
+            f"{found['sweep_hours']:,.1f} h",
+        ],
+        [
+            "runs, each with its own seed, and machines of each",
+            f"{found['runs']:,.0f} x {found['machines_per_run']:,.0f}",
+        ],
+        [
+            "memory of the first machine of a run, of another",
+            f"{size('first_machine_bytes')}, {size('other_machine_bytes')}",
+        ],
         ["storage of the newest two checkpoints of all runs", size("checkpoint_bytes")],
-        ["storage of all trained networks (--keep-parameters), of all histories", f"{size('network_bytes')}, {size('history_bytes')}"],
+        [
+            "storage of all trained networks (--keep-parameters), of all histories",
+            f"{size('network_bytes')}, {size('history_bytes')}",
+        ],
         [f"{config.galaxies:,} galaxies of {SIDE}x{SIDE} px: storage", size("image_bytes")],
-        ["in parts (saved samples), and memory of one on every device", f"{found['parts']:,.0f} x {size('part_bytes')}"],
+        [
+            "in parts (saved samples), and memory of one on every device",
+            f"{found['parts']:,.0f} x {size('part_bytes')}",
+        ],
         [f"to train on each once, on {config.machines:,} machines", f"{found['visit_hours']:,.1f} h"],
         [f"to classify each once, on {config.machines:,} machines", f"{found['classify_hours']:,.1f} h"],
-    ]  # fmt: skip
+    ]
     return markdown_table(["plan", ""], rows)
 
 

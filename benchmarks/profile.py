@@ -26,7 +26,7 @@ from benchmarks.contenders.jax_repeats import JaxRepeats
 from benchmarks.contenders.problem import Problem
 from benchmarks.measure import markdown_table, write_results
 from galjax.errors import InputError
-from galjax.execution import ExecutionConfig, use_all_cores
+from galjax.training.execution import ExecutionConfig, use_all_cores
 
 NAME = "profile"
 

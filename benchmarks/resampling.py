@@ -43,8 +43,8 @@ from jaxtyping import Float
 
 from benchmarks.command import check_at_least, run_benchmark, say
 from benchmarks.measure import Times, in_turn, markdown_table, write_results
+from galjax.analysis.published import INTERPOLATION_MICROSECONDS
 from galjax.errors import InputError
-from galjax.published import INTERPOLATION_MICROSECONDS
 from galjax.resample import degrade, resize
 
 NAME = "resampling"
@@ -332,16 +332,24 @@ def _table_5_1(rows: Sequence[Mapping[str, Any]]) -> str:
     for method in METHODS:
         ours = [row for row in rows if row["method"] == method]
         cells += [
-            [f"{method}, {row['contender']}", f"{row['ratio']:.1f}", _microseconds(row["mean"], row["std"]),
-             f"{row['difference']:.1g}"]
+            [
+                f"{method}, {row['contender']}",
+                f"{row['ratio']:.1f}",
+                _microseconds(row["mean"], row["std"]),
+                f"{row['difference']:.1g}",
+            ]
             for row in sorted(ours, key=lambda row: row["mean"])
-        ]  # fmt: skip
+        ]
         cells.append([f"{method}, thesis's OpenCV loop (another machine)", "", _microseconds(*THESIS[method]), ""])
     return markdown_table(
-        [f"{TABLE_STAMPS} stamps, {SMALL}x{SMALL} to {LARGE}x{LARGE} px", "OpenCV's time / its time",
-         "us per loop, mean ± std", "largest difference from OpenCV"],
+        [
+            f"{TABLE_STAMPS} stamps, {SMALL}x{SMALL} to {LARGE}x{LARGE} px",
+            "OpenCV's time / its time",
+            "us per loop, mean ± std",
+            "largest difference from OpenCV",
+        ],
         cells,
-    )  # fmt: skip
+    )
 
 
 def _microseconds(mean: float, std: float) -> str:
@@ -380,9 +388,13 @@ def _chain_ranges(rows: Sequence[Mapping[str, Any]]) -> str:
     for size, method in dict.fromkeys((row["size"], row["method"]) for row in rows):
         found = [r for r in rows if (r["size"], r["method"], r["contender"]) == (size, method, GALJAX)]
         ratios, rates = ([row[name] for row in found] for name in ("ratio", "stamps_per_second"))
-        cells.append([
-            f"{size}x{size} px, {method}", f"{min(ratios):.1f} - {max(ratios):.1f}", f"{min(rates):,.0f} - {max(rates):,.0f}"
-        ])  # fmt: skip
+        cells.append(
+            [
+                f"{size}x{size} px, {method}",
+                f"{min(ratios):.1f} - {max(ratios):.1f}",
+                f"{min(rates):,.0f} - {max(rates):,.0f}",
+            ]
+        )
     return markdown_table(["shrunk to 1/2 ... 1/8 and enlarged", "galjax / OpenCV", "galjax, stamps/s"], cells)
 
 

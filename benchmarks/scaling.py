@@ -21,7 +21,7 @@ from benchmarks.command import check_at_least, run_benchmark, say
 from benchmarks.contenders.jax_repeats import JaxRepeats
 from benchmarks.contenders.problem import Problem
 from benchmarks.measure import in_turn, markdown_table, write_results
-from galjax.execution import ExecutionConfig, use_all_cores
+from galjax.training.execution import ExecutionConfig, use_all_cores
 
 NAME = "scaling"
 TRAIN_SHARE = 0.7
@@ -143,10 +143,14 @@ def exponents(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
 def tables(results: dict[str, Any]) -> dict[str, str]:
     """The results as Markdown tables, by name."""
     rows = [
-        [f"{row['axis']} {row['value']}", f"{row['seconds']['median']:.2f}", f"{1e3 * row['seconds_per_galaxy']:.2f}",
-         f"{row['compile_seconds']:.1f}"]
+        [
+            f"{row['axis']} {row['value']}",
+            f"{row['seconds']['median']:.2f}",
+            f"{1e3 * row['seconds_per_galaxy']:.2f}",
+            f"{row['compile_seconds']:.1f}",
+        ]
         for row in results["rows"]
-    ]  # fmt: skip
+    ]
     fits = [[axis, f"{value:.2f}"] for axis, value in results["exponents"].items()]
     return {
         "scaling": markdown_table(["setting", "s an epoch", "ms per repeat and galaxy", "compile (s)"], rows),

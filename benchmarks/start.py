@@ -61,9 +61,7 @@ def run(config: StartBenchmark) -> dict[str, Any]:
     contenders = {name: functools.partial(_answer, *answer) for name, answer in ANSWERS.items()}
     times = in_turn(contenders, config.rounds)
     reference = times[REFERENCE].median
-    rows = [
-        {"answer": name, "ratio": its.median / reference, "seconds": its.record()} for name, its in times.items()
-    ]  # fmt: skip
+    rows = [{"answer": name, "ratio": its.median / reference, "seconds": its.record()} for name, its in times.items()]
     results = {"rows": rows}
     say(tables(results)["start"])
     if not config.no_write:
@@ -84,10 +82,14 @@ def _answer(arguments: tuple[str, ...], expected: int) -> None:
 def tables(results: Mapping[str, Any]) -> dict[str, str]:
     """The results as Markdown tables, by name."""
     rows = [
-        [row["answer"], f"{row['ratio']:.2f}", f"{row['seconds']['median']:.2f}",
-         f"{row['seconds']['min']:.2f} - {row['seconds']['max']:.2f}"]
+        [
+            row["answer"],
+            f"{row['ratio']:.2f}",
+            f"{row['seconds']['median']:.2f}",
+            f"{row['seconds']['min']:.2f} - {row['seconds']['max']:.2f}",
+        ]
         for row in results["rows"]
-    ]  # fmt: skip
+    ]
     return {"start": markdown_table(["answer", f"ratio to {REFERENCE}", "s", "range, s"], rows)}
 
 

@@ -31,7 +31,7 @@ from benchmarks.contenders.keras_fit import KerasFit
 from benchmarks.contenders.problem import Contender, NotHere, Problem
 from benchmarks.contenders.pytorch import CudaGraph, Ensemble, OneAtATime
 from benchmarks.measure import Ceilings, Times, in_turn, markdown_table, measure_ceilings, write_results
-from galjax.execution import ExecutionConfig, use_all_cores
+from galjax.training.execution import ExecutionConfig, use_all_cores
 
 NAME = "training"
 
@@ -179,20 +179,31 @@ def tables(results: Mapping[str, Any]) -> dict[str, str]:
     fastest_first = sorted(results["contenders"].items(), key=lambda item: item[1]["seconds"]["median"])
     for name, row in fastest_first:
         ratio, seconds = row["ratio_to_fastest_pytorch"], row["seconds"]
-        rows.append([
-            name, "" if ratio is None else f"{ratio:.2f}", f"{1e3 * seconds['median']:.2f}",
-            f"{1e3 * seconds['min']:.2f} - {1e3 * seconds['max']:.2f}", f"{row['loss_difference']:.0e}",
-        ])  # fmt: skip
+        rows.append(
+            [
+                name,
+                "" if ratio is None else f"{ratio:.2f}",
+                f"{1e3 * seconds['median']:.2f}",
+                f"{1e3 * seconds['min']:.2f} - {1e3 * seconds['max']:.2f}",
+                f"{row['loss_difference']:.0e}",
+            ]
+        )
     header = ["training", "time / fastest PyTorch", "ms per repeat and step", "range", "loss differs by"]
     floor, ceilings = results["floor_seconds"], results["ceilings"]
     ours = results["contenders"]["galjax, all repeats"]["seconds"]["median"]
     floor_rows = [
-        ["convolutions", f"{results['work']['convolution_flops'] / 1e9:.2f} GFLOP at {ceilings['flops'] / 1e9:.0f} "
-         "GFLOP/s", f"{1e3 * floor['convolutions']:.2f}"],
-        ["dense weights", f"{results['work']['weight_bytes'] / 1e6:.0f} MB at {ceilings['bytes'] / 1e9:.0f} GB/s",
-         f"{1e3 * floor['weights']:.2f}"],
+        [
+            "convolutions",
+            f"{results['work']['convolution_flops'] / 1e9:.2f} GFLOP at {ceilings['flops'] / 1e9:.0f} GFLOP/s",
+            f"{1e3 * floor['convolutions']:.2f}",
+        ],
+        [
+            "dense weights",
+            f"{results['work']['weight_bytes'] / 1e6:.0f} MB at {ceilings['bytes'] / 1e9:.0f} GB/s",
+            f"{1e3 * floor['weights']:.2f}",
+        ],
         ["floor", f"{floor['all'] / ours:.2f} of galjax's time", f"{1e3 * floor['all']:.2f}"],
-    ]  # fmt: skip
+    ]
     return {
         "training": markdown_table(header, rows),
         "training-floor": markdown_table(["floor of a step", "work at this machine's ceilings", "ms"], floor_rows),

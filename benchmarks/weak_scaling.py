@@ -24,7 +24,7 @@ from benchmarks.contenders.apart import start_apart
 from benchmarks.contenders.jax_repeats import JaxRepeats
 from benchmarks.contenders.problem import Problem
 from benchmarks.measure import Times, in_turn, markdown_table, write_results
-from galjax.execution import ExecutionConfig, cores
+from galjax.training.execution import ExecutionConfig, cores
 
 NAME = "weak_scaling"
 
@@ -62,10 +62,15 @@ def run(config: WeakScalingBenchmark) -> dict[str, Any]:
     seconds = (_on_host_devices if on_cpu else _on_accelerators)(numbers, problem, config.repeats_per_device, rounds)
     at_once = cores() if on_cpu else jax.device_count()
     rows = [
-        {"devices": n, "at_once": min(n, at_once), "repeats": n * config.repeats_per_device,
-         "seconds": seconds[str(n)].record(), "apart": seconds[f"{n} apart"].record() if on_cpu else None}
+        {
+            "devices": n,
+            "at_once": min(n, at_once),
+            "repeats": n * config.repeats_per_device,
+            "seconds": seconds[str(n)].record(),
+            "apart": seconds[f"{n} apart"].record() if on_cpu else None,
+        }
         for n in numbers
-    ]  # fmt: skip
+    ]
     results = {"repeats_per_device": config.repeats_per_device, "rows": rows}
     for table in tables(results).values():
         say(f"\n{table}")
@@ -100,14 +105,22 @@ def tables(results: dict[str, Any]) -> dict[str, str]:
     rows = []
     for row in results["rows"]:
         devices, seconds, apart = row["devices"], row["seconds"], row["apart"]
-        rows.append([
-            f"{devices}{', oversubscribed' if row['at_once'] < devices else ''}", str(row["repeats"]),
-            f"{seconds['median'] / apart['median']:.2f}" if apart else "-",
-            f"{seconds['median']:.3f} ({seconds['min']:.3f} - {seconds['max']:.3f})",
-            f"{apart['median']:.3f} ({apart['min']:.3f} - {apart['max']:.3f})" if apart else "-",
-        ])  # fmt: skip
-    header = ["devices", "repeats", "one program / separate processes", "one program, s an epoch (range)",
-              "separate processes, s an epoch (range)"]  # fmt: skip
+        rows.append(
+            [
+                f"{devices}{', oversubscribed' if row['at_once'] < devices else ''}",
+                str(row["repeats"]),
+                f"{seconds['median'] / apart['median']:.2f}" if apart else "-",
+                f"{seconds['median']:.3f} ({seconds['min']:.3f} - {seconds['max']:.3f})",
+                f"{apart['median']:.3f} ({apart['min']:.3f} - {apart['max']:.3f})" if apart else "-",
+            ]
+        )
+    header = [
+        "devices",
+        "repeats",
+        "one program / separate processes",
+        "one program, s an epoch (range)",
+        "separate processes, s an epoch (range)",
+    ]
     return {"weak-scaling": markdown_table(header, rows)}
 
 

@@ -1,5 +1,5 @@
 """One file, one scientific question, one command: `python -m experiments.NAME`."""
 
-from galjax.stopping import listen_in_command
+from galjax.terminal.interrupts import listen_in_command
 
 listen_in_command()

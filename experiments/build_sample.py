@@ -28,31 +28,32 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table as ScreenTable
 
-from galjax import flags
-from galjax.command import described, exit_code
+from galjax.cli import flags
+from galjax.cli.command import described, exit_code
+from galjax.config.markers import ARCHIVES, OUTPUT, Flat
 from galjax.errors import InputError
-from galjax.flags import ARCHIVES, OUTPUT, Flat
 from galjax.sample import GalaxySample
-from galjax.sources import build, sdss
 from galjax.sources.archives import hips, hsc
 from galjax.sources.archives.addresses import Addresses
 from galjax.sources.archives.check import check_archives, for_checking
+from galjax.sources.archives.cutout import CutoutConvention
+from galjax.sources.archives.download import Client, Politeness
 from galjax.sources.archives.frame import Band, Units
 from galjax.sources.archives.galaxy_zoo_tables import fetch_table2
 from galjax.sources.archives.skyserver import Redshifts
-from galjax.sources.assemble import Built, assemble, check_failures_file, failures_table, write_failures
-from galjax.sources.build_progress import ConsoleBuildProgress
-from galjax.sources.cutout import CutoutConvention
-from galjax.sources.download import Client, Politeness
-from galjax.sources.galaxy_list import GalaxyList, galaxies_of
-from galjax.sources.galaxy_zoo import read_table2
-from galjax.sources.hips import HipsCutouts
-from galjax.sources.hsc import HscCutouts
-from galjax.sources.journal import Journal, open_journal
-from galjax.sources.redshifts import redshifts_of
-from galjax.sources.sdss import ArchiveChoice, SdssFrames, archives_of
-from galjax.sources.survey import FileStore, StampRequest, Survey
-from galjax.stopping import Interrupted
+from galjax.sources.build import pipeline as build
+from galjax.sources.build.assemble import Built, assemble, check_failures_file, failures_table, write_failures
+from galjax.sources.build.build_progress import ConsoleBuildProgress
+from galjax.sources.build.journal import Journal, open_journal
+from galjax.sources.build.survey import FileStore, StampRequest, Survey
+from galjax.sources.surveys import sdss
+from galjax.sources.surveys.galaxy_list import GalaxyList, galaxies_of
+from galjax.sources.surveys.galaxy_zoo import read_table2
+from galjax.sources.surveys.hips import HipsCutouts
+from galjax.sources.surveys.hsc import HscCutouts
+from galjax.sources.surveys.redshifts import redshifts_of
+from galjax.sources.surveys.sdss import ArchiveChoice, SdssFrames, archives_of
+from galjax.terminal.interrupts import Interrupted
 
 NAME = "build_sample"
 QUESTION = "Build a sample of real galaxies: Galaxy Zoo 1 classes, redshifts, and images cut out of a survey."
@@ -169,8 +170,10 @@ def run(config: BuildSample, console: Console) -> int:
         f"{len(built.sample)} galaxies ({counts}) are in {config.out}; {len(built.failures)} are left out, with reasons in "
         f"{config.failures_path()}"
         f"{f' ({built.may_pass} may pass: --retry-failed)' if built.may_pass else ''}.\nNext: python -m experiments.resolution_sweep --data {config.out}",
-        highlight=False, markup=False, soft_wrap=True,
-    )  # fmt: skip
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
     return 0
 
 
@@ -232,9 +235,14 @@ def _facts(config: BuildSample, galaxies: GalaxyList, request: StampRequest) -> 
 
 
 def _write(
-    config: BuildSample, survey: Survey, galaxies: GalaxyList, redshifts: Redshifts, request: StampRequest,
-    journal: Journal, about: dict[str, str],
-) -> Built:  # fmt: skip
+    config: BuildSample,
+    survey: Survey,
+    galaxies: GalaxyList,
+    redshifts: Redshifts,
+    request: StampRequest,
+    journal: Journal,
+    about: dict[str, str],
+) -> Built:
     catalogue = config.same_as.name if config.same_as else f"Galaxy Zoo 1 Table 2, {config.catalogue.name}"
     provenance = {
         "catalogue": catalogue,

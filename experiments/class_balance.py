@@ -16,9 +16,9 @@ import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 
-from galjax.command import ExperimentConfig, PresetName, answer_flags, described
-from galjax.configuration import Suggested
-from galjax.settings import ScheduleConfig, TrainingConfig
+from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described
+from galjax.config.json_form import Suggested
+from galjax.config.settings import ScheduleConfig, TrainingConfig
 from galjax.sources import SimulatedSurvey, SourceConfig
 from galjax.sources.options import THESIS_FRACTIONS
 
@@ -38,13 +38,15 @@ class ClassBalance(ExperimentConfig):
 PRESETS: dict[PresetName, ClassBalance] = {
     "quick": ClassBalance(
         source=SourceConfig(simulated=SimulatedSurvey(galaxies=3000, class_fractions=THESIS_FRACTIONS)),
-        repeats=6, total=Suggested(400), training=TrainingConfig(ScheduleConfig(epochs=16, evaluate_every=2)),
+        repeats=6,
+        total=Suggested(400),
+        training=TrainingConfig(ScheduleConfig(epochs=16, evaluate_every=2)),
     ),
     "thesis": ClassBalance(
         source=SourceConfig(simulated=SimulatedSurvey(galaxies=15_000, class_fractions=THESIS_FRACTIONS)),
         training=TrainingConfig(ScheduleConfig(epochs=200, evaluate_every=1)),
     ),
-}  # fmt: skip
+}
 
 if __name__ == "__main__":  # before what computes is imported
     answer_flags(PRESETS, f"python -m experiments.{NAME}", described(QUESTION, __doc__))
@@ -53,22 +55,24 @@ import numpy as np
 from astropy.table import Table
 from rich.table import Table as ScreenTable
 
-from galjax import draw, outcome, stages
+from galjax import draw
+from galjax.analysis import tables as outcome
+from galjax.analysis.published import Against, Published
+from galjax.analysis.tables import ORIGINAL, Case, values_of
+from galjax.analysis.wording import fixed, interval_and_test, mean_of, plus_minus, signed
+from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.draw import Draw
-from galjax.experiment import Experiment, ExperimentRun, Findings, screen_table
-from galjax.figures import NamedFigure
-from galjax.figures.comparison import points_with_bars
-from galjax.figures.confusion import confusion_figure
-from galjax.figures.curves import training_curves
-from galjax.figures.style import listed
-from galjax.outcome import ORIGINAL, Case, values_of
-from galjax.published import Against, Published
-from galjax.repeats import RepeatKeys, repeat_keys
-from galjax.report import Section
+from galjax.report.figures import NamedFigure
+from galjax.report.figures.comparison import points_with_bars
+from galjax.report.figures.confusion import confusion_figure
+from galjax.report.figures.curves import training_curves
+from galjax.report.figures.style import listed
+from galjax.report.html import Section
+from galjax.runs import stage as stages
+from galjax.runs.stage import Stage
 from galjax.sample import GalaxySample
-from galjax.stages import Stage
 from galjax.statistics import compare_independent, holm, repeats_left, summarise
-from galjax.wording import fixed, interval_and_test, mean_of, plus_minus, signed
+from galjax.training.repeats import RepeatKeys, repeat_keys
 
 NATURAL, BALANCED = "natural", "balanced"
 FIRST, SECOND = "first", "second"
@@ -107,18 +111,26 @@ def study(config: ClassBalance, run: ExperimentRun) -> Findings:
     first = {name: cases[name, FIRST].history for name in (NATURAL, BALANCED)}
     headline, *conclusions = _conclusions(results, pool, metrics)
     return Findings(
-        headline=headline, conclusions=tuple(conclusions),
-        sections=(Section("Natural against balanced", figures=tuple(_figures(cases, pool, results, metrics)),
-                          tables={"Summary over repeats": summary}),),
-        results=results, summary=summary,
+        headline=headline,
+        conclusions=tuple(conclusions),
+        sections=(
+            Section(
+                "Natural against balanced",
+                figures=tuple(_figures(cases, pool, results, metrics)),
+                tables={"Summary over repeats": summary},
+            ),
+        ),
+        results=results,
+        summary=summary,
         history=outcome.history_arrays(first, "draw", (ORIGINAL,), pool.class_names),
         screen=(_screen(results, metrics),),
         thesis_figures={"4.13": "training_curves", "4.14-4.16": "accuracy_and_skill", "4.17, 4.18": "confusion"},
         against=tuple(
             Against(published, _values(results, name, metric))
-            for (name, _, metric), published in PUBLISHED.items() if metric in metrics
+            for (name, _, metric), published in PUBLISHED.items()
+            if metric in metrics
         ),
-    )  # fmt: skip
+    )
 
 
 def _draws(config: ClassBalance, pool: GalaxySample, keys: RepeatKeys) -> dict[str, Draw]:
@@ -195,15 +207,19 @@ def _figures(
     return [
         training_curves({name: cases[name, FIRST].history for name in both}, "training_curves", "first trainings"),
         points_with_bars(
-            main, ["2 std", "2 ste"], "accuracy_and_skill",
+            main,
+            ["2 std", "2 ste"],
+            "accuracy_and_skill",
             "Accuracy at the chosen epoch (first trainings) and true skill statistic (second trainings).",
         ),
         confusion_figure(
-            {name: cases[name, SECOND].confusion("last") for name in both}, [pool.class_names] * 2, "confusion",
+            {name: cases[name, SECOND].confusion("last") for name in both},
+            [pool.class_names] * 2,
+            "confusion",
             "the second trainings, which stop at the chosen epoch",
         ),
         points_with_bars(rates, ["std"], "true_positive_rates", "True positive rates of the second trainings."),
-    ]  # fmt: skip
+    ]
 
 
 EXPERIMENT = Experiment(NAME, TITLE, QUESTION, __doc__ or "", PRESETS, study)

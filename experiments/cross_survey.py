@@ -18,11 +18,11 @@ import sys
 from collections.abc import Sequence
 from typing import Annotated
 
-from galjax.command import ExperimentConfig, PresetName, answer_flags, described
-from galjax.configuration import Suggested
+from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described
+from galjax.config.json_form import Suggested
+from galjax.config.markers import SHARP_IMAGES
+from galjax.config.settings import ScheduleConfig, TrainingConfig
 from galjax.errors import InputError
-from galjax.flags import SHARP_IMAGES
-from galjax.settings import ScheduleConfig, TrainingConfig
 from galjax.sources import HSC_WIDE, SimulatedSurvey, SourceConfig
 
 NAME = "cross_survey"
@@ -68,10 +68,12 @@ class CrossSurvey(ExperimentConfig):
 PRESETS: dict[PresetName, CrossSurvey] = {
     "quick": CrossSurvey(
         source=SourceConfig(simulated=SimulatedSurvey(galaxies=1200)),
-        repeats=4, per_class=Suggested(200), training=TrainingConfig(ScheduleConfig(epochs=12, evaluate_every=3)),
+        repeats=4,
+        per_class=Suggested(200),
+        training=TrainingConfig(ScheduleConfig(epochs=12, evaluate_every=3)),
     ),
     "thesis": CrossSurvey(repeats=100, training=TrainingConfig(ScheduleConfig(epochs=200, evaluate_every=10))),
-}  # fmt: skip
+}
 
 if __name__ == "__main__":  # before what computes is imported
     answer_flags(PRESETS, f"python -m experiments.{NAME}", described(QUESTION, __doc__))
@@ -80,14 +82,9 @@ import numpy as np
 from astropy.table import Table
 from rich.table import Table as ScreenTable
 
-from galjax import draw, outcome, stages
-from galjax.experiment import Experiment, ExperimentRun, Findings, screen_table
-from galjax.figures import NamedFigure
-from galjax.figures.comparison import points_with_bars
-from galjax.figures.curves import training_curves
-from galjax.figures.galleries import clearest
-from galjax.figures.instruments import instrument_gallery, steps_figure
-from galjax.instruments import (
+from galjax import draw
+from galjax.analysis import tables as outcome
+from galjax.analysis.instruments import (
     COARSE,
     SHARP,
     MatchedSamples,
@@ -97,11 +94,18 @@ from galjax.instruments import (
     match_by_id,
     unknown_fields,
 )
-from galjax.outcome import Case, Condition, values_of
-from galjax.report import Section
-from galjax.stages import Stage
+from galjax.analysis.tables import Case, Condition, values_of
+from galjax.analysis.wording import fixed, interval_and_test, mean_of, minus, plus_minus, signed
+from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
+from galjax.report.figures import NamedFigure
+from galjax.report.figures.comparison import points_with_bars
+from galjax.report.figures.curves import training_curves
+from galjax.report.figures.galleries import clearest
+from galjax.report.figures.instruments import instrument_gallery, steps_figure
+from galjax.report.html import Section
+from galjax.runs import stage as stages
+from galjax.runs.stage import Stage
 from galjax.statistics import compare_paired, holm, repeats_left, summarise
-from galjax.wording import fixed, interval_and_test, mean_of, minus, plus_minus, signed
 
 CONDITIONS = {"coarse → coarse": (COARSE, COARSE), "sharp → coarse": (SHARP, COARSE), "sharp → sharp": (SHARP, SHARP)}
 """Trained on, tested on."""
@@ -114,9 +118,13 @@ def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
     pool = matched.coarse
     config = run.fitted(config, per_class=draw.most_per_class(pool))
     drawn = draw.draw_balanced(
-        pool.labels, pool.class_names, config.per_class, run.keys.draw,
-        test_fraction=config.test_fraction, validation_fraction=config.validation_fraction,
-    )  # fmt: skip
+        pool.labels,
+        pool.class_names,
+        config.per_class,
+        run.keys.draw,
+        test_fraction=config.test_fraction,
+        validation_fraction=config.validation_fraction,
+    )
     height, width = matched.sharp.images.shape[1:3]
     config.training.network.check_image_shape(height, width)
     run.open(*matched, draws=[drawn])
@@ -128,44 +136,72 @@ def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
     conditions = [Condition(view=view) for view in range(len(names))]
     histories = {
         trained_on: run.train(
-            Stage(f"trained_on_{trained_on}", f"trained on {trained_on}", drawn, conditions,
-                  Condition(view=names.index(trained_on))),
-            device_pool, matched.sharp,
+            Stage(
+                f"trained_on_{trained_on}",
+                f"trained on {trained_on}",
+                drawn,
+                conditions,
+                Condition(view=names.index(trained_on)),
+            ),
+            device_pool,
+            matched.sharp,
         )
         for trained_on in (SHARP, COARSE)
-    }  # fmt: skip
-    results = outcome.results_table([
-        Case({"trained_on": trained_on, "tested_on": tested_on}, history, number)
-        for trained_on, history in histories.items()
-        for number, tested_on in enumerate(names)
-    ])  # fmt: skip
+    }
+    results = outcome.results_table(
+        [
+            Case({"trained_on": trained_on, "tested_on": tested_on}, history, number)
+            for trained_on, history in histories.items()
+            for number, tested_on in enumerate(names)
+        ]
+    )
     summary = outcome.summary_table(results)
     accuracies = {
         (one, other): values_of(results, trained_on=one, tested_on=other, selection="test-mean")
-        for one in histories for other in names
-    }  # fmt: skip
+        for one in histories
+        for other in names
+    }
     compared, costs = conditions_table(accuracies), steps_table(accuracies, names)
     headline, *conclusions = _conclusions(compared, costs, accuracies, config)
     return Findings(
-        headline=headline, conclusions=tuple(conclusions),
+        headline=headline,
+        conclusions=tuple(conclusions),
         sections=(
-            Section("Three conditions", figures=(
-                points_with_bars({"accuracy": {name: accuracies[pair] for name, pair in CONDITIONS.items()}}, ["std"],
-                                 "conditions", "Trained on the images before the arrow, tested on those after it."),
-                *(training_curves({"": h}, f"training_curves_{n}", f"on {n} images, tested on sharp images")
-                  for n, h in histories.items()),
-            ), tables={"Pairs of conditions (paired over repeats, 95 % confidence intervals, Holm's correction)": compared}),
-            Section("Which step costs what", text=(_about_steps(steps, config),),
-                    figures=(_gallery(matched, steps), steps_figure(accuracies, names)),
-                    tables={"Each step against the one before, trained on sharp images": costs,
-                            "Summary over repeats": summary}),
+            Section(
+                "Three conditions",
+                figures=(
+                    points_with_bars(
+                        {"accuracy": {name: accuracies[pair] for name, pair in CONDITIONS.items()}},
+                        ["std"],
+                        "conditions",
+                        "Trained on the images before the arrow, tested on those after it.",
+                    ),
+                    *(
+                        training_curves({"": h}, f"training_curves_{n}", f"on {n} images, tested on sharp images")
+                        for n, h in histories.items()
+                    ),
+                ),
+                tables={
+                    "Pairs of conditions (paired over repeats, 95 % confidence intervals, Holm's correction)": compared
+                },
+            ),
+            Section(
+                "Which step costs what",
+                text=(_about_steps(steps, config),),
+                figures=(_gallery(matched, steps), steps_figure(accuracies, names)),
+                tables={
+                    "Each step against the one before, trained on sharp images": costs,
+                    "Summary over repeats": summary,
+                },
+            ),
         ),
-        results=results, summary=summary,
+        results=results,
+        summary=summary,
         history=outcome.history_arrays(histories, "trained_on", conditions, pool.class_names),
         screen=(_screen(accuracies, names),),
         thesis_figures={"6.1": "conditions"},
         further_tables={"conditions.ecsv": compared, "steps.ecsv": costs},
-    )  # fmt: skip
+    )
 
 
 def _matched(config: CrossSurvey, run: ExperimentRun) -> MatchedSamples:
@@ -197,8 +233,9 @@ def conditions_table(accuracies: dict[tuple[str, str], np.ndarray]) -> Table:
     names = list(CONDITIONS)
     rows = [
         (minus(f"({one})", f"({other})"), *compare_paired(accuracies[CONDITIONS[one]], accuracies[CONDITIONS[other]]))
-        for index, one in enumerate(names) for other in names[index + 1 :]
-    ]  # fmt: skip
+        for index, one in enumerate(names)
+        for other in names[index + 1 :]
+    ]
     return _corrected(Table(rows=rows, names=("conditions", "difference", "low", "high", "p_value", "n")))
 
 
@@ -252,9 +289,10 @@ def _about_steps(steps: Steps, config: CrossSurvey) -> str:
     seeing = config.seeing()
     words = f"seeing of {seeing[1]:g} to {seeing[0]:g} arcsec" if seeing else "no change of seeing (unknown)"
     noise = (
-        f"noise of {steps.noise_added:.3g} per coarse pixel added (in units of the sharp images)" if steps.noise_added
+        f"noise of {steps.noise_added:.3g} per coarse pixel added (in units of the sharp images)"
+        if steps.noise_added
         else "no noise added: the sharp images, made coarse, are at least as noisy as the coarse ones"
-    )  # fmt: skip
+    )
     return (
         f"Pixel size by the mean over covered pixels, enlarged again with nearest; {words}; {noise}. What remains after the last "
         f"step is what these do not describe: wings of the point-spread function, position on the grid, another noise."

@@ -17,12 +17,12 @@ from typing import Any
 from astropy.table import Table, vstack
 from rich.console import Console
 
-from galjax.command import exit_code
+from galjax.analysis.published import INTERPOLATION_MICROSECONDS
+from galjax.analysis.wording import fixed
+from galjax.cli.command import exit_code
+from galjax.cli.experiment import screen_table
 from galjax.errors import InputError
-from galjax.experiment import screen_table
-from galjax.published import INTERPOLATION_MICROSECONDS
-from galjax.report import Chapter, Section
-from galjax.wording import fixed
+from galjax.report.html import Chapter, Section
 
 NAME = "interpolation_cost"
 TITLE = "The cost of enlarging"

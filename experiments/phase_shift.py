@@ -20,11 +20,11 @@ import itertools
 import sys
 from collections.abc import Mapping, Sequence
 
-from galjax.command import ExperimentConfig, PresetName, answer_flags, described
-from galjax.configuration import Suggested, suggested
+from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described
+from galjax.config.json_form import Suggested, suggested
+from galjax.config.settings import EnlargingMethod, ScheduleConfig, TrainingConfig
+from galjax.config.values import Factor
 from galjax.errors import InputError
-from galjax.flag_values import Factor
-from galjax.settings import EnlargingMethod, ScheduleConfig, TrainingConfig
 
 NAME = "phase_shift"
 TITLE = "Phase: even and odd grids"
@@ -73,14 +73,9 @@ import numpy as np
 from astropy.table import Table
 from rich.table import Table as ScreenTable
 
-from galjax import draw, outcome, stages
-from galjax.experiment import Experiment, ExperimentRun, Findings, screen_table
-from galjax.figures import NamedFigure
-from galjax.figures.galleries import clearest
-from galjax.figures.phase import phase_gallery, shift_figure, size_figure
-from galjax.figures.style import grey, listed
-from galjax.outcome import ORIGINAL, Case, Condition, values_of
-from galjax.phase import (
+from galjax import draw
+from galjax.analysis import tables as outcome
+from galjax.analysis.phase import (
     Recentred,
     cutouts,
     enlarged_table,
@@ -89,11 +84,18 @@ from galjax.phase import (
     recentre,
     shrunk_table,
 )
-from galjax.report import Section
+from galjax.analysis.tables import ORIGINAL, Case, Condition, values_of
+from galjax.analysis.wording import fixed, interval, mean_of, minus, plus_minus, signed
+from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
+from galjax.report.figures import NamedFigure
+from galjax.report.figures.galleries import clearest
+from galjax.report.figures.phase import phase_gallery, shift_figure, size_figure
+from galjax.report.figures.style import grey, listed
+from galjax.report.html import Section
+from galjax.runs import stage as stages
+from galjax.runs.stage import Stage
 from galjax.sample import GalaxySample
-from galjax.stages import Stage
 from galjax.statistics import compare_paired, holm, repeats_left, summarise
-from galjax.wording import fixed, interval, mean_of, minus, plus_minus, signed
 
 AS_CUT, ON_GRID, ON_PIXEL = "as cut", "centred on the grid", "centred on a pixel"
 POSITIONS = (AS_CUT, ON_GRID, ON_PIXEL)
@@ -114,9 +116,13 @@ def study(config: PhaseShift, run: ExperimentRun) -> Findings:
             f"Images of {height} px leave the sizes {sizes}: too small to compare even and odd. Use larger images."
         )
     drawn = draw.draw_balanced(
-        pool.labels, pool.class_names, config.per_class, run.keys.draw,
-        test_fraction=config.test_fraction, validation_fraction=config.validation_fraction,
-    )  # fmt: skip
+        pool.labels,
+        pool.class_names,
+        config.per_class,
+        run.keys.draw,
+        test_fraction=config.test_fraction,
+        validation_fraction=config.validation_fraction,
+    )
     if max(config.factors) > height:
         raise InputError(f"--factors can be up to {height} for images of {height} px, not {max(config.factors)}.")
     run.open(sample, draws=[drawn])
@@ -129,35 +135,49 @@ def study(config: PhaseShift, run: ExperimentRun) -> Findings:
     view_of |= {(ON_PIXEL, size): even.index(size) + 2 if size in even else 1 for size in sizes}
     keys, conditions = _conditions(config.methods, sizes, view_of, height)
     history = run.train(Stage("training", "training", drawn, conditions), device_pool, pool)
-    results = outcome.results_table([
-        Case(dict(zip(("position", "size", "method"), key, strict=True)), history, number) for number, key in enumerate(keys)
-    ])  # fmt: skip
+    results = outcome.results_table(
+        [
+            Case(dict(zip(("position", "size", "method"), key, strict=True)), history, number)
+            for number, key in enumerate(keys)
+        ]
+    )
     summary = outcome.summary_table(results)
     accuracies: BySize = {
         (position, method, size): values_of(results, position=position, method=method, size=size, selection="test-mean")
-        for position in POSITIONS for method in config.methods for size in sizes
-    }  # fmt: skip
+        for position in POSITIONS
+        for method in config.methods
+        for size in sizes
+    }
     parity = parity_table(accuracies, config.methods)
     shrunk, enlarged = shrunk_table(height, config.factors), enlarged_table(height, config.factors, config.methods)
     return Findings(
         headline=_headline(parity),
         conclusions=(*_about_centres(pool, on_grid), *_conclusions(parity, accuracies, height)),
         sections=(
-            Section("Where the centre goes", figures=(shift_figure(enlarged, cutouts(height)[2].name),
-                                                      _gallery(pool, sizes)), tables={
-                "Brightest pixel after shrinking, from the middle of the grid (shrunken pixels)": shrunk,
-                "How far the centre moves after enlarging back (px)": enlarged,
-            }),
-            Section("Does it matter?", figures=(size_figure(accuracies, height),), tables={
-                "Accuracy lost on even sizes against their odd neighbours (paired, 95 % intervals, Holm's correction)": parity, "Summary over repeats": summary,
-            }),
+            Section(
+                "Where the centre goes",
+                figures=(shift_figure(enlarged, cutouts(height)[2].name), _gallery(pool, sizes)),
+                tables={
+                    "Brightest pixel after shrinking, from the middle of the grid (shrunken pixels)": shrunk,
+                    "How far the centre moves after enlarging back (px)": enlarged,
+                },
+            ),
+            Section(
+                "Does it matter?",
+                figures=(size_figure(accuracies, height),),
+                tables={
+                    "Accuracy lost on even sizes against their odd neighbours (paired, 95 % intervals, Holm's correction)": parity,
+                    "Summary over repeats": summary,
+                },
+            ),
         ),
-        results=results, summary=summary,
+        results=results,
+        summary=summary,
         history=outcome.history_arrays({"training": history}, "training", conditions, pool.class_names),
         screen=(_screen(accuracies, config.methods, sizes),),
         thesis_figures={"5.15": "phase_gallery"},
         further_tables={"brightest_pixel.ecsv": shrunk, "centre_shift.ecsv": enlarged, "parity.ecsv": parity},
-    )  # fmt: skip
+    )
 
 
 def _conditions(

@@ -16,12 +16,12 @@ import sys
 from collections.abc import Mapping
 from typing import Annotated
 
-from galjax.command import ExperimentConfig, PresetName, answer_flags, described
-from galjax.configuration import suggested
+from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described
+from galjax.config.json_form import suggested
+from galjax.config.markers import Flat
+from galjax.config.settings import EnlargingMethod, ScheduleConfig, TrainingConfig, UsableConfig
+from galjax.config.values import Factor
 from galjax.errors import InputError
-from galjax.flag_values import Factor
-from galjax.flags import Flat
-from galjax.settings import EnlargingMethod, ScheduleConfig, TrainingConfig, UsableConfig
 
 NAME = "resolution_sweep"
 TITLE = "Resolution sweep"
@@ -65,21 +65,23 @@ import numpy as np
 from astropy.table import Table
 from rich.table import Table as ScreenTable
 
-from galjax import draw, outcome, stages
+from galjax import draw
+from galjax.analysis import tables as outcome
+from galjax.analysis.published import Against, Published
+from galjax.analysis.sweep_answer import SweepAnswer
+from galjax.analysis.tables import Case, rows_with, values_of
+from galjax.analysis.usable import with_usable
+from galjax.analysis.wording import mean_of, minus, plus_minus, signed
+from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.draw import Draw
-from galjax.experiment import Experiment, ExperimentRun, Findings, screen_table
-from galjax.figures.overview import overview_figures
-from galjax.figures.sweep import sweep_figures
-from galjax.outcome import Case, rows_with, values_of
-from galjax.published import Against, Published
-from galjax.repeats import History
-from galjax.report import Section
+from galjax.report.figures.overview import overview_figures
+from galjax.report.figures.sweep import sweep_figures
+from galjax.report.html import Section
+from galjax.runs import stage as stages
+from galjax.runs.stage import Stage
 from galjax.sample import GalaxySample
-from galjax.stages import Stage
 from galjax.statistics import compare_paired, count_in_words, holm
-from galjax.sweep_answer import SweepAnswer
-from galjax.usable import with_usable
-from galjax.wording import mean_of, minus, plus_minus, signed
+from galjax.training.repeats import History
 
 NEAR = 0.9
 """The accuracy that the thesis asks of a usable resolution."""

@@ -15,11 +15,11 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 
-from galjax.command import ExperimentConfig, PresetName, answer_flags, described
-from galjax.configuration import Suggested, suggested
+from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described
+from galjax.config.json_form import Suggested, suggested
+from galjax.config.settings import EnlargingMethod, ScheduleConfig, TrainingConfig
+from galjax.config.values import Factor
 from galjax.errors import InputError
-from galjax.flag_values import Factor
-from galjax.settings import EnlargingMethod, ScheduleConfig, TrainingConfig
 
 NAME = "same_resolution"
 TITLE = "Trained and tested at the same resolution"
@@ -59,14 +59,16 @@ import numpy as np
 from astropy.table import Table
 from rich.table import Table as ScreenTable
 
-from galjax import draw, outcome, stages
-from galjax.experiment import Experiment, ExperimentRun, Findings, screen_table
-from galjax.figures.resolutions import Accuracies, loss_figure, resolution_matrix, same_resolution_figure
-from galjax.outcome import Case, Condition, values_of
-from galjax.report import Section
-from galjax.stages import Stage
+from galjax import draw
+from galjax.analysis import tables as outcome
+from galjax.analysis.tables import Case, Condition, values_of
+from galjax.analysis.wording import fixed, interval, signed
+from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
+from galjax.report.figures.resolutions import Accuracies, loss_figure, resolution_matrix, same_resolution_figure
+from galjax.report.html import Section
+from galjax.runs import stage as stages
+from galjax.runs.stage import Stage
 from galjax.statistics import compare_paired, holm, repeats_left, summarise
-from galjax.wording import fixed, interval, signed
 
 
 def study(config: SameResolution, run: ExperimentRun) -> Findings:
@@ -75,9 +77,13 @@ def study(config: SameResolution, run: ExperimentRun) -> Findings:
     pool = run.galaxies(sample)
     config = run.fitted(config, per_class=draw.most_per_class(pool), factors=min(pool.images.shape[1:3]))
     drawn = draw.draw_balanced(
-        pool.labels, pool.class_names, config.per_class, run.keys.draw,
-        test_fraction=config.test_fraction, validation_fraction=config.validation_fraction,
-    )  # fmt: skip
+        pool.labels,
+        pool.class_names,
+        config.per_class,
+        run.keys.draw,
+        test_fraction=config.test_fraction,
+        validation_fraction=config.validation_fraction,
+    )
     conditions = outcome.make_conditions(sorted(config.factors), (config.method,))
     device_pool = stages.to_device(pool)
     stages.device_conditions(device_pool, conditions, config.training.convention)  # is every factor possible?
@@ -85,36 +91,48 @@ def study(config: SameResolution, run: ExperimentRun) -> Findings:
     histories = {
         condition.factor: run.train(
             Stage(f"factor_{condition.factor}", f"trained at {condition.label}", drawn, conditions, condition),
-            device_pool, pool,
+            device_pool,
+            pool,
         )
         for condition in conditions
-    }  # fmt: skip
-    results = outcome.results_table([
-        Case({"trained_at": trained_at, "factor": condition.factor, "method": condition.method}, history, number)
-        for trained_at, history in histories.items()
-        for number, condition in enumerate(conditions)
-    ])  # fmt: skip
+    }
+    results = outcome.results_table(
+        [
+            Case({"trained_at": trained_at, "factor": condition.factor, "method": condition.method}, history, number)
+            for trained_at, history in histories.items()
+            for number, condition in enumerate(conditions)
+        ]
+    )
     summary = outcome.summary_table(results)
     accuracies = _accuracies(results, conditions)
     losses = losses_table(accuracies)
     factors = [condition.factor for condition in conditions]
     figures = (
-        same_resolution_figure(accuracies, factors, config.method), loss_figure(losses),
+        same_resolution_figure(accuracies, factors, config.method),
+        loss_figure(losses),
         resolution_matrix(accuracies, factors, config.method),
-    )  # fmt: skip
+    )
     headline, *conclusions = _conclusions(losses)
     return Findings(
-        headline=headline, conclusions=tuple(conclusions),
-        sections=(Section(
-            "Mismatch and information", (), figures,
-            {"Loss of accuracy against Original (paired differences, 95 % confidence intervals, Holm's correction)": losses,
-             "Summary over repeats": summary},
-        ),),
-        results=results, summary=summary,
+        headline=headline,
+        conclusions=tuple(conclusions),
+        sections=(
+            Section(
+                "Mismatch and information",
+                (),
+                figures,
+                {
+                    "Loss of accuracy against Original (paired differences, 95 % confidence intervals, Holm's correction)": losses,
+                    "Summary over repeats": summary,
+                },
+            ),
+        ),
+        results=results,
+        summary=summary,
         history=outcome.history_arrays(histories, "trained_at", conditions, pool.class_names),
         screen=(_screen(losses, accuracies),),
         further_tables={"losses.ecsv": losses},
-    )  # fmt: skip
+    )
 
 
 def _accuracies(results: Table, conditions: Sequence[Condition]) -> Accuracies:
@@ -138,8 +156,10 @@ def losses_table(accuracies: Accuracies) -> Table:
     for factor in sorted({tested for _, tested in accuracies} - {1}):
         original, mixed, same = accuracies[1, 1], accuracies[1, factor], accuracies[factor, factor]
         for part, (one, other) in {
-            "total": (original, mixed), "information": (original, same), "mismatch": (same, mixed)
-        }.items():  # fmt: skip
+            "total": (original, mixed),
+            "information": (original, same),
+            "mismatch": (same, mixed),
+        }.items():
             rows.append((factor, part, *compare_paired(one, other)))
     table = Table(rows=rows, names=("factor", "part", "difference", "low", "high", "p_value", "n"))
     table["p_corrected"] = holm(table["p_value"].tolist())

@@ -19,10 +19,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from galjax.command import PresetName, answer_flags, described, run_command
+from galjax.cli.command import PresetName, answer_flags, described, run_command
+from galjax.config.markers import DATA, EXPERIMENT, OUTPUT, SHARP_IMAGES, Flat, Hidden
+from galjax.config.settings import OnDivergence, ProcessesConfig
 from galjax.errors import InputError
-from galjax.flags import DATA, EXPERIMENT, OUTPUT, SHARP_IMAGES, Flat, Hidden
-from galjax.settings import OnDivergence, ProcessesConfig
 from galjax.sources import HSC_WIDE, FolderOptions, SimulatedSurvey, SourceConfig
 
 NAME = "thesis"
@@ -44,8 +44,13 @@ class Thesis:
     preset: Annotated[PresetName, Hidden] = "quick"
     """Preset of every experiment."""
     experiments: tuple[ExperimentName, ...] = (
-        "uncertain_labels", "class_balance", "resolution_sweep", "phase_shift", "same_resolution", "cross_survey",
-    )  # fmt: skip
+        "uncertain_labels",
+        "class_balance",
+        "resolution_sweep",
+        "phase_shift",
+        "same_resolution",
+        "cross_survey",
+    )
     """Experiments to run, in this order."""
     data: Annotated[str, DATA] = "simulated"
     """Galaxies to use: `simulated` (rendered here), a folder with a catalogue and images, or a saved sample (*.fits)."""
@@ -110,12 +115,15 @@ from experiments import (
     same_resolution,
     uncertain_labels,
 )
-from galjax import processes, report, runs, sources
-from galjax.experiment import AGAINST_CAPTION, Experiment, Finished, Load
-from galjax.progress import ConsoleProgress
-from galjax.published import against_table
-from galjax.report import Chapter, Section
+from galjax import sources
+from galjax.analysis.published import against_table
+from galjax.cli.experiment import AGAINST_CAPTION, Experiment, Finished, Load
+from galjax.report import html as report
+from galjax.report.html import Chapter, Section
+from galjax.runs import folder as runs
 from galjax.sample import GalaxySample
+from galjax.terminal.progress import ConsoleProgress
+from galjax.training import processes
 
 EXPERIMENTS: dict[str, Experiment[Any]] = {
     module.NAME: module.EXPERIMENT
@@ -192,11 +200,15 @@ def _write(
     folder.write_table("against_thesis.ecsv", beside)
     folder.write_exclusions(dict.fromkeys(row for done in finished.values() for row in done.excluded))
     overview = Chapter(
-        "overview", "The thesis's figures and ours", "Does it come out as in the thesis?",
+        "overview",
+        "The thesis's figures and ours",
+        "Does it come out as in the thesis?",
         tuple(f"{name}: left out. {reason}" for name, reason in left_out.items()),
-        (Section("Numbers", tables={AGAINST_CAPTION: beside}),
-         Section("Where the thesis's figures are", tables={"Figures of the thesis, and here": _figures(finished)})),
-    )  # fmt: skip
+        (
+            Section("Numbers", tables={AGAINST_CAPTION: beside}),
+            Section("Where the thesis's figures are", tables={"Figures of the thesis, and here": _figures(finished)}),
+        ),
+    )
     environment = {
         **runs.describe_environment(),
         "experiments": {name: "left out" if name in left_out else "run" for name in config.experiments},
@@ -206,11 +218,15 @@ def _write(
     cost = interpolation_cost.chapter()
     provenance = {key: value for done in finished.values() for key, value in done.provenance.items()}
     report.write_report(
-        folder, [overview, *(done.chapter for done in finished.values()), *([cost] if cost else [])], title=TITLE,
-        question=QUESTION, conclusions=[f"{EXPERIMENTS[n].title}. {done.findings.headline}" for n, done in finished.items()],
+        folder,
+        [overview, *(done.chapter for done in finished.values()), *([cost] if cost else [])],
+        title=TITLE,
+        question=QUESTION,
+        conclusions=[f"{EXPERIMENTS[n].title}. {done.findings.headline}" for n, done in finished.items()],
         excluded=list(dict.fromkeys(row for done in finished.values() for row in done.excluded)),
-        provenance=provenance, environment=environment,
-    )  # fmt: skip
+        provenance=provenance,
+        environment=environment,
+    )
     folder.write_json("environment.json", environment)
 
 

@@ -14,10 +14,10 @@ of the first and 0.72 of the second.
 import dataclasses
 import sys
 
-from galjax.command import ExperimentConfig, PresetName, answer_flags, described
-from galjax.configuration import Suggested
+from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described
+from galjax.config.json_form import Suggested
+from galjax.config.settings import ScheduleConfig, TrainingConfig
 from galjax.errors import InputError
-from galjax.settings import ScheduleConfig, TrainingConfig
 from galjax.sources import SimulatedSurvey, SourceConfig
 from galjax.sources.options import THESIS_FRACTIONS
 
@@ -44,13 +44,15 @@ class UncertainLabels(ExperimentConfig):
 PRESETS: dict[PresetName, UncertainLabels] = {
     "quick": UncertainLabels(
         source=SourceConfig(simulated=SimulatedSurvey(galaxies=3000, class_fractions=THESIS_FRACTIONS)),
-        repeats=6, total=Suggested(400), training=TrainingConfig(ScheduleConfig(epochs=20, evaluate_every=2)),
+        repeats=6,
+        total=Suggested(400),
+        training=TrainingConfig(ScheduleConfig(epochs=20, evaluate_every=2)),
     ),
     "thesis": UncertainLabels(
         source=SourceConfig(simulated=SimulatedSurvey(galaxies=15_000, class_fractions=THESIS_FRACTIONS)),
         training=TrainingConfig(ScheduleConfig(epochs=200, evaluate_every=1)),
     ),
-}  # fmt: skip
+}
 
 if __name__ == "__main__":  # before what computes is imported
     answer_flags(PRESETS, f"python -m experiments.{NAME}", described(QUESTION, __doc__))
@@ -58,20 +60,22 @@ if __name__ == "__main__":  # before what computes is imported
 import numpy as np
 from astropy.table import Table, vstack
 
-from galjax import draw, outcome, stages
-from galjax.experiment import Experiment, ExperimentRun, Findings, screen_table
-from galjax.figures import NamedFigure
-from galjax.figures.comparison import points_with_bars
-from galjax.figures.confusion import confusion_figure
-from galjax.figures.curves import training_curves
-from galjax.figures.overview import overview_figures
-from galjax.outcome import ORIGINAL, Case, values_of
-from galjax.published import Against, Published
-from galjax.report import Section
+from galjax import draw
+from galjax.analysis import tables as outcome
+from galjax.analysis.published import Against, Published
+from galjax.analysis.tables import ORIGINAL, Case, values_of
+from galjax.analysis.wording import fixed, interval_and_test, mean_of, plus_minus, signed
+from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
+from galjax.report.figures import NamedFigure
+from galjax.report.figures.comparison import points_with_bars
+from galjax.report.figures.confusion import confusion_figure
+from galjax.report.figures.curves import training_curves
+from galjax.report.figures.overview import overview_figures
+from galjax.report.html import Section
+from galjax.runs import stage as stages
+from galjax.runs.stage import Stage
 from galjax.sample import GalaxySample
-from galjax.stages import Stage
 from galjax.statistics import compare_independent, repeats_left, summarise
-from galjax.wording import fixed, interval_and_test, mean_of, plus_minus, signed
 
 THREE, TWO = "3-class", "2-class"
 WELCH = "Welch's t-test"
@@ -96,10 +100,14 @@ def study(config: UncertainLabels, run: ExperimentRun) -> Findings:
     config = run.fitted(config, total=min(len(pool) for pool in pools.values()))
     fractions = {"test_fraction": config.test_fraction, "validation_fraction": config.validation_fraction}
     stages_ = {
-        name: Stage(name, name, draw.draw_natural(
-            pool.labels, pool.class_names, config.total, run.keys.draw, **fractions), (ORIGINAL,))
+        name: Stage(
+            name,
+            name,
+            draw.draw_natural(pool.labels, pool.class_names, config.total, run.keys.draw, **fractions),
+            (ORIGINAL,),
+        )
         for name, pool in pools.items()
-    }  # fmt: skip
+    }
     run.open(sample, draws=[stage.draw for stage in stages_.values()])
     cases = {
         name: Case({"labels": name}, run.train(stage, stages.to_device(pools[name]), pools[name]))
@@ -119,29 +127,44 @@ def study(config: UncertainLabels, run: ExperimentRun) -> Findings:
     }
     headline, *conclusions = _conclusions(results, pools)
     return Findings(
-        headline=headline, conclusions=tuple(conclusions),
+        headline=headline,
+        conclusions=tuple(conclusions),
         sections=(
-            Section("The galaxies and the network", figures=overview_figures(pools[THREE], config.training.network, len(config.classes))),
-            Section("Accuracy", figures=tuple(_figures(cases, pools, results)),
-                    tables={"Summary over repeats": summary}),
+            Section(
+                "The galaxies and the network",
+                figures=overview_figures(pools[THREE], config.training.network, len(config.classes)),
+            ),
+            Section(
+                "Accuracy", figures=tuple(_figures(cases, pools, results)), tables={"Summary over repeats": summary}
+            ),
         ),
-        results=results, summary=summary, history=arrays,
-        screen=(screen_table(
-            f"{mean_of(repeats_left(*(values_of(results, labels=name, selection='test-mean') for name in cases)), 'std')}, at the "
-            f"epoch of the best mean test accuracy",
-            ["", *cases],
-            [[metric, *(_cell(values_of(results, metric, labels=name, selection="test-mean")) for name in cases)]
-             for metric in metrics],
-        ),),
+        results=results,
+        summary=summary,
+        history=arrays,
+        screen=(
+            screen_table(
+                f"{mean_of(repeats_left(*(values_of(results, labels=name, selection='test-mean') for name in cases)), 'std')}, at the "
+                f"epoch of the best mean test accuracy",
+                ["", *cases],
+                [
+                    [metric, *(_cell(values_of(results, metric, labels=name, selection="test-mean")) for name in cases)]
+                    for metric in metrics
+                ],
+            ),
+        ),
         thesis_figures={
-            "4.1, 5.1": "redshift", "4.2-4.4": f"galaxies_{config.classes[0]}", "4.5, 5.4": "network",
-            "4.7-4.10": f"training_curves_{THREE}", "4.11, 4.12": "confusion",
+            "4.1, 5.1": "redshift",
+            "4.2-4.4": f"galaxies_{config.classes[0]}",
+            "4.5, 5.4": "network",
+            "4.7-4.10": f"training_curves_{THREE}",
+            "4.11, 4.12": "confusion",
         },
         against=tuple(
             Against(published, values_of(results, metric, labels=labels, selection="test-mean"))
-            for (labels, metric), published in PUBLISHED.items() if metric in metrics
+            for (labels, metric), published in PUBLISHED.items()
+            if metric in metrics
         ),
-    )  # fmt: skip
+    )
 
 
 def _results(cases: dict[str, Case], pools: dict[str, GalaxySample]) -> Table:
@@ -208,13 +231,17 @@ def _figures(cases: dict[str, Case], pools: dict[str, GalaxySample], results: Ta
         ),
         confusion_figure(
             {name: case.confusion("test-mean") for name, case in cases.items()},
-            [pool.class_names for pool in pools.values()], "confusion", "both trainings",
+            [pool.class_names for pool in pools.values()],
+            "confusion",
+            "both trainings",
         ),
         points_with_bars(
-            {"accuracy": accuracies, **rates}, ["std"], "accuracy",
+            {"accuracy": accuracies, **rates},
+            ["std"],
+            "accuracy",
             "Accuracy and true positive rates with three classes and with two.",
         ),
-    ]  # fmt: skip
+    ]
 
 
 EXPERIMENT = Experiment(NAME, TITLE, QUESTION, __doc__ or "", PRESETS, study)

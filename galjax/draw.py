@@ -33,8 +33,9 @@ def make_pool(
     pool = sample.with_classes(class_names)
     others = [
         Exclusion(str(i), "", f"{sample.class_names[label]} is not among the classes {', '.join(class_names)}")
-        for i, label in zip(sample.ids, sample.labels, strict=True) if sample.class_names[label] not in class_names
-    ]  # fmt: skip
+        for i, label in zip(sample.ids, sample.labels, strict=True)
+        if sample.class_names[label] not in class_names
+    ]
     pool = dataclasses.replace(pool, excluded=(*pool.excluded, *others))
     if redshift_range is None or not np.isfinite(pool.redshift).any():
         return pool

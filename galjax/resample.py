@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64
 
+from galjax.config.settings import Convention
 from galjax.errors import InputError
-from galjax.settings import Convention
 
 Method = Literal["nearest", "bilinear", "bicubic", "area"]
 
@@ -133,8 +133,12 @@ def resize_matrices(
     if method == "area" and (size[0] > shape[0] or size[1] > shape[1]):
         # OpenCV takes boxes only where neither axis grows; one growing axis switches both to the fallback.
         return _clipped_linear_weights(shape[0], size[0]), _clipped_linear_weights(shape[1], size[1])
-    weights = {"nearest": _nearest_weights, "bilinear": _bilinear_weights, "bicubic": _bicubic_weights,
-               "area": _area_weights}[method]  # fmt: skip
+    weights = {
+        "nearest": _nearest_weights,
+        "bilinear": _bilinear_weights,
+        "bicubic": _bicubic_weights,
+        "area": _area_weights,
+    }[method]
     return weights(shape[0], size[0]), weights(shape[1], size[1])
 
 

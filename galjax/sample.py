@@ -14,8 +14,8 @@ from astropy.table import Table
 from jaxtyping import Bool, Float32, Float64, Int32, Shaped
 
 from galjax.errors import InputError
-from galjax.fits_files import open_fits
-from galjax.host import host_memory
+from galjax.io.fits_files import open_fits
+from galjax.io.host import host_memory
 from galjax.sources.options import check_class_name
 
 FORMAT = 1
@@ -153,8 +153,10 @@ class GalaxySample:
         for name, column in self.columns.items():
             galaxies[name] = column
         described = {
-            "class_names": list(self.class_names), "bands": list(self.bands), "provenance": dict(self.provenance),
-        }  # fmt: skip
+            "class_names": list(self.class_names),
+            "bands": list(self.bands),
+            "provenance": dict(self.provenance),
+        }
         notes = Table({"KEY": list(described), "JSON": [json.dumps(value) for value in described.values()]})
         excluded = Table(
             {name.upper(): [json.dumps(getattr(row, name)) for row in self.excluded] for name in Exclusion._fields},

@@ -30,7 +30,7 @@ class Summary(NamedTuple):
 def summarise(values: Float[np.ndarray, "repeat *any"]) -> Summary:
     """Mean, std and ste over the first axis, of values of order one such as accuracies, rates and losses.
 
-    A repeat that is NaN throughout was dropped (`galjax.divergence`) and does not count; where none is left, all is NaN.
+    A repeat that is NaN throughout was dropped (`galjax.training.divergence`) and does not count; where none is left, all is NaN.
     Repeats that agree up to rounding (`ROUNDING`) have a spread of exactly 0.
     """
     values = values[_counts(values)]

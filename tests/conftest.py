@@ -7,10 +7,14 @@ import tempfile
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 # Compiling, not computing, is what the tests wait for: the compiler's cheap passes do.
-os.environ["XLA_FLAGS"] = " ".join([
-    os.environ.get("XLA_FLAGS", ""), "--xla_force_host_platform_device_count=4",
-    "--xla_backend_optimization_level=0", "--xla_llvm_disable_expensive_passes=true",
-])  # fmt: skip
+os.environ["XLA_FLAGS"] = " ".join(
+    [
+        os.environ.get("XLA_FLAGS", ""),
+        "--xla_force_host_platform_device_count=4",
+        "--xla_backend_optimization_level=0",
+        "--xla_llvm_disable_expensive_passes=true",
+    ]
+)
 IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 if not IS_WORKER:  # Workers share that of the process that started them.
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="galjax-tests-")

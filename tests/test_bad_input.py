@@ -25,8 +25,9 @@ from experiments import (
     thesis,
     uncertain_labels,
 )
-from galjax import report
-from galjax.sources import FolderOptions, SourceConfig, image_files, load
+from galjax.report import html as report
+from galjax.sources import FolderOptions, SourceConfig, load
+from galjax.sources.files import image_files
 from tests.bad_input.catalogues import CATALOGUES, catalogue, table_with
 from tests.bad_input.flags import FLAGS, IN_TURN, SWEEP, TINY, TO_ALL, TOO_MUCH
 from tests.bad_input.images import IMAGES, LEGITIMATE
@@ -36,9 +37,17 @@ from tests.bad_input.samples import SAMPLES
 
 EXPERIMENTS = {
     module.NAME: module
-    for module in (resolution_sweep, uncertain_labels, class_balance, phase_shift, same_resolution, cross_survey, thesis,
-                   interpolation_cost)
-}  # fmt: skip
+    for module in (
+        resolution_sweep,
+        uncertain_labels,
+        class_balance,
+        phase_shift,
+        same_resolution,
+        cross_survey,
+        thesis,
+        interpolation_cost,
+    )
+}
 EVIL = ("../../etc/passwd", "/etc/passwd", "..", "$(touch evil)", "[/b]")
 
 
@@ -170,8 +179,11 @@ def test_bad_catalogues(kind, folder, tmp_path, capsys, monkeypatch):
     ("name", "flags", "sentence"), TOO_MUCH, ids=[f"{n} {' '.join(f)}"[:60] for n, f, _ in TOO_MUCH]
 )
 def test_flags_that_the_galaxies_do_not_allow(name, flags, sentence, folder, tmp_path, capsys):
-    usual = {"resolution_sweep": SWEEP, "same_resolution": [*TINY, "--per-class", "4", "--factors", "2"],
-             "phase_shift": [*TINY, "--per-class", "4"]}  # fmt: skip
+    usual = {
+        "resolution_sweep": SWEEP,
+        "same_resolution": [*TINY, "--per-class", "4", "--factors", "2"],
+        "phase_shift": [*TINY, "--per-class", "4"],
+    }
     with refused(tmp_path, capsys, sentence) as ended:
         ended(run(name, "--data", folder, "--out", tmp_path / "run", *usual.get(name, TINY), *flags))
 

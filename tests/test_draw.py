@@ -3,7 +3,7 @@ import pytest
 
 from galjax import GalaxySample, InputError
 from galjax.draw import draw_balanced, draw_natural, make_pool
-from galjax.repeats import repeat_keys
+from galjax.training.repeats import repeat_keys
 
 NAMES = ("spiral", "elliptical")
 LABELS = np.random.default_rng(0).permutation(np.repeat(np.array([0, 1], np.int32), [130, 70]))

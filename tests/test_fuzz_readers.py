@@ -28,8 +28,8 @@ from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 
 from galjax import GalaxySample, InputError
-from galjax.sources.folder import FolderOptions, read_folder
-from galjax.sources.image_files import UnusableImage, read_image, to_stamp
+from galjax.sources.files.folder import FolderOptions, read_folder
+from galjax.sources.files.image_files import UnusableImage, read_image, to_stamp
 from tests.mutation import mutated
 
 IMAGES = {"jpeg": ".jpeg", "png": ".png", "fits": ".fits", "fits.gz": ".fits.gz", "npy": ".npy"}
@@ -77,10 +77,15 @@ def _images(kind: str) -> list[bytes]:
 
 
 def _catalogues(kind: str) -> list[bytes]:
-    table = Table({
-        "OBJID": np.arange(1, 7), "SPIRAL": np.array([1, 1, 1, 0, 0, 0], np.int16), "ELLIPTICAL": np.array([0, 0, 0, 1, 1, 1], bool),
-        "UNCERTAIN": ["0"] * 6, "z": MaskedColumn([0.1, 0.2, 0, 0.3, 0.1, 0.2], mask=[0, 0, 1, 0, 0, 0]),
-    })  # fmt: skip
+    table = Table(
+        {
+            "OBJID": np.arange(1, 7),
+            "SPIRAL": np.array([1, 1, 1, 0, 0, 0], np.int16),
+            "ELLIPTICAL": np.array([0, 0, 0, 1, 1, 1], bool),
+            "UNCERTAIN": ["0"] * 6,
+            "z": MaskedColumn([0.1, 0.2, 0, 0.3, 0.1, 0.2], mask=[0, 0, 1, 0, 0, 0]),
+        }
+    )
     named = table.copy()
     named["OBJID"] = [f"J{number}" for number in range(6)]
     streams = []
@@ -102,9 +107,16 @@ def _samples() -> list[bytes]:
     for bands, ids in ((("r",), np.arange(4)), (("g", "r"), np.array(["a", "b", "c", "d"]))):
         shape = (4, 5, 6) if len(bands) == 1 else (4, 5, 6, len(bands))
         sample = GalaxySample(
-            rng.random(shape, np.float32), np.array([0, 1, 0, 1], np.int32), ("spiral", "elliptical"), ids, rng.random(4), 0.4,
-            bands, {"survey": "a test"}, {"magnitude": rng.random(4)},
-        )  # fmt: skip
+            rng.random(shape, np.float32),
+            np.array([0, 1, 0, 1], np.int32),
+            ("spiral", "elliptical"),
+            ids,
+            rng.random(4),
+            0.4,
+            bands,
+            {"survey": "a test"},
+            {"magnitude": rng.random(4)},
+        )
         with tempfile.TemporaryDirectory() as folder:
             sample.save(Path(folder) / "sample.fits")
             contents.append((Path(folder) / "sample.fits").read_bytes())
@@ -168,9 +180,23 @@ def read_many(kind: str, first: int, count: int, folder: Path) -> dict[str, obje
 def fuzz(kinds: Sequence[str], count: int, folder: Path) -> None:
     """`read_many` in a process of its own; raises AssertionError where one went wrong, or the mutations did not try much."""
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.test_fuzz_readers", ",".join(kinds), "0", str(count), str(folder)],
-        capture_output=True, text=True, timeout=300 + count, cwd=Path(__file__).parents[1], env=os.environ | {"JAX_PLATFORMS": "cpu"},
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-m",
+            "tests.test_fuzz_readers",
+            ",".join(kinds),
+            "0",
+            str(count),
+            str(folder),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=300 + count,
+        cwd=Path(__file__).parents[1],
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
+    )
     at = (folder / "number").read_text() if (folder / "number").exists() else "the start"
     assert done.returncode == 0, f"ended by {done.returncode} at {at}: {done.stderr[-1500:]}"
     for kind, line in zip(kinds, done.stdout.splitlines()[-len(kinds) :], strict=True):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from experiments import build_sample, thesis
-from galjax.command import _parse
-from galjax.experiment import Experiment
+from galjax.cli.command import _parse
+from galjax.cli.experiment import Experiment
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -32,7 +32,7 @@ def understand(command, monkeypatch):
     monkeypatch.setattr(Experiment, "run", lambda self, config, console: understood.append(config))
     monkeypatch.setattr(thesis, "run", lambda config, console: understood.append(config))
     monkeypatch.setattr(build_sample, "run", lambda config, console: understood.append(config) or 0)
-    monkeypatch.setattr("galjax.runs.run_to_resume", lambda experiment, out: None)  # there is none here
+    monkeypatch.setattr("galjax.runs.folder.run_to_resume", lambda experiment, out: None)  # there is none here
     if "--help" in flags:
         with pytest.raises(SystemExit) as caught:
             module.main(flags)

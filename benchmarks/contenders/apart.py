@@ -10,7 +10,7 @@ import jax
 from benchmarks.contenders.jax_repeats import JaxRepeats
 from benchmarks.contenders.problem import Problem
 from galjax.errors import InputError
-from galjax.execution import ExecutionConfig
+from galjax.training.execution import ExecutionConfig
 
 
 class Apart:

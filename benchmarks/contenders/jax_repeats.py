@@ -9,10 +9,10 @@ import numpy as np
 
 from benchmarks.contenders.problem import Problem
 from galjax.draw import Draw
-from galjax.execution import ExecutionConfig, Sizes, choose
-from galjax.repeats import RepeatProgram
 from galjax.resample import condition_matrices
-from galjax.training import Conditions, OptimiserConfig, Pool, hyperparameters_of
+from galjax.training.execution import ExecutionConfig, Sizes, choose
+from galjax.training.repeats import RepeatProgram
+from galjax.training.step import Conditions, OptimiserConfig, Pool, hyperparameters_of
 
 SWEEP = [(1, "nearest"), *((factor, method) for factor in range(2, 9) for method in ("nearest", "bilinear", "bicubic"))]
 """The 22 conditions of the thesis's resolution sweep: Original once, and seven factors by three methods."""
@@ -50,10 +50,16 @@ class JaxRepeats:
         seen = Conditions(jnp.zeros(len(conditions), jnp.int32), rows, columns)
         self._epochs = epochs
         self.program = RepeatProgram(
-            self.execution.trainer(network, optimiser, 2), hyperparameters_of(optimiser),
-            Pool(jnp.asarray(images)[None], jnp.asarray(labels)), draw, jax.tree.map(lambda leaf: leaf[0], seen),
-            seen, problem.keys(repeats), epochs, self.execution,
-        )  # fmt: skip
+            self.execution.trainer(network, optimiser, 2),
+            hyperparameters_of(optimiser),
+            Pool(jnp.asarray(images)[None], jnp.asarray(labels)),
+            draw,
+            jax.tree.map(lambda leaf: leaf[0], seen),
+            seen,
+            problem.keys(repeats),
+            epochs,
+            self.execution,
+        )
         self.compile_seconds = self.program.compile_seconds
         self.repeat_steps = repeats * problem.steps * epochs
         self._snapshot = jax.block_until_ready(self.program.start())

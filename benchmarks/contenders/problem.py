@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from galjax.network import KERNEL_SIZES, GalaxyNetwork, NetworkConfig
-from galjax.repeats import RepeatKeys, repeat_keys
+from galjax.networks.thesis import KERNEL_SIZES, GalaxyNetwork, NetworkConfig
+from galjax.training.repeats import RepeatKeys, repeat_keys
 
 
 class Contender(Protocol):

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from galjax.sources.options import HSC_WIDE, FolderOptions, SimulatedSurvey, SourceConfig
 
 if TYPE_CHECKING:
-    from galjax.sources.folder import read_folder
+    from galjax.sources.files.folder import read_folder
     from galjax.sources.loading import load
-    from galjax.sources.simulated import simulate
+    from galjax.sources.simulated.survey import simulate
 
 __all__ = ["HSC_WIDE", "FolderOptions", "SimulatedSurvey", "SourceConfig", "load", "read_folder", "simulate"]
-_MODULES = {"load": "loading", "read_folder": "folder", "simulate": "simulated"}
+_MODULES = {"load": "loading", "read_folder": "files.folder", "simulate": "simulated.survey"}
 
 
 def __getattr__(name: str) -> Any:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from galjax.errors import InputError
 from galjax.sample import GalaxySample
-from galjax.sources.folder import read_folder
+from galjax.sources.files.folder import read_folder
 from galjax.sources.options import SIMULATED_DATA, FolderOptions, SourceConfig, check_exists
-from galjax.sources.simulated import simulate
+from galjax.sources.simulated.survey import simulate
 
 
 def load(config: SourceConfig, seed: int, progress: Callable[[int, int], None] | None = None) -> GalaxySample:

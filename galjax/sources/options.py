@@ -5,8 +5,8 @@ import os
 import re
 from typing import Annotated, Literal
 
+from galjax.config.markers import SIMULATED, Flat
 from galjax.errors import InputError
-from galjax.flags import SIMULATED, Flat
 
 Channel = Literal["red", "green", "blue", "luminance", "all"] | int
 CutoutConvention = Literal["int", "round", "cutout2d"]
@@ -15,9 +15,16 @@ SIMULATED_DATA = "simulated"
 THESIS_FRACTIONS = (0.271, 0.104, 0.625)
 """Spiral, elliptical and uncertain among the first 15,000 rows of Galaxy Zoo 1 Table 2 (thesis, 4.1)."""
 RANGES = {
-    "galaxies": (1, 1e9), "image_size": (8, 4096), "pixel_scale": (1e-3, 1e3), "seeing": (1e-3, 1e3), "moffat_beta": (1, 100),
-    "zero_point": (0, 50), "gain": (1e-3, 1e6), "sky_magnitude": (0, 50), "read_noise": (0, 1e6),
-}  # fmt: skip
+    "galaxies": (1, 1e9),
+    "image_size": (8, 4096),
+    "pixel_scale": (1e-3, 1e3),
+    "seeing": (1e-3, 1e3),
+    "moffat_beta": (1, 100),
+    "zero_point": (0, 50),
+    "gain": (1e-3, 1e6),
+    "sky_magnitude": (0, 50),
+    "read_noise": (0, 1e6),
+}
 """Of what can be asked for, both ends included: beyond any instrument, and within float32."""
 
 
@@ -114,8 +121,12 @@ class SimulatedSurvey:
 
 
 HSC_WIDE = SimulatedSurvey(
-    image_size=150, pixel_scale=0.168, seeing=0.6, zero_point=33.85, read_noise=9.0,
-)  # fmt: skip
+    image_size=150,
+    pixel_scale=0.168,
+    seeing=0.6,
+    zero_point=33.85,
+    read_noise=9.0,
+)
 """The Hyper Suprime-Cam survey in r: pixels and seeing of Aihara et al. (2018, PASJ 70, S4), on the field of 64 SDSS pixels.
 
 Its depth is estimated from SDSS's: 8.2 m against 2.5 m of aperture and 600 s against 53.9 s gather 120 times the light (5.2 mag),

@@ -1,8 +1,24 @@
 """Flags that no run can have, and flags that only the galaxies show to be wrong: what is given, and what is said."""
 
 TRAINING = ("resolution_sweep", "uncertain_labels", "class_balance", "phase_shift", "same_resolution", "cross_survey")
-TINY = ["--image-size", "8", "--repeats", "2", "--epochs", "1", "--evaluate-every", "1", "--filters", "2", "2", "2",
-        "--dense-units", "4", "--batch-size", "4"]  # fmt: skip
+TINY = [
+    "--image-size",
+    "8",
+    "--repeats",
+    "2",
+    "--epochs",
+    "1",
+    "--evaluate-every",
+    "1",
+    "--filters",
+    "2",
+    "2",
+    "2",
+    "--dense-units",
+    "4",
+    "--batch-size",
+    "4",
+]
 SWEEP = [*TINY, "--per-class", "4", "--factors", "2", "--methods", "nearest"]
 HUGE = "9" * 25
 
@@ -44,7 +60,11 @@ FLAGS = [
     (TRAINING, ["--nonsense", "1"], "Unrecognized options: --nonsense"),
     (TRAINING, ["stray"], "Unrecognized options: stray"),
     (TRAINING, ["--image-size", "0"], "--image-size must be at least 1 px"),
-    (TRAINING, ["--image-size", "100"], "--image-size 100 is for a folder of images and has no effect on --data simulated"),
+    (
+        TRAINING,
+        ["--image-size", "100"],
+        "--image-size 100 is for a folder of images and has no effect on --data simulated",
+    ),
     (TRAINING, ["--channel", "red"], "--channel red is for a folder of images"),
     (TRAINING, ["--crop", "2"], "--crop must be at least the image size"),
     (TRAINING, ["--pixel-scale", "-1"], r"--pixel-scale must be above 0 arcsec .* not -1\.0"),
@@ -84,7 +104,7 @@ FLAGS = [
     (("cross_survey",), ["--sharp.image-size", "-1"], "--image-size must be at least 1 px"),
     (("cross_survey",), ["--data", "nowhere"], "One of --data and --sharp.data is the simulated survey"),
     (("interpolation_cost",), ["--repeats", "3"], "This command takes no flags"),
-]  # fmt: skip
+]
 
 # Each flag that experiments share goes to one of them in turn: they all take it from the same configuration.
 IN_TURN = [((TRAINING[n % 6],) if names is TRAINING else names, *rest) for n, (names, *rest) in enumerate(FLAGS)]
@@ -92,7 +112,11 @@ TO_ALL = [(TRAINING, *FLAGS[n][1:]) for n in (0, 3)]
 
 # Flags that only the galaxies show to be wrong.
 TOO_MUCH = [
-    ("resolution_sweep", ["--per-class", "5"], "A draw of 5 galaxies per class is not possible.* 4 spiral, 4 elliptical"),
+    (
+        "resolution_sweep",
+        ["--per-class", "5"],
+        "A draw of 5 galaxies per class is not possible.* 4 spiral, 4 elliptical",
+    ),
     ("resolution_sweep", ["--per-class", "0"], "A draw of 0 galaxies per class .* Choose --per-class from 1 to 4"),
     ("resolution_sweep", ["--per-class", HUGE], f"A draw of {HUGE} galaxies per class"),
     ("resolution_sweep", ["--per-class", "1"], "no set may be empty"),
@@ -115,6 +139,10 @@ TOO_MUCH = [
     ("phase_shift", ["--sizes", "8", "9", "10", "11"], "Images of 8 px leave the sizes"),
     ("class_balance", ["--total", "9"], "so --total 9 cannot be drawn"),
     ("uncertain_labels", ["--uncertain-class", "bar"], "no class 'bar'"),
-    ("uncertain_labels", ["--total", "4", "--batch-size", "4"], "--batch-size 4 is more than the 3 galaxies|0 uncertain"),
+    (
+        "uncertain_labels",
+        ["--total", "4", "--batch-size", "4"],
+        "--batch-size 4 is more than the 3 galaxies|0 uncertain",
+    ),
     ("cross_survey", [], "One of --data and --sharp.data is the simulated survey"),
-]  # fmt: skip
+]

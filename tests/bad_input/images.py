@@ -40,10 +40,22 @@ IMAGES = {
     "web page": (".jpeg", b"<html>503 Service Unavailable</html>", "is neither JPEG nor PNG"),
     "text as npy": (".npy", b"0.1 0.2 0.3", "not a whole .npy array"),
     "text as fits": (".fits", b"not FITS" * 720, "has no end"),
-    "an ending not read": (".tif", b"II*\0" + bytes(99), r"has an ending that is not read \(\.tif\); write it as PNG, FITS or NumPy"),
-    "a folder of no ending": ("", lambda path: path.mkdir(), "is a folder, and files in it are not read; move them into images/ itself"),
+    "an ending not read": (
+        ".tif",
+        b"II*\0" + bytes(99),
+        r"has an ending that is not read \(\.tif\); write it as PNG, FITS or NumPy",
+    ),
+    "a folder of no ending": (
+        "",
+        lambda path: path.mkdir(),
+        "is a folder, and files in it are not read; move them into images/ itself",
+    ),
     "cut off gzip of an array": (".npy", gzip.compress(save_array(STAMP))[:-9], "not a whole gzip file"),
-    "cut off where fits needs no fill": (".fits", FITS[: 2880 + 8 * 64 - 1], "it is cut off: 3392 bytes are declared, 3391 are there"),
+    "cut off where fits needs no fill": (
+        ".fits",
+        FITS[: 2880 + 8 * 64 - 1],
+        "it is cut off: 3392 bytes are declared, 3391 are there",
+    ),
     "huge png": (".png", png_with_size(100_000, 100_000), "declares 100000x100000 px, more than this program reads"),
     "huge fits": (".fits", card("NAXIS1", 4_000_000_000), "it is cut off: 256000002880 bytes are declared"),
     "gzip bomb": (".fits.gz", gzip.compress(FITS[:2880] + bytes(5_000_000)), "unpacks to more than 2 MB"),
@@ -52,7 +64,11 @@ IMAGES = {
     "absurd pixel type": (".fits", card("BITPIX", 7), "BITPIX 7"),
     "axis in words": (".fits", card("NAXIS1", "'eight'"), "NAXIS1 is"),
     "unsafe compression": (
-        ".fits", save_fits(fits.PrimaryHDU(), fits.CompImageHDU(np.arange(256, dtype="i2").reshape(16, 16), compression_type="HCOMPRESS_1")),
+        ".fits",
+        save_fits(
+            fits.PrimaryHDU(),
+            fits.CompImageHDU(np.arange(256, dtype="i2").reshape(16, 16), compression_type="HCOMPRESS_1"),
+        ),
         "unpack it with funpack",
     ),
     "no image in it": (".fits", save_fits(fits.PrimaryHDU()), "holds no image"),
@@ -69,8 +85,16 @@ IMAGES = {
     "without pixels": (".npy", save_array(np.zeros((0, 8))), r"has shape \(0, 8\)"),
     "one axis": (".npy", save_array(np.ones(64)), r"has shape \(64,\), not \(height, width\)"),
     "four axes": (".npy", save_array(np.ones((2, 2, 8, 8))), r"has shape \(2, 2, 8, 8\)"),
-    "four axes of fits": (".fits", save_fits(fits.PrimaryHDU(np.ones((2, 2, 8, 8)))), r"has shape \(2, 2, 8, 8\), not \(height, width\) or \(height, width, band\)"),
-    "five bands": (".fits", save_fits(fits.PrimaryHDU(rng.random((5, 8, 8)))), r"has 5 bands, so no green one; use --channel all, or a band's number"),
+    "four axes of fits": (
+        ".fits",
+        save_fits(fits.PrimaryHDU(np.ones((2, 2, 8, 8)))),
+        r"has shape \(2, 2, 8, 8\), not \(height, width\) or \(height, width, band\)",
+    ),
+    "five bands": (
+        ".fits",
+        save_fits(fits.PrimaryHDU(rng.random((5, 8, 8)))),
+        r"has 5 bands, so no green one; use --channel all, or a band's number",
+    ),
     "five bands last": (".fits", save_fits(fits.PrimaryHDU(rng.random((8, 8, 5)))), "has 5 bands, so no green one"),
     "five bands of an array": (".npy", save_array(rng.random((8, 8, 5))), "has 5 bands, so no green one"),
     "two bands": (".npy", save_array(np.ones((8, 8, 2))), "has 2 bands, so no green one; use --channel all"),
@@ -79,7 +103,7 @@ IMAGES = {
     "boolean": (".npy", save_array(STAMP > 0.5), "has pixels of type bool, not numbers"),
     "dates": (".npy", save_array(np.zeros((8, 8), "M8[s]")), r"has pixels of type datetime64\[s\], not numbers"),
     "records": (".npy", save_array(np.zeros((8, 8), [("a", "f4")])), "not numbers"),
-}  # fmt: skip
+}
 
 NUMBERS = rng.integers(-100, 100, (9, 10))
 # Unusual, but right: what stands in the file, and the pixels that come of it.
@@ -96,9 +120,17 @@ LEGITIMATE = {
     "uint16 of fits": (".fits", save_fits(fits.PrimaryHDU(np.abs(NUMBERS).astype(np.uint16))), np.abs(NUMBERS)),
     "float64 of fits": (".fits", save_fits(fits.PrimaryHDU(NUMBERS / 4)), NUMBERS / 4),
     "second image of fits": (".fits.gz", gzip.compress(save_fits(fits.PrimaryHDU(), fits.ImageHDU(NUMBERS))), NUMBERS),
-    "tiles of fits": (".fits", save_fits(fits.PrimaryHDU(), fits.CompImageHDU(NUMBERS.astype(np.int16), compression_type="RICE_1")), NUMBERS),
+    "tiles of fits": (
+        ".fits",
+        save_fits(fits.PrimaryHDU(), fits.CompImageHDU(NUMBERS.astype(np.int16), compression_type="RICE_1")),
+        NUMBERS,
+    ),
     "tiles of fits by the older name": (
-        ".fits", save_fits(fits.PrimaryHDU(), fits.CompImageHDU(NUMBERS.astype(np.int16), compression_type="RICE_1")).replace(b"RICE_1  ", b"RICE_ONE"), NUMBERS,
+        ".fits",
+        save_fits(fits.PrimaryHDU(), fits.CompImageHDU(NUMBERS.astype(np.int16), compression_type="RICE_1")).replace(
+            b"RICE_1  ", b"RICE_ONE"
+        ),
+        NUMBERS,
     ),
     "fit": (".fit", save_fits(fits.PrimaryHDU(NUMBERS)), NUMBERS),
     "FTS.GZ": (".FTS.GZ", gzip.compress(save_fits(fits.PrimaryHDU(NUMBERS))), NUMBERS),
@@ -108,10 +140,18 @@ LEGITIMATE = {
     "one band first": (".fits", save_fits(fits.PrimaryHDU(NUMBERS[None])), NUMBERS),
     "axes of length 1": (".fits", save_fits(fits.PrimaryHDU(NUMBERS[None, None])), NUMBERS),
     "one band last": (".npy", save_array(NUMBERS[..., None]), NUMBERS),
-    "colours last in fits": (".fits", save_fits(fits.PrimaryHDU(np.dstack([0 * NUMBERS, NUMBERS, 0 * NUMBERS]))), NUMBERS),
+    "colours last in fits": (
+        ".fits",
+        save_fits(fits.PrimaryHDU(np.dstack([0 * NUMBERS, NUMBERS, 0 * NUMBERS]))),
+        NUMBERS,
+    ),
     "colours first in an array": (".npy", save_array(np.stack([0 * NUMBERS, NUMBERS, 0 * NUMBERS])), NUMBERS),
     "cards of no standard": (".fits", save_fits(fits.PrimaryHDU(NUMBERS)).replace(b"EXTEND  =", b"ext&nd  ="), NUMBERS),
     "grey picture": (".PNG", cv2.imencode(".png", np.abs(NUMBERS).astype(np.uint8))[1].tobytes(), np.abs(NUMBERS)),
-    "16-bit picture": (".png", cv2.imencode(".png", np.abs(NUMBERS * 300).astype(np.uint16))[1].tobytes(), np.abs(NUMBERS * 300)),
+    "16-bit picture": (
+        ".png",
+        cv2.imencode(".png", np.abs(NUMBERS * 300).astype(np.uint16))[1].tobytes(),
+        np.abs(NUMBERS * 300),
+    ),
     "jpeg in the name of a png": (".png", JPEG, cv2.imdecode(np.frombuffer(JPEG, np.uint8), 1)[..., 1]),
-}  # fmt: skip
+}

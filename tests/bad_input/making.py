@@ -82,8 +82,13 @@ def make_folder(folder, galaxies=GOOD):
 
 def make_sample(path, **changes):
     parts = {
-        "images": np.random.default_rng(0).random((GOOD, 8, 8), np.float32), "labels": np.arange(GOOD, dtype=np.int32) % 2,
-        "class_names": ("spiral", "elliptical"), "ids": np.arange(GOOD), "redshift": np.full(GOOD, 0.1), "pixel_scale": 0.4,
-        "bands": ("r",), "provenance": {"survey": "a test"},
-    }  # fmt: skip
+        "images": np.random.default_rng(0).random((GOOD, 8, 8), np.float32),
+        "labels": np.arange(GOOD, dtype=np.int32) % 2,
+        "class_names": ("spiral", "elliptical"),
+        "ids": np.arange(GOOD),
+        "redshift": np.full(GOOD, 0.1),
+        "pixel_scale": 0.4,
+        "bands": ("r",),
+        "provenance": {"survey": "a test"},
+    }
     GalaxySample(**parts | changes).save(path)

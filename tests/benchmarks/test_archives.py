@@ -14,12 +14,19 @@ RESULTS = {
         ROW | {"contender": GALJAX, "ratio": 4.0, "frames_per_second": 20.0},
     ],
     "chain": {
-        "undisturbed": PART, "ended": PART, "bytes_equal": True, "galaxies": 2004, "cut_out": 1950, "left_out": 54,
-        "as_the_truth": 2003, "from_archive": {"das": 1900, "sas": 50}, "stars": 150,
+        "undisturbed": PART,
+        "ended": PART,
+        "bytes_equal": True,
+        "galaxies": 2004,
+        "cut_out": 1950,
+        "left_out": 54,
+        "as_the_truth": 2003,
+        "from_archive": {"das": 1900, "sas": 50},
+        "stars": 150,
         "star_offset_px": {"median": 0.1, "max": 0.3},
     },
     "sweep": {"seconds": 60.0, "accuracy": {"Original": 0.9, "1/2": 0.8}},
-}  # fmt: skip
+}
 
 
 def test_tables_have_the_ratio_first_and_the_best_on_top():

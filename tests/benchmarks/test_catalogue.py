@@ -10,11 +10,17 @@ RESULTS = {
     "rows": 1_000_000,
     "files": [
         {
-            "file": "csv", "bytes": 4e7, "ratio": 0.5, "gigabytes": 0.8,
-            "seconds": {GALJAX: {"median": 4.0, "min": 3.0, "max": 5.0, "n": 5}, ASTROPY: {"median": 2.0, "min": 1.0, "max": 3.0, "n": 5}},
+            "file": "csv",
+            "bytes": 4e7,
+            "ratio": 0.5,
+            "gigabytes": 0.8,
+            "seconds": {
+                GALJAX: {"median": 4.0, "min": 3.0, "max": 5.0, "n": 5},
+                ASTROPY: {"median": 2.0, "min": 1.0, "max": 3.0, "n": 5},
+            },
         }
     ],
-}  # fmt: skip
+}
 
 
 def test_the_table_has_the_ratio_first_and_the_range():

@@ -7,9 +7,9 @@ from benchmarks.contenders.apart import start_apart
 from benchmarks.contenders.problem import Problem
 from benchmarks.plan import Plan, reckon
 from galjax.errors import InputError
-from galjax.memory import Sizes, memory_of
-from galjax.network import NetworkConfig
-from galjax.training import OptimiserConfig
+from galjax.networks.thesis import NetworkConfig
+from galjax.training.memory import Sizes, memory_of
+from galjax.training.step import OptimiserConfig
 
 RATES = {"images_per_second": 420.0, "evaluated_images_per_second": 3960.0}
 
@@ -48,9 +48,14 @@ def test_every_measured_machine_gets_its_plan(capsys):
 def test_devices_are_held_against_processes_of_their_own_and_marked_where_they_take_turns():
     rows = [
         {"devices": 1, "at_once": 1, "repeats": 2, "seconds": {"median": 1.0, "min": 1.0, "max": 1.0}, "apart": None},
-        {"devices": 4, "at_once": 2, "repeats": 8, "seconds": {"median": 2.5, "min": 2.0, "max": 3.0},
-         "apart": {"median": 2.0, "min": 2.0, "max": 2.5}},
-    ]  # fmt: skip
+        {
+            "devices": 4,
+            "at_once": 2,
+            "repeats": 8,
+            "seconds": {"median": 2.5, "min": 2.0, "max": 3.0},
+            "apart": {"median": 2.0, "min": 2.0, "max": 2.5},
+        },
+    ]
     table = weak_scaling.tables({"rows": rows})["weak-scaling"]
     assert "| 1 | 2 | - | 1.000 (1.000 - 1.000) | - |" in table
     assert "| 4, oversubscribed | 8 | 1.25 | 2.500 (2.000 - 3.000) | 2.000 (2.000 - 2.500) |" in table

@@ -68,9 +68,10 @@ def test_ratios_follow_from_the_times(results):
         assert row["std"] >= 0
     for row in results["chain"]["rows"]:
         (opencv,) = (
-            r for r in results["chain"]["rows"]
+            r
+            for r in results["chain"]["rows"]
             if r["contender"] == OPENCV and all(r[key] == row[key] for key in ("size", "factor", "method"))
-        )  # fmt: skip
+        )
         assert row["ratio"] == pytest.approx(row["stamps_per_second"] / opencv["stamps_per_second"])
         assert row["seconds_per_batch"]["n"] == 3
 

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import accelerator, measure, profile, scaling, training
 from benchmarks.contenders.problem import NotHere, Problem, count_work
-from galjax.network import NetworkConfig
+from galjax.networks.thesis import NetworkConfig
 
 TINY = ["--galaxies", "20", "--image-size", "16", "--no-write"]
 
@@ -43,8 +43,12 @@ def test_tables_follow_from_the_json(compared):
 
 
 def test_a_wrong_result_would_show(monkeypatch):
-    wrong = training.Entry("wrong", lambda p, n: training.JaxRepeats(Problem(20, 16, learning_rate=0.3, dropout=0.0), 1,
-                                                                     training.ExecutionConfig()))  # fmt: skip
+    wrong = training.Entry(
+        "wrong",
+        lambda p, n: training.JaxRepeats(
+            Problem(20, 16, learning_rate=0.3, dropout=0.0), 1, training.ExecutionConfig()
+        ),
+    )
     monkeypatch.setattr(training, "entries", lambda: [wrong])
     _, differences, _ = training._prepare(Problem(galaxies=20, image_size=16), 1)
     assert differences["wrong"] > 1e-3
@@ -79,8 +83,9 @@ def test_scaling_measures_every_axis(monkeypatch):
 
     monkeypatch.setattr(scaling, "measure_point", record)
     results = scaling.run(scaling.ScalingBenchmark(no_write=True))
-    assert results["exponents"] == {axis: pytest.approx(1.0) for axis in (
-        "repeats", "galaxies per class", "image size", "batch size", "devices")}  # fmt: skip
+    assert results["exponents"] == {
+        axis: pytest.approx(1.0) for axis in ("repeats", "galaxies per class", "image size", "batch size", "devices")
+    }
     assert "repeats 100" in scaling.tables(results)["scaling"]
 
 

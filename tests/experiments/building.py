@@ -14,8 +14,17 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def flags(folder, server, *more):
     """Of a build in `folder` against the stand-in, without redshifts."""
-    return ["--catalogue", str(folder / NAME), "--out", str(folder / "sdss.fits"), "--redshifts", "none", *QUICK,
-            *server.addresses(), *more]  # fmt: skip
+    return [
+        "--catalogue",
+        str(folder / NAME),
+        "--out",
+        str(folder / "sdss.fits"),
+        "--redshifts",
+        "none",
+        *QUICK,
+        *server.addresses(),
+        *more,
+    ]
 
 
 def run(folder, server, *more):

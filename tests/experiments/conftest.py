@@ -1,6 +1,6 @@
 import pytest
 
-from galjax import report
+from galjax.report import html as report
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -15,8 +15,8 @@ from astropy.table import Table
 
 from experiments import build_sample
 from galjax import GalaxySample
-from galjax.sources import survey
 from galjax.sources.archives import check, skyserver
+from galjax.sources.build import survey
 from tests.experiments.building import ATTEMPTS, NAME, QUICK, ROOT, SHAPE, flags, run
 from tests.sources.archive.faults import Fault
 from tests.sources.archive.frames import Field
@@ -70,9 +70,13 @@ def test_killed_and_interrupted_it_goes_on_and_gives_the_same_bytes(small, tmp_p
         for signal_number, target in ((signal.SIGKILL, 12), (signal.SIGINT, 26)):
             started = time.monotonic()
             process = subprocess.Popen(
-                [sys.executable, "-m", "experiments.build_sample", *flags(out, server)], cwd=ROOT, env=environment,
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            )  # fmt: skip
+                [sys.executable, "-m", "experiments.build_sample", *flags(out, server)],
+                cwd=ROOT,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
             while len({r.path for r in server.requests}) < target and process.poll() is None:
                 time.sleep(0.01)
             process.send_signal(signal_number)
@@ -267,8 +271,9 @@ def test_check_says_which_archives_are_up(monkeypatch, capsys, tmp_path):
         assert "has the frame of run 1729, camcol 3, field 83" in shown
         assert "asks for a login" in shown
         archives.faults.by_path = {
-            f"/{archives.universe.das_path(0)}": Fault("unavailable"), "/hips": Fault("html"),
-        }  # fmt: skip
+            f"/{archives.universe.das_path(0)}": Fault("unavailable"),
+            "/hips": Fault("html"),
+        }
         assert build_sample.main(["--check", *QUICK, *server.addresses()]) == build_sample.SOME_DOWN
     shown = capsys.readouterr().out
     assert "5 of 7 are up" in shown

@@ -42,9 +42,17 @@ class Chain:
         self.out = folder / "sdss.fits"
         archives = Archives(universe, service_faults=every_service_fault())
         with Server(archives, stall_seconds=3) as server:
-            self.code = build_sample.main([
-                "--catalogue", str(folder / NAME), "--out", str(self.out), *QUICK, *server.addresses(), *flags,
-            ])  # fmt: skip
+            self.code = build_sample.main(
+                [
+                    "--catalogue",
+                    str(folder / NAME),
+                    "--out",
+                    str(self.out),
+                    *QUICK,
+                    *server.addresses(),
+                    *flags,
+                ]
+            )
             self.requests = list(server.requests)
         self.sample = GalaxySample.load(self.out)
         self.failures = Table.read(folder / "failures.ecsv")

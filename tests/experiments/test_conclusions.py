@@ -12,8 +12,8 @@ from experiments import (
     same_resolution,
     uncertain_labels,
 )
-from galjax.instruments import COARSE, PIXELS, SEEING, SHARP
-from galjax.outcome import rows_with
+from galjax.analysis.instruments import COARSE, PIXELS, SEEING, SHARP
+from galjax.analysis.tables import rows_with
 from galjax.sources import SimulatedSurvey, simulate
 
 RNG = np.random.default_rng(0)
@@ -26,8 +26,11 @@ def around(mean, shared=0.0):
 def test_losses_are_split_into_mismatch_and_information():
     luck = 0.03 * RNG.standard_normal(8)
     accuracies = {
-        (1, 1): around(0.92, luck), (1, 4): around(0.70, luck), (4, 4): around(0.88, luck), (4, 1): around(0.60, luck)
-    }  # fmt: skip
+        (1, 1): around(0.92, luck),
+        (1, 4): around(0.70, luck),
+        (4, 4): around(0.88, luck),
+        (4, 1): around(0.60, luck),
+    }
     losses = same_resolution.losses_table(accuracies)
     parts = {row["part"]: row for row in losses}
     assert parts["total"]["difference"] == pytest.approx(0.22, abs=0.01)
@@ -72,12 +75,14 @@ def test_without_spread_there_is_no_interval_and_no_verdict(repeats):
     said = cross_survey._conclusions(compared, costs, steps, cross_survey.CrossSurvey())
     assert any(f"+0.083 ({why})." in sentence for sentence in said)
     assert not any("costs most" in sentence or "the dearest" in sentence for sentence in said)
-    results = Table({
-        "draw": np.repeat(["natural", "balanced"], 2 * repeats),
-        "trainings": np.tile(np.repeat(["first", "second"], repeats), 2),
-        "selection": ["test-mean"] * 4 * repeats,
-        "accuracy": np.repeat([0.5, 0.6], 2 * repeats),
-    })  # fmt: skip
+    results = Table(
+        {
+            "draw": np.repeat(["natural", "balanced"], 2 * repeats),
+            "trainings": np.tile(np.repeat(["first", "second"], repeats), 2),
+            "selection": ["test-mean"] * 4 * repeats,
+            "accuracy": np.repeat([0.5, 0.6], 2 * repeats),
+        }
+    )
     pool = simulate(SimulatedSurvey(galaxies=20, image_size=8)).with_classes(("spiral", "elliptical"))
     verdict, found, *_ = class_balance._conclusions(results, pool, ("accuracy",))
     assert verdict.startswith("Whether balancing the classes makes a difference cannot be said")
@@ -156,10 +161,14 @@ def test_a_step_that_gains_accuracy_costs_nothing():
     ],
 )
 def test_the_uncertain_class_may_help_or_hurt(two, three, sentence):
-    results = Table({
-        "labels": np.repeat([uncertain_labels.TWO, uncertain_labels.THREE], 2), "selection": ["test-mean"] * 4,
-        "accuracy": [*two, *three], **{f"tpr_{name}": [np.nan] * 4 for name in ("spiral", "elliptical", "uncertain")},
-    })  # fmt: skip
+    results = Table(
+        {
+            "labels": np.repeat([uncertain_labels.TWO, uncertain_labels.THREE], 2),
+            "selection": ["test-mean"] * 4,
+            "accuracy": [*two, *three],
+            **{f"tpr_{name}": [np.nan] * 4 for name in ("spiral", "elliptical", "uncertain")},
+        }
+    )
     survey = simulate(SimulatedSurvey(galaxies=20, image_size=8))
     pools = {uncertain_labels.THREE: survey, uncertain_labels.TWO: survey.with_classes(("spiral", "elliptical"))}
     said = uncertain_labels._conclusions(results, pools)

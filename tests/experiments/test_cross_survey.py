@@ -5,13 +5,25 @@ import numpy as np
 from astropy.table import Table
 
 from experiments import cross_survey
-from galjax.sources.simulated import HSC_WIDE, SimulatedSurvey, simulate
+from galjax.sources.simulated.survey import HSC_WIDE, SimulatedSurvey, simulate
 
 GALAXIES = {"galaxies": 70, "class_fractions": (0.5, 0.5, 0.0)}
 TINY = [
-    "--per-class", "15", "--repeats", "2", "--epochs", "1", "--evaluate-every", "1", "--filters", "4", "4", "4",
-    "--dense-units", "8",
-]  # fmt: skip
+    "--per-class",
+    "15",
+    "--repeats",
+    "2",
+    "--epochs",
+    "1",
+    "--evaluate-every",
+    "1",
+    "--filters",
+    "4",
+    "4",
+    "4",
+    "--dense-units",
+    "8",
+]
 
 
 def test_two_saved_samples_are_matched_by_id(tmp_path, capsys):
@@ -54,10 +66,26 @@ def test_pictures_shrunk_by_different_factors_are_no_ground_to_match_the_seeing(
             cv2.imwrite(str(tmp_path / name / "images" / f"{number}.png"), picture)
         (tmp_path / name / "catalogue.csv").write_text("id,SPIRAL,ELLIPTICAL\n0,1,0\n1,0,1\n")
     command = [
-        *TINY, "--data", str(tmp_path / "coarse"), "--image-size", "32", "--pixel-scale", "0.4", "--out", str(tmp_path / "run"),
-        "--sharp.data", str(tmp_path / "sharp"), "--sharp.image-size", "75", "--sharp.pixel-scale", "0.17",
-        "--coarse-seeing", "1.3", "--sharp-seeing", "0.6",
-    ]  # fmt: skip
+        *TINY,
+        "--data",
+        str(tmp_path / "coarse"),
+        "--image-size",
+        "32",
+        "--pixel-scale",
+        "0.4",
+        "--out",
+        str(tmp_path / "run"),
+        "--sharp.data",
+        str(tmp_path / "sharp"),
+        "--sharp.image-size",
+        "75",
+        "--sharp.pixel-scale",
+        "0.17",
+        "--coarse-seeing",
+        "1.3",
+        "--sharp-seeing",
+        "0.6",
+    ]
     assert cross_survey.main(command) == 2
     said = capsys.readouterr()
     assert "shrunk by different factors, 1 (1 image), 3 (1 image)" in " ".join(said.out.split())

@@ -13,18 +13,18 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-import galjax.execution
-import galjax.repeats
-import galjax.stages
+import galjax.runs.stage
+import galjax.training.execution
+import galjax.training.repeats
 from experiments import class_balance
 from galjax import InputError
-from galjax.checkpoints import Checkpoints
 from galjax.draw import draw_balanced, make_pool
-from galjax.lock import HOLDER
-from galjax.networks import load_networks
-from galjax.repeats import repeat_keys
-from galjax.runs import RunFolder
-from galjax.sources.simulated import SimulatedSurvey, simulate
+from galjax.runs.checkpoints import Checkpoints
+from galjax.runs.folder import RunFolder
+from galjax.runs.lock import HOLDER
+from galjax.sources.simulated.survey import SimulatedSurvey, simulate
+from galjax.training.ensemble import load_networks
+from galjax.training.repeats import repeat_keys
 from tests.experiments.test_resolution_sweep import ROOT, SMALL, run
 
 EVERY_EPOCH = ["--evaluate-every", 1, "--checkpoint-seconds", 0]
@@ -35,7 +35,7 @@ def diverging(monkeypatch):
     """Called with repeats and an epoch: from that epoch on, the loss of these repeats is NaN in what the program measures."""
 
     def from_epoch(epoch, repeats):
-        original = galjax.repeats._to_history
+        original = galjax.training.repeats._to_history
 
         def spoiled(last, count, *measured):
             history = original(last, count, *measured)
@@ -44,7 +44,7 @@ def diverging(monkeypatch):
             loss[np.array(repeats), max(0, epoch - first) :] = np.nan
             return history if last < epoch else dataclasses.replace(history, train_loss=loss)
 
-        monkeypatch.setattr(galjax.repeats, "_to_history", spoiled)
+        monkeypatch.setattr(galjax.training.repeats, "_to_history", spoiled)
 
     return from_epoch
 
@@ -131,8 +131,11 @@ def test_a_folder_in_use_is_refused_by_name_and_free_once_its_process_is_dead(tm
     slow = ["--epochs", "4000", "--evaluate-every", "4000"]
     first = subprocess.Popen(
         [sys.executable, "-m", "experiments.resolution_sweep", *SMALL, *slow, "--out", out],
-        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     try:
         deadline = time.monotonic() + 120
         while not (out / "config.json").exists() and first.poll() is None and time.monotonic() < deadline:
@@ -195,7 +198,7 @@ def test_a_full_disk_while_results_are_written_gets_a_sentence_and_the_run_goes_
 
 
 def test_a_sweep_too_large_for_the_memory_is_refused_before_it_starts(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(galjax.execution, "host_memory", lambda: 5e6)
+    monkeypatch.setattr(galjax.training.execution, "host_memory", lambda: 5e6)
     assert run("--out", tmp_path, "--repeats", 400) == 2
     error = capsys.readouterr().err
     found = re.search(r"about \d+\.\d GB .*there are 0\.0 GB\. Nothing was trained\. --repeats (\d+) fits", error)
@@ -209,7 +212,7 @@ def test_memory_that_runs_out_all_the_same_gets_the_advice(tmp_path, capsys, mon
     def exhausted(*arguments):
         raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes.\nBufferAssignment")
 
-    monkeypatch.setattr(galjax.stages.RepeatProgram, method, exhausted)
+    monkeypatch.setattr(galjax.runs.stage.RepeatProgram, method, exhausted)
     assert run("--out", tmp_path) == 2
     error = capsys.readouterr().err
     assert "The memory ran out (RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes.)" in error

@@ -10,13 +10,31 @@ import pytest
 from astropy.table import Table
 
 from experiments import class_balance, cross_survey, phase_shift, same_resolution, uncertain_labels
-from galjax.command import exit_code
+from galjax.cli.command import exit_code
 from galjax.sources import SimulatedSurvey, simulate
 
 TINY = [
-    "--simulated.galaxies", "90", "--simulated.image-size", "32", "--simulated.class-fractions", "0.4", "0.3", "0.3",
-    "--repeats", "3", "--epochs", "2", "--evaluate-every", "1", "--filters", "4", "4", "4", "--dense-units", "8",
-]  # fmt: skip
+    "--simulated.galaxies",
+    "90",
+    "--simulated.image-size",
+    "32",
+    "--simulated.class-fractions",
+    "0.4",
+    "0.3",
+    "0.3",
+    "--repeats",
+    "3",
+    "--epochs",
+    "2",
+    "--evaluate-every",
+    "1",
+    "--filters",
+    "4",
+    "4",
+    "4",
+    "--dense-units",
+    "8",
+]
 FLAGS = {
     uncertain_labels: ["--total", "40"],
     class_balance: ["--total", "40"],
@@ -67,10 +85,21 @@ def done(request, tmp_path_factory):
 def test_the_run_folder_is_complete(done):
     experiment, folder = done
     names = {path.name for path in folder.iterdir()} - {"against_thesis.ecsv", ".lock"}
-    assert names == {
-        "config.json", "environment.json", "results.ecsv", "summary.ecsv", "excluded.ecsv", "history.npz", "figures",
-        "report.html", "checkpoints",
-    } | FURTHER[experiment]  # fmt: skip
+    assert (
+        names
+        == {
+            "config.json",
+            "environment.json",
+            "results.ecsv",
+            "summary.ecsv",
+            "excluded.ecsv",
+            "history.npz",
+            "figures",
+            "report.html",
+            "checkpoints",
+        }
+        | FURTHER[experiment]
+    )
     environment = json.loads((folder / "environment.json").read_text())
     assert environment["compile_seconds"] > 0
     assert all(how["lowering"] == "direct" for how in environment["execution"].values())

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-import galjax.runs
+import galjax.runs.folder
 from experiments import (
     class_balance,
     cross_survey,
@@ -17,7 +17,7 @@ from experiments import (
     uncertain_labels,
 )
 from galjax.errors import InputError
-from galjax.sources.simulated import SimulatedSurvey, simulate
+from galjax.sources.simulated.survey import SimulatedSurvey, simulate
 
 QUICK = ["--repeats", "2", "--epochs", "1", "--filters", "2,2,2", "--dense-units", "4"]
 
@@ -43,7 +43,7 @@ def opened(monkeypatch):
         seen.append(config)
         raise InputError("enough")
 
-    monkeypatch.setattr(galjax.runs, "open_run", stop)
+    monkeypatch.setattr(galjax.runs.folder, "open_run", stop)
     return seen
 
 
@@ -62,7 +62,7 @@ def opened(monkeypatch):
         (uncertain_labels, [], {"total": 65}),
         (uncertain_labels, ["--total", "7"], {"total": 7, "batch": 5}),
     ],
-)  # fmt: skip
+)
 def test_defaults_fit_the_galaxies(module, flags, expected, sample, opened, capsys):
     assert module.main([*QUICK, "--redshift-range", "0,9", "--data", str(sample), *flags]) == 2
     (config,) = opened

@@ -12,13 +12,32 @@ from astropy.table import Table
 
 from experiments import resolution_sweep
 from galjax import GalaxySample
-from galjax.sources.simulated import SimulatedSurvey, simulate
+from galjax.sources.simulated.survey import SimulatedSurvey, simulate
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = [
-    "--simulated.galaxies", "120", "--simulated.image-size", "32", "--per-class", "20", "--repeats", "3", "--epochs", "3",
-    "--evaluate-every", "2", "--factors", "2", "4", "--filters", "4", "4", "4", "--dense-units", "16",
-]  # fmt: skip
+    "--simulated.galaxies",
+    "120",
+    "--simulated.image-size",
+    "32",
+    "--per-class",
+    "20",
+    "--repeats",
+    "3",
+    "--epochs",
+    "3",
+    "--evaluate-every",
+    "2",
+    "--factors",
+    "2",
+    "4",
+    "--filters",
+    "4",
+    "4",
+    "4",
+    "--dense-units",
+    "16",
+]
 
 
 def run(*arguments):
@@ -35,12 +54,29 @@ def folder(tmp_path_factory):
 def test_the_run_folder_is_complete(folder):
     names = {path.name for path in folder.iterdir()}
     assert names == {
-        "config.json", "environment.json", "results.ecsv", "summary.ecsv", "excluded.ecsv", "history.npz", "figures",
-        "report.html", "checkpoints", "methods.ecsv", ".lock",
-    }  # fmt: skip
+        "config.json",
+        "environment.json",
+        "results.ecsv",
+        "summary.ecsv",
+        "excluded.ecsv",
+        "history.npz",
+        "figures",
+        "report.html",
+        "checkpoints",
+        "methods.ecsv",
+        ".lock",
+    }
     figures = {path.name for path in (folder / "figures").iterdir()}
-    for stem in ("accuracy_std_20", "accuracy_ste_30", "methods_compared_20", "sample_sizes_compared",
-                 "selections_compared_30", "training_curves_20", "gallery_spiral", "gallery_elliptical"):  # fmt: skip
+    for stem in (
+        "accuracy_std_20",
+        "accuracy_ste_30",
+        "methods_compared_20",
+        "sample_sizes_compared",
+        "selections_compared_30",
+        "training_curves_20",
+        "gallery_spiral",
+        "gallery_elliptical",
+    ):
         assert {f"{stem}.png", f"{stem}.pdf"} <= figures
     environment = json.loads((folder / "environment.json").read_text())
     assert environment["compile_seconds"] > 0
@@ -55,8 +91,18 @@ def test_results_are_tidy_and_the_summary_follows_from_them(folder):
     results, summary = (Table.read(folder / name) for name in ("results.ecsv", "summary.ecsv"))
     assert results.colnames == ["repeat", "per_class", "factor", "method", "selection", "epoch", "accuracy"]
     assert summary.colnames == [
-        "per_class", "factor", "method", "selection", "epoch", "mean", "std", "ste", "n", "usable", "within_loss",
-    ]  # fmt: skip
+        "per_class",
+        "factor",
+        "method",
+        "selection",
+        "epoch",
+        "mean",
+        "std",
+        "ste",
+        "n",
+        "usable",
+        "within_loss",
+    ]
     conditions = 1 + 2 * 3
     assert len(results) == 3 * 2 * conditions * 3
     assert set(results["selection"]) == {"test-mean", "last", "validation"}
@@ -82,8 +128,13 @@ def test_the_history_has_named_axes(folder):
         assert history["train_loss"].shape == (2, 3, 3)
         confusion = history["test_confusion"]
         assert history["test_confusion_axes"].tolist() == [
-            "per_class", "repeat", "evaluation", "condition", "predicted", "true",
-        ]  # fmt: skip
+            "per_class",
+            "repeat",
+            "evaluation",
+            "condition",
+            "predicted",
+            "true",
+        ]
         assert confusion.shape == (2, 3, 2, 7, 2, 2)
         assert (confusion[0].sum(axis=(-2, -1)) == 12).all()
         assert (confusion[1].sum(axis=-2) == 9).all()  # columns are true classes: balanced
@@ -249,8 +300,23 @@ def test_help_has_a_line_for_every_flag(capsys):
         resolution_sweep.main(["--help-all", "--preset", "thesis"])
     assert caught.value.code == 0
     text = capsys.readouterr().out
-    for flag in ("--data", "--repeats", "--epochs", "--out", "--seed", "--resume", "--preset", "--convention",
-                 "--per-class", "--total", "--usable-loss", "--channel", "--crop", "--learning-rate", "--filters"):  # fmt: skip
+    for flag in (
+        "--data",
+        "--repeats",
+        "--epochs",
+        "--out",
+        "--seed",
+        "--resume",
+        "--preset",
+        "--convention",
+        "--per-class",
+        "--total",
+        "--usable-loss",
+        "--channel",
+        "--crop",
+        "--learning-rate",
+        "--filters",
+    ):
         assert flag in text
     assert "(default: 300 500 800 1000)" in re.sub(r"[\s│]+", " ", text)
 
@@ -271,9 +337,22 @@ def test_a_stopped_run_goes_on_and_equals_an_undisturbed_one(undisturbed, tmp_pa
     """The first process gets its signal while it trains; the same command then takes the folder to the end."""
     out = tmp_path / "stopped"
     first = subprocess.Popen(
-        [sys.executable, "-m", "experiments.resolution_sweep", *SMALL, *LONG, "--checkpoint-seconds", "0", "--out", out],
-        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "experiments.resolution_sweep",
+            *SMALL,
+            *LONG,
+            "--checkpoint-seconds",
+            "0",
+            "--out",
+            out,
+        ],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     while not any((out / "checkpoints" / "per_class_20").glob("[0-9]*000")) and first.poll() is None:
         time.sleep(0.02)
     first.send_signal(number)

@@ -9,9 +9,9 @@ import pytest
 
 from experiments import class_balance, resolution_sweep, thesis
 from galjax import GalaxySample
-from galjax.checkpoints import load_parameters
-from galjax.configuration import from_json
-from galjax.sources.simulated import SimulatedSurvey, simulate
+from galjax.config.json_form import from_json
+from galjax.runs.checkpoints import load_parameters
+from galjax.sources.simulated.survey import SimulatedSurvey, simulate
 from tests.experiments.test_every_experiment import TINY
 from tests.experiments.test_resolution_sweep import SMALL, run
 
@@ -133,9 +133,12 @@ def test_a_second_training_that_is_to_stop_earlier_than_before_starts_anew(tmp_p
     command = [*TINY, "--total", "40", "--evaluate-every", "2"]
     original = class_balance.Case.chosen
     monkeypatch.setattr(
-        class_balance.Case, "chosen",
-        lambda case, selection: original(case, selection) if case.selections else 0 if case.history.train_loss.shape[1] == 5 else -1,
-    )  # fmt: skip
+        class_balance.Case,
+        "chosen",
+        lambda case, selection: (
+            original(case, selection) if case.selections else 0 if case.history.train_loss.shape[1] == 5 else -1
+        ),
+    )
     assert class_balance.main([*command, "--epochs", "3", "--out", str(tmp_path / "run")]) == 0
     capsys.readouterr()
     assert class_balance.main([*command, "--epochs", "5", "--out", str(tmp_path / "run")]) == 0

@@ -7,11 +7,11 @@ import pytest
 from astropy.table import Table
 
 from experiments import thesis
-from galjax.experiment import Experiment
-from galjax.network import NetworkConfig
-from galjax.settings import ScheduleConfig, TrainingConfig
+from galjax.cli.experiment import Experiment
+from galjax.config.settings import ScheduleConfig, TrainingConfig
+from galjax.networks.thesis import NetworkConfig
 from galjax.sources import SourceConfig
-from galjax.sources.simulated import SimulatedSurvey, simulate
+from galjax.sources.simulated.survey import SimulatedSurvey, simulate
 
 SMALL = {
     "uncertain_labels": {"total": 40},
@@ -80,8 +80,10 @@ def test_what_the_galaxies_do_not_allow_is_left_out_and_named(tmp_path, capsys):
     assert "uncertain_labels: left out. The sample has no class 'uncertain'" in said
     assert "cross_survey: left out. One of --data and --sharp.data is the simulated survey" in said
     assert json.loads((out / "environment.json").read_text())["experiments"] == {
-        "uncertain_labels": "left out", "same_resolution": "run", "cross_survey": "left out",
-    }  # fmt: skip
+        "uncertain_labels": "left out",
+        "same_resolution": "run",
+        "cross_survey": "left out",
+    }
     assert "left out. The sample has no class" in (out / "report.html").read_text().replace("&#39;", "'")
 
 

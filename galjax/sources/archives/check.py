@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from galjax.sources import objid
 from galjax.sources.archives import hips, hsc, skyserver
 from galjax.sources.archives.addresses import Addresses, join
 from galjax.sources.archives.das import CorrectedFrames
+from galjax.sources.archives.download import BadContent, Client, FetchFailed
 from galjax.sources.archives.frame import FieldId
 from galjax.sources.archives.galaxy_zoo_tables import FILES
 from galjax.sources.archives.sas import SkySubtractedFrames
-from galjax.sources.download import BadContent, Client, FetchFailed
+from galjax.sources.surveys import objid
 
 KNOWN_ID, KNOWN_RA, KNOWN_DEC = 587727178986356823, 0.0017083, -10.3738056
 """The first row of Galaxy Zoo 1 Table 2: run 1729, rerun 40, camcol 3, field 83."""
@@ -113,9 +113,11 @@ def _hsc(client: Client, base: str) -> str:
     positions = hsc.position_list(np.array([HSC_RA]), np.array([HSC_DEC]), 16, "r")
     try:
         answer = client.fetch(
-            hsc.address(base), lambda content: hsc.read_answer(content, 1), files={"list": ("list.txt", positions)},
+            hsc.address(base),
+            lambda content: hsc.read_answer(content, 1),
+            files={"list": ("list.txt", positions)},
             auth=hsc.login() if known else None,
-        )  # fmt: skip
+        )
     except FetchFailed as failure:
         if failure.status == 401 and not known:
             return f"asks for a login (set {hsc.USER} and {hsc.PASSWORD})"

@@ -11,6 +11,8 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float32
 
+from galjax.sources.archives.cutout import NoCutout, read_wcs
+from galjax.sources.archives.download import BadContent
 from galjax.sources.archives.frame import (
     MOST_COMMON_COUNT,
     Band,
@@ -23,8 +25,6 @@ from galjax.sources.archives.frame import (
     open_fits,
     unpack,
 )
-from galjax.sources.cutout import NoCutout, read_wcs
-from galjax.sources.download import BadContent
 
 SKY_ROWS_APART = 4
 
@@ -67,6 +67,12 @@ class CorrectedFrames:
             return (counts - (softbias + sky)).astype(np.float32)
 
         return Frame(
-            wcs, pixels.shape, "counts", "header" if in_header else "measured", softbias, stamp, lambda y, x: sky,
+            wcs,
+            pixels.shape,
+            "counts",
+            "header" if in_header else "measured",
+            softbias,
+            stamp,
+            lambda y, x: sky,
             MOST_COMMON_COUNT,
-        )  # fmt: skip
+        )

@@ -12,7 +12,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from jaxtyping import Float32, Float64
 
-from galjax.sources.download import BadContent
+from galjax.sources.archives.download import BadContent
 
 Band = Literal["u", "g", "r", "i", "z"]
 Units = Literal["counts", "nanomaggies"]

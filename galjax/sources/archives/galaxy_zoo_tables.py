@@ -9,7 +9,7 @@ from pathlib import Path
 
 from galjax.errors import InputError
 from galjax.sources.archives.addresses import join
-from galjax.sources.download import BadContent, Client, FetchFailed
+from galjax.sources.archives.download import BadContent, Client, FetchFailed
 
 NAME = "GalaxyZoo1_DR_table2"
 FILES = (f"{NAME}.csv.gz", f"{NAME}.fits", f"{NAME}.vot.gz")

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from astropy.io import fits
 
+from galjax.sources.archives.download import BadContent
 from galjax.sources.archives.frame import Band, open_fits
-from galjax.sources.download import BadContent
 
 CAVEAT = (
     "Resampled twice: onto HEALPix cells when the HiPS was made, and bilinearly onto this grid by hips2fits. Fine detail is "

@@ -17,8 +17,8 @@ from jaxtyping import Float64
 
 from galjax.errors import InputError
 from galjax.sources.archives.addresses import join
+from galjax.sources.archives.download import BadContent
 from galjax.sources.archives.frame import Band, open_fits
-from galjax.sources.download import BadContent
 
 PIXEL_SCALE = 0.168
 """Arcsec per pixel (Aihara et al. 2018, PASJ 70, S4)."""

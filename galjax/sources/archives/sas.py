@@ -11,6 +11,8 @@ import numpy as np
 from astropy.io import fits
 from jaxtyping import Float32
 
+from galjax.sources.archives.cutout import NoCutout, read_wcs
+from galjax.sources.archives.download import BadContent
 from galjax.sources.archives.frame import (
     Band,
     FieldId,
@@ -22,8 +24,6 @@ from galjax.sources.archives.frame import (
     open_fits,
     unpack,
 )
-from galjax.sources.cutout import NoCutout, read_wcs
-from galjax.sources.download import BadContent
 
 RERUN = 301
 

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from galjax.sources.archives.addresses import join
-from galjax.sources.download import BadContent, Client, FetchFailed
+from galjax.sources.archives.download import BadContent, Client, FetchFailed
 
 COLUMNS = ("dr7objid", "specobjid", "z", "zerr", "zwarning", "class")
 QUERIES_APART = 1.05

@@ -16,8 +16,21 @@ class Fault:
 
 
 STATUS = {"missing": 404, "forbidden": 403, "busy": 429, "unavailable": 503, "error": 500}
-PASSING = ("forbidden", "busy", "unavailable", "error", "html", "truncated", "corrupt", "wrong-field", "cut-off",
-           "stalled", "closed", "cached", "empty")  # fmt: skip
+PASSING = (
+    "forbidden",
+    "busy",
+    "unavailable",
+    "error",
+    "html",
+    "truncated",
+    "corrupt",
+    "wrong-field",
+    "cut-off",
+    "stalled",
+    "closed",
+    "cached",
+    "empty",
+)
 """Faults that a client gets over when they end."""
 LASTING = {
     "missing": "HTTP 404",

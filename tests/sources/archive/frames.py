@@ -82,8 +82,12 @@ def wcs_cards(field):
     ra = {"CTYPE": "RA---TAN", "CRVAL": field.ra, "column": -1.4159941822202e-09, "row": 1.09999973009879e-04}
     dec = {"CTYPE": "DEC--TAN", "CRVAL": field.dec, "column": 1.10012973632812e-04, "row": 2.83333333333423e-08}
     for axis, what in enumerate((dec, ra) if field.declination_first else (ra, dec), start=1):
-        cards |= {f"CTYPE{axis}": what["CTYPE"], f"CRVAL{axis}": what["CRVAL"],
-                  f"CD{axis}_1": what["column"], f"CD{axis}_2": what["row"]}  # fmt: skip
+        cards |= {
+            f"CTYPE{axis}": what["CTYPE"],
+            f"CRVAL{axis}": what["CRVAL"],
+            f"CD{axis}_1": what["column"],
+            f"CD{axis}_2": what["row"],
+        }
     return cards
 
 
@@ -189,12 +193,18 @@ def sky_subtracted_frame(field, lights=(), seed=0, band="r", *, not_a_number=Fal
     for name, value in wcs_cards(field).items():
         primary.header[name] = value
     grid = (24, 32)
-    sky = fits.BinTableHDU.from_columns([
-        fits.Column("ALLSKY", f"{grid[0] * grid[1]}E", dim=f"({grid[1]},{grid[0]})",
-                    array=np.full((1, *grid), field.sky, np.float32)),
-        fits.Column("XINTERP", f"{field.shape[1]}E", array=np.linspace(0, grid[1] - 1, field.shape[1])[None]),
-        fits.Column("YINTERP", f"{field.shape[0]}E", array=np.linspace(0, grid[0] - 1, field.shape[0])[None]),
-    ])  # fmt: skip
+    sky = fits.BinTableHDU.from_columns(
+        [
+            fits.Column(
+                "ALLSKY",
+                f"{grid[0] * grid[1]}E",
+                dim=f"({grid[1]},{grid[0]})",
+                array=np.full((1, *grid), field.sky, np.float32),
+            ),
+            fits.Column("XINTERP", f"{field.shape[1]}E", array=np.linspace(0, grid[1] - 1, field.shape[1])[None]),
+            fits.Column("YINTERP", f"{field.shape[0]}E", array=np.linspace(0, grid[0] - 1, field.shape[0])[None]),
+        ]
+    )
     out = io.BytesIO()
     fits.HDUList([primary, fits.ImageHDU(calibration.astype(np.float32)), sky]).writeto(out)
     return bz2.compress(out.getvalue(), compresslevel)

@@ -107,9 +107,21 @@ class Server(ThreadingHTTPServer):
 
     def addresses(self):
         """Flags for build_sample."""
-        return ["--das-url", f"{self.url}/das", "--sas-url", f"{self.url}/sas", "--skyserver-url", f"{self.url}/skyserver",
-                "--hsc-url", f"{self.url}/hsc", "--hips-url", f"{self.url}/hips", "--catalogue-url", f"{self.url}/gz1",
-                f"{self.url}/gz1-mirror"]  # fmt: skip
+        return [
+            "--das-url",
+            f"{self.url}/das",
+            "--sas-url",
+            f"{self.url}/sas",
+            "--skyserver-url",
+            f"{self.url}/skyserver",
+            "--hsc-url",
+            f"{self.url}/hsc",
+            "--hips-url",
+            f"{self.url}/hips",
+            "--catalogue-url",
+            f"{self.url}/gz1",
+            f"{self.url}/gz1-mirror",
+        ]
 
     def count(self, pattern):
         """Requests by path."""

@@ -36,8 +36,11 @@ class Archives:
         if path in self._by_path:
             return self._frame(handler, path, fault)
         for start, service in {
-            "/gz1": self._table, "/skyserver": self._skyserver, "/hsc": self._hsc, "/hips": self._hips,
-        }.items():  # fmt: skip
+            "/gz1": self._table,
+            "/skyserver": self._skyserver,
+            "/hsc": self._hsc,
+            "/hips": self._hips,
+        }.items():
             if path.startswith(start):
                 return service(handler, path, fault)
         return handler.send(404, HTML, "text/html"), True, ""

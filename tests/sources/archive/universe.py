@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from galjax.sources import objid
+from galjax.sources.surveys import objid
 from tests.sources.archive import frames
 from tests.sources.archive.faults import ALWAYS, LASTING, PASSING, Fault
 from tests.sources.archive.frames import Field, Light
@@ -65,8 +65,11 @@ class Universe:
     def file(self, path):
         """A frame by its path; made once, under a lock of the caller's."""
         if path not in self.made:
-            make, path_of = (frames.corrected_frame, self.das_path) if path.startswith("das/") else (
-                frames.sky_subtracted_frame, self.sas_path)  # fmt: skip
+            make, path_of = (
+                (frames.corrected_frame, self.das_path)
+                if path.startswith("das/")
+                else (frames.sky_subtracted_frame, self.sas_path)
+            )
             number = next(n for n in range(len(self.fields)) if path_of(n) == path)
             self.made[path] = make(self.fields[number], self.lights[number], seed=number % 2)
         return self.made[path]
@@ -110,10 +113,15 @@ class Universe:
 
 
 def catalogue_line(galaxy, flags=None):
-    return ",".join([
-        str(galaxy.id), sexagesimal(galaxy.ra / 15, 2), sexagesimal(galaxy.dec, 1, signed=True),
-        "59,0.61,0.034,0.0,0.153,0.153,0.051,0.186,0.61,0.186", flags or FLAGS[galaxy.label],
-    ])  # fmt: skip
+    return ",".join(
+        [
+            str(galaxy.id),
+            sexagesimal(galaxy.ra / 15, 2),
+            sexagesimal(galaxy.dec, 1, signed=True),
+            "59,0.61,0.034,0.0,0.153,0.153,0.051,0.186,0.61,0.186",
+            flags or FLAGS[galaxy.label],
+        ]
+    )
 
 
 def sexagesimal(value, digits, signed=False):
@@ -131,10 +139,20 @@ def make_universe(*, fields, galaxies, shape=frames.SHAPE, seed=0, faulty=0.25, 
     """
     rng = np.random.default_rng(seed)
     made = [
-        Field(1000 + n // 40, 40 + n % 5, 1 + n % 6, 11 + n % 40, (0.2 + 0.31 * n) % 360, float(rng.uniform(-12, 60)),
-              SKIES[n % 2], declination_first=n % 3 == 0, sky_card=n % 2 == 0, shape=shape)
+        Field(
+            1000 + n // 40,
+            40 + n % 5,
+            1 + n % 6,
+            11 + n % 40,
+            (0.2 + 0.31 * n) % 360,
+            float(rng.uniform(-12, 60)),
+            SKIES[n % 2],
+            declination_first=n % 3 == 0,
+            sky_card=n % 2 == 0,
+            shape=shape,
+        )
         for n in range(fields)
-    ]  # fmt: skip
+    ]
     owner = np.sort(np.concatenate([np.arange(fields), rng.integers(0, fields, galaxies - fields)]))
     found, lights = [], [[] for _ in made]
     for index, number in enumerate(owner.tolist()):

@@ -1,0 +1,133 @@
+"""The answer of a resolution sweep in words: what accuracy was found, what it loses, and which resolutions are usable."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from astropy.table import Table
+from jaxtyping import Float64
+
+from galjax.analysis.tables import ORIGINAL, rows_with, values_of
+from galjax.analysis.usable import Criterion, UsableConfig, limit_interval, usable_limit
+from galjax.analysis.wording import fixed, interval, signed
+from galjax.report.figures.style import listed
+from galjax.statistics import ROUNDING, compare_paired, summarise, upper_bound_of_mean
+
+
+@dataclasses.dataclass(frozen=True)
+class SweepAnswer:
+    """What one sample size of a sweep says, at the epochs of the best mean test accuracy."""
+
+    results: Table
+    """Of the sweep (`galjax.analysis.tables.results_table`, keys per_class, factor and method)."""
+    summary: Table
+    """With `galjax.analysis.usable.with_usable`."""
+    per_class: int
+    factors: Sequence[int]
+    """Above 1."""
+    methods: Sequence[str]
+    usable: UsableConfig
+    seed: int = 0
+    """Of the bootstrap."""
+
+    def sentences(self, guess: float, drawn: str) -> str:
+        """First what was found, then what is as accurate as Original, then what the absolute threshold leaves of it.
+
+        `guess` is the accuracy of always naming the same class, `drawn` the galaxies of a repeat in words.
+        """
+        return " ".join([self._found(guess, drawn), self._changes(), *self._as_accurate(), *self._usable()])
+
+    def _meeting(self, criterion: Criterion) -> dict[str, list[int]]:
+        """By method the factors that meet a criterion, Original's 1 among them."""
+        rows = rows_with(self.summary, **{criterion: True}, per_class=self.per_class, selection="test-mean")
+        return {
+            method: sorted(int(row["factor"]) for row in rows if row["method"] in (method, ORIGINAL.method))
+            for method in self.methods
+        }
+
+    def _reach(self, method: str, criterion: Criterion, factors: Sequence[int]) -> str:
+        """Down to which resolution all that were tested meet the criterion, and which do beyond a gap."""
+        if ORIGINAL.factor not in factors:
+            coarser = f", but at {listed([f'1/{factor}' for factor in factors])}" if factors else ""
+            return f"{method} not at full resolution{coarser}"
+        limit = usable_limit(self.summary, self.per_class, method, "test-mean", criterion)
+        beyond = [f"1/{factor}" for factor in factors if factor > limit]
+        gap = f" and, beyond a gap, at {listed(beyond)}" if beyond else ""
+        return f"{method} {f'down to 1/{limit}' if limit > 1 else 'only at full resolution'}{gap}"
+
+    def _accuracies(self, factor: int, method: str = ORIGINAL.method) -> Float64[np.ndarray, " repeat"]:
+        chosen = rows_with(self.results, per_class=self.per_class, selection="test-mean")
+        return values_of(chosen, factor=factor, method=ORIGINAL.method if factor == ORIGINAL.factor else method)
+
+    def _found(self, guess: float, drawn: str) -> str:
+        original = self._accuracies(ORIGINAL.factor)
+        mean, std, _, n = summarise(original)
+        gain = guess - original[~np.isnan(original)]
+        behind = upper_bound_of_mean(gain, 0.05) if n > 1 else gain.mean()
+        return (
+            f"Accuracy {fixed(float(mean))} at full resolution ({drawn}, {n} repeat{'s' if n != 1 else ''}"
+            f"{f', std {fixed(float(std))}' if n > 1 else ''})"
+            f"{f', not shown to be better than always naming the same class ({fixed(guess)})' if behind >= -ROUNDING else ''}."
+        )
+
+    def _changes(self) -> str:
+        """What the method that is best on average changes at its limit, or the finest resolution, and at the coarsest."""
+        factors = sorted(self.factors)
+        means = {m: np.mean([summarise(self._accuracies(factor, m)).mean for factor in factors]) for m in self.methods}
+        best = max(self.methods, key=lambda method: float(means[method]))
+        limit = usable_limit(self.summary, self.per_class, best, "test-mean", "within_loss")
+        words, before = [], ""
+        for factor in sorted({limit if limit > 1 else factors[0], factors[-1]}):
+            found = compare_paired(self._accuracies(factor, best), self._accuracies(ORIGINAL.factor))
+            verb = "rises" if found.low > 0 else "falls" if found.high < 0 else "changes"
+            amount = signed(found.difference) if verb == "changes" else fixed(abs(found.difference))
+            same = "" if verb == before else f"{verb} "
+            words.append(f"{same}by {amount} at 1/{factor} ({interval(found.low, found.high, found.n)})")
+            before = verb
+        among = f", on average the best of {len(self.methods)} interpolation methods," if len(self.methods) > 1 else ""
+        return f"With {best}{among} it {listed(words)}."
+
+    def _as_accurate(self) -> list[str]:
+        meeting, allowed = self._meeting("within_loss"), f"{self.usable.usable_loss:g}"
+        if not any(meeting.values()):
+            return ["Which resolutions are as accurate as the full one cannot be said of one repeat."]
+        if _original_alone(meeting):
+            return [f"No reduced resolution is shown to lose less than {allowed}."]
+        words = [
+            f"{self._reach(method, 'within_loss', factors)}{self._limit_interval(method)}"
+            for method, factors in meeting.items()
+        ]
+        return [f"As accurate as full resolution, with a loss shown to be below {allowed}: {', '.join(words)}."]
+
+    def _limit_interval(self, method: str) -> str:
+        """How far the limit would move with other repeats; nothing where that cannot be said."""
+        factors = (ORIGINAL.factor, *sorted(self.factors))
+        values = np.stack([self._accuracies(factor, method) for factor in factors])
+        found = limit_interval(factors, values, dataclasses.replace(self.usable, usable_accuracy=0.0), self.seed)
+        if found is None or found.low == found.high:
+            return ""
+        low, high = (f"1/{limit}" if limit > 1 else "full resolution" for limit in (found.low, found.high))
+        return f" (95 % bootstrap interval: {low} to {high})"
+
+    def _usable(self) -> list[str]:
+        """What the absolute threshold leaves of it; nothing where none is asked for or one repeat says nothing."""
+        threshold, as_accurate, usable = (
+            self.usable.usable_accuracy,
+            self._meeting("within_loss"),
+            self._meeting("usable"),
+        )
+        if not threshold or not any(as_accurate.values()):
+            return []
+        flag = f"--usable-accuracy {threshold:g}"
+        if not any(usable.values()):
+            return [f"Full resolution itself does not reach {flag}, so nothing counts as usable."]
+        if _original_alone(usable):
+            return [f"Only full resolution counts as usable, which asks for {flag} as well."]
+        if usable == as_accurate:
+            return [f"All of these also reach {flag} and count as usable."]
+        words = ", ".join(self._reach(method, "usable", factors) for method, factors in usable.items())
+        return [f"Usable, which asks for {flag} as well: {words}."]
+
+
+def _original_alone(meeting: Mapping[str, Sequence[int]]) -> bool:
+    return all(list(factors) == [ORIGINAL.factor] for factors in meeting.values())

@@ -1,0 +1,123 @@
+"""When a degraded resolution counts as usable, the coarsest one that does, and how sure that is."""
+
+import dataclasses
+from typing import Literal, NamedTuple
+
+import numpy as np
+from astropy.table import Table
+from jaxtyping import Bool, Float, Float64, Int
+
+from galjax.analysis.tables import ORIGINAL, rows_with, values_of
+from galjax.config.settings import UsableConfig
+from galjax.statistics import ROUNDING, Selection, upper_bound_of_mean
+
+RESAMPLES = 2000
+"""Of the bootstrap."""
+
+
+def is_as_accurate(
+    original: Float[np.ndarray, " repeat"], degraded: Float[np.ndarray, " repeat"], config: UsableConfig
+) -> bool:
+    """Whether a degraded resolution is as accurate as Original: a non-inferiority test on paired repeats.
+
+    It is where the upper confidence bound of the mean of `original - degraded` is below `usable_loss`. A single repeat, and
+    repeats that all lose the same, have no spread and show nothing (`galjax.statistics.upper_bound_of_mean`); a
+    resolution that loses nothing in any repeat is as accurate. Dropped repeats (NaN) do not count.
+    """
+    both = ~np.isnan(original - degraded)
+    return bool(both.sum() > 1 and _within_loss((original - degraded)[both], config))
+
+
+def is_usable(
+    original: Float[np.ndarray, " repeat"], degraded: Float[np.ndarray, " repeat"], config: UsableConfig
+) -> bool:
+    """Whether a degraded resolution is as accurate as Original (`is_as_accurate`) and near 0.9, by `UsableConfig`."""
+    return is_as_accurate(original, degraded, config) and bool(_is_near(degraded[~np.isnan(degraded)], config))
+
+
+def _within_loss(lost: Float[np.ndarray, "*any repeat"], config: UsableConfig) -> Bool[np.ndarray, "*any"]:
+    bound = upper_bound_of_mean(lost, config.usable_significance)
+    return np.asarray(bound < config.usable_loss - ROUNDING)
+
+
+def _is_near(values: Float[np.ndarray, "*any repeat"], config: UsableConfig) -> Bool[np.ndarray, "*any"]:
+    return np.asarray(values.mean(-1) >= config.usable_accuracy - ROUNDING)
+
+
+def with_usable(summary: Table, results: Table, config: UsableConfig) -> Table:
+    """The summary of a sweep (columns per_class, factor, method, selection) with columns `usable` and `within_loss`.
+
+    Its meta says what they mean: `usable` in words, and the thresholds by their flags.
+    """
+    found = summary.copy()
+    usable, as_accurate = [], []
+    for row in summary:
+        alike = rows_with(results, per_class=row["per_class"], selection=row["selection"])
+        original = values_of(alike, factor=ORIGINAL.factor, method=ORIGINAL.method)
+        degraded = values_of(alike, factor=row["factor"], method=row["method"])
+        usable.append(is_usable(original, degraded, config))
+        as_accurate.append(is_as_accurate(original, degraded, config))
+    found["usable"], found["within_loss"] = usable, as_accurate
+    found.meta |= {"usable": config.rule(), **dataclasses.asdict(config)}
+    return found
+
+
+Criterion = Literal["usable", "within_loss"]
+
+
+def usable_limit(
+    summary: Table, per_class: int, method: str, selection: Selection, criterion: Criterion = "usable"
+) -> int:
+    """The largest factor up to which every evaluated factor meets the criterion, a column of the summary.
+
+    1 where only Original does, 0 where not even that.
+    """
+    chosen = summary[(summary["per_class"] == per_class) & (summary["selection"] == selection)]
+    chosen = chosen[(chosen["method"] == method) | (chosen["factor"] == 1)]
+    chosen.sort("factor")
+    limit = 0
+    for row in chosen:
+        if not row[criterion]:
+            break
+        limit = int(row["factor"])
+    return limit
+
+
+class LimitInterval(NamedTuple):
+    """How far the limit moves if other repeats had been run."""
+
+    low: int
+    high: int
+    """Between which it lies in 95 of 100 sets of repeats."""
+    share: float
+    """Of the sets in which it is the limit that was found."""
+
+
+def limit_interval(
+    factors: tuple[int, ...],
+    values: Float64[np.ndarray, "factor repeat"],
+    config: UsableConfig,
+    seed: int = 0,
+) -> LimitInterval | None:
+    """The bootstrap distribution of the usable limit: repeats are drawn anew, with replacement, `RESAMPLES` times.
+
+    `values` are accuracies at the `factors`, in rising order from Original (1). Sets that hold one repeat only, over and
+    over, have no spread and are not counted. None for fewer than three repeats, dropped ones (NaN) not counted.
+    """
+    values = values[:, ~np.isnan(values).any(axis=0)]
+    repeats = values.shape[1]
+    if repeats < 3:
+        return None
+    limits = np.array([0, *factors])
+    found = limits[_first_failures(values[:, None], config)[0]]
+    drawn = np.random.default_rng(seed).integers(repeats, size=(RESAMPLES, repeats))
+    drawn = drawn[(drawn != drawn[:, :1]).any(axis=1)]
+    resampled = limits[_first_failures(values[:, drawn], config)]
+    low, high = np.percentile(resampled, [2.5, 97.5], method="nearest")
+    return LimitInterval(int(low), int(high), float((resampled == found).mean()))
+
+
+def _first_failures(values: Float64[np.ndarray, "factor set repeat"], config: UsableConfig) -> Int[np.ndarray, " set"]:
+    """For each set of repeats, how many factors in a row are usable from Original on."""
+    usable = _within_loss(values[:1] - values, config) & _is_near(values, config)
+    return np.logical_and.accumulate(usable, axis=0).sum(axis=0)

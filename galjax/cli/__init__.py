@@ -1,0 +1,1 @@
+"""Commands: flags to a configuration, errors to sentences, and what every experiment does around its own part."""

@@ -1,0 +1,315 @@
+"""From a configuration to a run folder: what every experiment does around the part that is its own.
+
+An `Experiment` has a function `study(config, run) -> Findings`. It asks `run` for galaxies, opens the folder once all that the
+user gave is known to be good, has stages trained, and says what came out; tables, figures, report and the closing words on
+the terminal are made here.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
+from astropy.table import Table
+from rich.console import Console
+from rich.table import Table as ScreenTable
+
+from galjax import draw, sources
+from galjax.analysis.published import Against, against_table
+from galjax.cli.command import ExperimentConfig, PresetName, described, run_command
+from galjax.config import json_form as configuration
+from galjax.draw import Draw
+from galjax.errors import InputError
+from galjax.report import html as report
+from galjax.report.html import Chapter, Section
+from galjax.runs import folder as runs
+from galjax.runs.folder import RunFolder
+from galjax.runs.stage import Stage, StageOutcome, run_stage
+from galjax.sample import Exclusion, GalaxySample
+from galjax.terminal.interrupts import last_words
+from galjax.terminal.progress import ConsoleProgress
+from galjax.training.divergence import Divergence, describe
+from galjax.training.repeats import History, RepeatKeys, repeat_keys
+from galjax.training.step import Pool
+
+Config = TypeVar("Config", bound=ExperimentConfig)
+Load = Callable[[sources.SourceConfig, int, Callable[[int, int], None] | None], GalaxySample]
+
+
+@dataclasses.dataclass(frozen=True)
+class Findings:
+    """What an experiment found."""
+
+    headline: str
+    """The answer: what was found, in a sentence or a few."""
+    conclusions: tuple[str, ...]
+    """Further sentences, all computed from the results."""
+    sections: tuple[Section, ...]
+    results: Table
+    """Tidy: one row per repeat and condition."""
+    summary: Table
+    """One row per condition."""
+    history: Mapping[str, np.ndarray]
+    screen: tuple[ScreenTable, ...]
+    """For the terminal."""
+    against: tuple[Against, ...] = ()
+    """Compared with what the thesis found."""
+    further_tables: Mapping[str, Table] = dataclasses.field(default_factory=dict)
+    """By file name."""
+    thesis_figures: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Which figure here shows what a figure of the thesis shows: its number, and the name here."""
+
+
+class Finished(NamedTuple):
+    """A run that got to its end."""
+
+    folder: RunFolder
+    findings: Findings
+    chapter: Chapter
+    excluded: tuple[Exclusion, ...]
+    provenance: Mapping[str, str]
+
+
+class ExperimentRun:
+    """One run of an experiment: gives it galaxies, a folder and trainings, and remembers what they cost."""
+
+    def __init__(
+        self, name: str, config: ExperimentConfig, progress: ConsoleProgress, load: Load = sources.load
+    ) -> None:
+        self.name, self.config, self.progress = name, config, progress
+        self._load = load
+        self._started = time.perf_counter()
+        self._folder: RunFolder | None = None
+        self.outcomes: dict[str, StageOutcome] = {}
+        self.keys = repeat_keys(config.seed, range(config.repeats))
+        self.excluded: tuple[Exclusion, ...] = ()
+        self._drawn_from: set[str] = set()
+        self.provenance: Mapping[str, str] = {}
+        self.adjustments: tuple[str, ...] = ()
+        """In sentences, which numbers that nobody asked for were made to fit the galaxies."""
+
+    def load(self, source: sources.SourceConfig | None = None) -> GalaxySample:
+        """All galaxies of the configuration's source, or of another; what their source has to say of them is shown."""
+        source = source or self.config.source
+        sample = self._load(source, self.config.seed, self.progress.images_read)
+        if "note" in sample.provenance:
+            self.progress.note(f"{source.data}: {sample.provenance['note']}")
+        return sample
+
+    def galaxies(self, sample: GalaxySample, classes: Sequence[str] | None = None) -> GalaxySample:
+        """Those of the sample that repeats may draw, of the configuration's classes or of others, inside the redshift range.
+
+        Says on the screen what they are; those that no pool of the run has go into excluded.ecsv.
+        """
+        pool = draw.make_pool(sample, classes or self.config.classes, self.config.redshift_range)
+        self.config.training.network.check_image_shape(*pool.images.shape[1:3])
+        self._drawn_from.update(map(str, pool.ids))
+        known = {(row.id, row.file) for row in self.excluded}
+        further = (row for row in pool.excluded if (row.id, row.file) not in known)
+        # What another pool of the run draws from was not left out of the run.
+        self.excluded = tuple(row for row in (*self.excluded, *further) if row.file or row.id not in self._drawn_from)
+        self.provenance = {**self.provenance, **pool.provenance}
+        counts = ", ".join(f"{n} {name}" for name, n in pool.class_counts().items())
+        height, width = pool.images.shape[1:3]
+        kinds = report.kinds_of_reasons(pool.excluded)
+        first = "; ".join(f"{n}: {kind}" for kind, n in kinds[:3]) + ("; ..." if len(kinds) > 3 else "")
+        left_out = f"; {len(pool.excluded)} left out ({first})" if kinds else ""
+        self.progress.note(f"{self.config.source.data}: {counts}, {height}x{width} px{left_out}")
+        return pool
+
+    def fitted(self, config: Config, **limits: int) -> Config:
+        """The configuration with those of its numbers made to fit the galaxies that the user did not give (`Suggested`).
+
+        `limits` are the largest values possible, by field. Says on the screen, and in the conclusions, what was changed; what
+        the user gave stays, to be refused where it cannot be.
+        """
+        changes = {name: configuration.fitted(getattr(config, name), limit) for name, limit in limits.items()}
+        changes = {name: value for name, value in changes.items() if value != getattr(config, name)}
+        for name, value in changes.items():
+            self._adjust(name, getattr(config, name), value)
+        self.config = config = dataclasses.replace(config, **changes)
+        return config
+
+    def _adjust(self, name: str, before: Any, now: Any) -> None:
+        was, words = (configuration.as_words(configuration.to_json(value)) for value in (before, now))
+        sentence = f"--{name.replace('_', '-')} is {words} instead of {was}: these galaxies allow no more."
+        self.adjustments = (*self.adjustments, sentence)
+        self.progress.note(sentence)
+
+    def open(self, *samples: GalaxySample, draws: Iterable[Draw]) -> None:
+        """Make or find the run folder (`runs.open_run`), for trainings on `draws` of galaxies that are all in `samples`.
+
+        Raises InputError where a draw trains on fewer galaxies than a batch of the size asked for has.
+        """
+        training = self.config.training
+        fewest = min(drawn.train.shape[1] for drawn in draws)
+        batch = configuration.fitted(training.optimiser.batch_size, fewest)
+        if batch != training.optimiser.batch_size:
+            self._adjust("batch_size", training.optimiser.batch_size, batch)
+            optimiser = dataclasses.replace(training.optimiser, batch_size=batch)
+            self.config = dataclasses.replace(self.config, training=dataclasses.replace(training, optimiser=optimiser))
+        if batch > fewest:
+            raise InputError(
+                f"--batch-size {batch} is more than the {fewest} galaxies that a repeat trains on. Give a smaller one, or draw more."
+            )
+        digest = "+".join(sample.digest() for sample in samples)
+        config = self.config
+        self._folder = runs.open_run(self.name, config, config.out, resume=config.resume, sample_digest=digest)
+        for note in self._folder.notes:
+            self.progress.note(note)
+        self._folder.write_exclusions(self.excluded)
+        last_words(
+            f"What was done so far is kept; run the same command again with --out {self._folder.path} to resume."
+        )
+
+    def close(self) -> None:
+        """Let other processes work on the run folder."""
+        if self._folder is not None:
+            self._folder.close()
+
+    @property
+    def folder(self) -> RunFolder:
+        """The run folder, once it is open."""
+        if self._folder is None:
+            raise RuntimeError("The run folder is not open yet.")
+        return self._folder
+
+    def train(
+        self,
+        stage: Stage,
+        pool: Pool,
+        galaxies: GalaxySample,
+        keys: RepeatKeys | None = None,
+        epochs: int | None = None,
+    ) -> History:
+        """All repeats of one training on `galaxies`, whose pixels are in `pool` (`stages.run_stage`), by the configuration;
+        `epochs` stops it earlier."""
+        training = self.config.training
+        if epochs is not None:
+            every = min(training.schedule.evaluate_every, epochs)
+            schedule = dataclasses.replace(training.schedule, epochs=epochs, evaluate_every=every)
+            training = dataclasses.replace(training, schedule=schedule)
+        outcome = run_stage(stage, pool, keys or self.keys, galaxies, training, self.folder, self.progress)
+        self.outcomes[stage.name] = outcome
+        return outcome.history
+
+    @property
+    def dropped(self) -> Table:
+        """Repeats that count in no result of a stage, because their loss became NaN or infinite."""
+        rows = [(stage, *row) for stage, done in self.outcomes.items() for row in done.dropped]
+        names = ("stage", *Divergence._fields)
+        return Table(rows=rows or None, names=names, dtype=("U80", *["i8"] * 3))
+
+    def environment(self) -> dict[str, Any]:
+        """How it was computed, and how long it took so far."""
+        outcomes = self.outcomes.values()
+        training = sum(done.train_seconds for done in outcomes)
+        checkpoints = sum(done.checkpoint_seconds for done in outcomes)
+        return {
+            **runs.describe_environment(),
+            "execution": {name: done.execution._asdict() for name, done in self.outcomes.items()},
+            "compile_seconds": round(sum(done.compile_seconds for done in outcomes), 1),
+            "training_seconds": round(training, 1),
+            "checkpoint_seconds": round(checkpoints, 3),
+            "checkpoint_share": round(checkpoints / training, 4) if training else 0.0,
+            "wall_seconds": round(time.perf_counter() - self._started, 1),
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment(Generic[Config]):
+    """A question, the flags that it takes, and the study that answers it."""
+
+    name: str
+    """Of the module in `experiments`, and of its run folders."""
+    title: str
+    question: str
+    recipe: str
+    """The docstring of the module, whose first paragraphs are the question and the commands."""
+    presets: Mapping[PresetName, Config]
+    study: Callable[[Config, ExperimentRun], Findings]
+
+    def main(self, arguments: Sequence[str] | None = None) -> int:
+        """The command: parse flags, run, and give the exit code."""
+        description = described(self.question, self.recipe)
+        return run_command(self.presets, self.run, f"python -m experiments.{self.name}", description, arguments)
+
+    def run(self, config: Config, console: Console, load: Load = sources.load) -> Finished:
+        """Do the study, write its tables, figures and report into the run folder, and print what it found."""
+        with ConsoleProgress(console) as progress, closing(ExperimentRun(self.name, config, progress, load)) as run:
+            findings = _with_dropped(self.study(config, run), run)
+            findings = dataclasses.replace(findings, conclusions=(*findings.conclusions, *run.adjustments))
+            progress.note("Drawing figures")
+            chapter = _write(self, findings, run)
+        for table in findings.screen:
+            console.print(table)
+        for sentence in (findings.headline, *findings.conclusions):
+            console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+        console.print(f"Results: {run.folder.path}/report.html", highlight=False, markup=False, soft_wrap=True)
+        return Finished(run.folder, findings, chapter, run.excluded, run.provenance)
+
+
+def _with_dropped(findings: Findings, run: ExperimentRun) -> Findings:
+    """What was found, and which repeats are not in it."""
+    dropped = run.dropped
+    if not len(dropped):
+        return findings
+    sentence = "Not in these results, because the loss became NaN or infinite: " + "; ".join(
+        f"{stage}, {describe(outcome.dropped)}" for stage, outcome in run.outcomes.items() if outcome.dropped
+    )
+    return dataclasses.replace(
+        findings,
+        conclusions=(*findings.conclusions, f"{sentence}."),
+        sections=(*findings.sections, Section("Repeats that were dropped", tables={DROPPED_CAPTION: dropped})),
+        further_tables={**findings.further_tables, "dropped.ecsv": dropped},
+    )
+
+
+DROPPED_CAPTION = (
+    "Repeats that count in no result of that stage: the loss was NaN or infinite from the first epoch named on"
+)
+
+
+def _write(experiment: Experiment[Any], findings: Findings, run: ExperimentRun) -> Chapter:
+    """Tables, history, figures, report, and last environment.json, which marks a whole run."""
+    folder = run.folder
+    tables = {"results.ecsv": findings.results, "summary.ecsv": findings.summary, **findings.further_tables}
+    sections = list(findings.sections)
+    if findings.against:
+        beside = against_table(findings.against)
+        tables["against_thesis.ecsv"] = beside
+        sections.append(Section("Compared with the thesis", tables={AGAINST_CAPTION: beside}))
+    for file, table in tables.items():
+        folder.write_table(file, table)
+    folder.write_arrays("history.npz", findings.history)
+    for sentence in report.write_figures(folder, [figure for section in sections for figure in section.figures]):
+        run.progress.note(sentence)
+    environment = run.environment()
+    sentences = (findings.headline, *findings.conclusions)
+    chapter = Chapter(run.name, experiment.title, experiment.question, sentences, tuple(sections))
+    report.write_report(
+        folder,
+        [chapter],
+        title=experiment.title,
+        question=experiment.question,
+        excluded=run.excluded,
+        provenance=run.provenance,
+        environment=environment,
+    )
+    folder.write_json("environment.json", environment)
+    return dataclasses.replace(chapter, environment=environment)
+
+
+AGAINST_CAPTION = "Our figures, the thesis's, and the difference in standard errors (galaxies and unstated parts of the network differ)"
+
+
+def screen_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> ScreenTable:
+    """A table for the terminal; all columns but the first are aligned right."""
+    table = ScreenTable(title=title)
+    for number, name in enumerate(header):
+        table.add_column(name, justify="left" if number == 0 else "right")
+    for row in rows:
+        table.add_row(*row)
+    return table

@@ -1,0 +1,229 @@
+"""What a user decides about a training: the network, its training, how it is computed, what counts as usable.
+
+Plain dataclasses whose fields are flags (`galjax.cli.flags`). Nothing here needs JAX, so that `--help` and a wrong flag are
+answered at once; what the settings mean is in the modules that take them.
+"""
+
+import dataclasses
+from typing import Annotated, Literal
+
+from galjax.config.json_form import Suggested
+from galjax.config.markers import EXECUTION, MACHINES, NETWORK, OUTPUT, Flat
+from galjax.errors import InputError
+
+InputScaling = Literal["none", "minmax", "standard", "asinh"]
+Initialisation = Literal["glorot_uniform", "he_normal", "lecun_normal"]
+Padding = Literal["same", "valid"]
+LoweringName = Literal["direct", "patches", "xla"]
+Precision = Literal["float32", "tf32", "bfloat16"]
+Convention = Literal["opencv", "jax"]
+OnDivergence = Literal["stop", "drop"]
+EnlargingMethod = Literal["nearest", "bilinear", "bicubic"]
+
+KERNEL_SIZES = (3, 3, 2)
+"""Of the three convolutions (thesis, section 4.1 and figure 4.5)."""
+MOST_FILTERS, MOST_UNITS = 4096, 65536
+MOST_DELAYED_STEPS = 1024
+MOST_EPOCHS = 1_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkConfig:
+    """The network: three convolutions and dense layers. Every field decides shapes or code, so all are static.
+
+    The thesis (section 4.1) states none of them but the dense layers' widths.
+    """
+
+    filters: tuple[int, int, int] = (32, 64, 128)
+    """Filters of each of the three convolutions."""
+    padding: Padding = "same"
+    """Edges of the convolutions: same (zeros outside) or valid (no padding)."""
+    dense_units: tuple[int, ...] = (1024, 1024)
+    """Widths of the hidden dense layers."""
+    dropout: float = 0.5
+    """Fraction of units dropped after each hidden dense layer while training, 0 to below 1."""
+    initialisation: Initialisation = "he_normal"
+    """Distribution that the starting kernels are drawn from; biases start at zero."""
+    input_scaling: InputScaling = "asinh"
+    """How pixel values are scaled, in each image and band by itself: minmax to 0..1, standard to mean 0 and standard
+    deviation 1, asinh the arcsinh of standard, or none."""
+
+    def __post_init__(self) -> None:
+        if len(self.filters) != len(KERNEL_SIZES) or not 1 <= min(self.filters) <= max(self.filters) <= MOST_FILTERS:
+            raise InputError(
+                f"--filters takes three numbers of at least 1 and at most {MOST_FILTERS}, one per convolution, not "
+                f"{self.filters}."
+            )
+        if not self.dense_units or not 1 <= min(self.dense_units) <= max(self.dense_units) <= MOST_UNITS:
+            raise InputError(
+                f"--dense-units takes one or more numbers of at least 1 and at most {MOST_UNITS}, not {self.dense_units}."
+            )
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"--dropout must be at least 0 and below 1, not {self.dropout}.")
+
+    def check_image_shape(self, height: int, width: int) -> None:
+        """Raise InputError where images of this size (px) leave no pixel after three convolutions and poolings."""
+        for size in (height, width):
+            for kernel in KERNEL_SIZES:
+                size = (size if self.padding == "same" else size - kernel + 1) // 2
+            if size < 1:
+                raise InputError(
+                    f"Images of {height}x{width} px are too small for three convolutions and poolings with "
+                    f"{self.padding!r} padding: use images of at least {8 if self.padding == 'same' else 18} px."
+                )
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimiserConfig:
+    """Stochastic gradient descent. The floats are traced: another learning rate costs no retrace.
+
+    The batch size is the thesis's (section 4.1), which states neither learning rate nor momentum.
+    """
+
+    learning_rate: float = 0.003
+    """Step size of stochastic gradient descent, above 0."""
+    momentum: float = 0.0
+    """Heavy-ball momentum, 0 to below 1; 0 also keeps no second copy of the weights."""
+    batch_size: int = Suggested(8)
+    """Galaxies per step; the last batch of an epoch may be smaller."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.learning_rate < float("inf"):
+            raise InputError(f"--learning-rate must be above 0, not {self.learning_rate}.")
+        if not 0 <= self.momentum < 1:
+            raise InputError(f"--momentum must be at least 0 and below 1, not {self.momentum}.")
+        if self.batch_size < 1:
+            raise InputError(f"--batch-size must be at least 1, not {self.batch_size}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class ExecutionConfig:
+    """How it is computed. Defaults depend on the device; environment.json records what was used."""
+
+    lowering: LoweringName | None = None
+    """How layers are computed: direct (one repeat at a time), patches (many), xla (the compiler's own). None: direct on
+    a CPU, patches elsewhere."""
+    repeats_at_once: int | None = None
+    """Repeats that each device computes side by side, which bounds memory. None: 1 on a CPU, elsewhere as many as its
+    memory holds."""
+    delayed_steps: int = 8
+    """Steps whose updates of the hidden dense kernels are made in one product; the same results up to rounding. 1: each
+    at once, as always with momentum."""
+    precision: Precision = "float32"
+    """Precision of the operands of convolutions and dense layers: float32, tf32 (10 bits of mantissa) or bfloat16 (7
+    bits). Sums, weights and their updates stay float32, and resampling always is. On a CPU tf32 is emulated, not
+    faster."""
+
+    def __post_init__(self) -> None:
+        if self.repeats_at_once is not None and self.repeats_at_once < 1:
+            raise InputError(f"--repeats-at-once must be at least 1, not {self.repeats_at_once}.")
+        if not 1 <= self.delayed_steps <= MOST_DELAYED_STEPS:
+            raise InputError(
+                f"--delayed-steps must be at least 1 and at most {MOST_DELAYED_STEPS}, not {self.delayed_steps}."
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class ScheduleConfig:
+    """How long all repeats train and how often they are evaluated."""
+
+    epochs: int = 900
+    """Passes over the training galaxies."""
+    evaluate_every: int = 10
+    """Epochs from one evaluation of every condition to the next. The last epoch is always evaluated, and is the only one
+    where this is more than --epochs."""
+    checkpoint_seconds: Annotated[float, OUTPUT] = 120.0
+    """Least time (s) between two checkpoints; more where they would take over 5 % of it. 0: after every evaluation."""
+    on_divergence: OnDivergence = "stop"
+    """What to do where the loss of a repeat becomes NaN or infinite: stop, with the last checkpoint kept, or drop that
+    repeat from every result."""
+    keep_parameters: Annotated[bool, OUTPUT] = False
+    """Keep the trained networks of all repeats in the run folder (galjax.training.ensemble.load_networks reads them)."""
+    discard_state: Annotated[bool, OUTPUT] = False
+    """Delete the last checkpoint of a training that has ended, from which more --epochs go on: at 64 px 38 MB a repeat and
+    training. More epochs then start anew."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.epochs <= MOST_EPOCHS:
+            raise InputError(f"--epochs must be at least 1 and at most {MOST_EPOCHS}, not {self.epochs}.")
+        if not 1 <= self.evaluate_every <= MOST_EPOCHS:
+            raise InputError(f"--evaluate-every must lie in 1..{MOST_EPOCHS}, not {self.evaluate_every}.")
+        if not self.checkpoint_seconds >= 0:
+            raise InputError(f"--checkpoint-seconds must be at least 0, not {self.checkpoint_seconds}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """What decides a training, whatever the galaxies."""
+
+    schedule: Annotated[ScheduleConfig, Flat] = dataclasses.field(default_factory=ScheduleConfig)
+    optimiser: Annotated[OptimiserConfig, Flat, NETWORK] = dataclasses.field(default_factory=OptimiserConfig)
+    network: Annotated[NetworkConfig, Flat, NETWORK] = dataclasses.field(default_factory=NetworkConfig)
+    execution: Annotated[ExecutionConfig, Flat, EXECUTION] = dataclasses.field(default_factory=ExecutionConfig)
+    convention: Convention = "opencv"
+    """Resize rule: opencv (the pixels of cv2.resize) or jax (those of jax.image.resize)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ProcessesConfig:
+    """Several machines as one. Start the same command on each; results do not depend on how many there are."""
+
+    distributed: Annotated[Literal["off", "auto"], MACHINES] = "off"
+    """auto: this is one of the processes that Slurm or MPI (mpirun, mpiexec) started. Elsewhere give the three flags
+    below."""
+    coordinator: Annotated[str | None, MACHINES] = None
+    """host:port of the first process, which the others can reach."""
+    process_id: Annotated[int | None, MACHINES] = None
+    """Number of this process: 0 for the first, which writes the run folder, and so on."""
+    process_count: Annotated[int | None, MACHINES] = None
+    """Number of all processes."""
+
+    def __post_init__(self) -> None:
+        given = (self.coordinator, self.process_id, self.process_count)
+        if given != (None, None, None) and None in given:
+            raise InputError("--coordinator, --process-id and --process-count go together: give all three, or none.")
+        if self.coordinator is None or self.process_id is None or self.process_count is None:
+            return
+        if self.distributed != "off":
+            raise InputError("--distributed auto finds the processes by itself: leave out --coordinator, or this flag.")
+        host, _, port = self.coordinator.rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) < 2**16:
+            raise InputError(f"--coordinator is host:port, like node1:12345, not {self.coordinator!r}.")
+        if not 0 <= self.process_id < self.process_count:
+            raise InputError(
+                f"--process-id must lie in 0..{self.process_count - 1} (--process-count less 1), not {self.process_id}."
+            )
+
+    @property
+    def are_several(self) -> bool:
+        """Whether this process is to join others."""
+        return self.distributed != "off" or self.coordinator is not None
+
+
+@dataclasses.dataclass(frozen=True)
+class UsableConfig:
+    """When a degraded resolution counts as usable: as accurate as Original, and near 0.9 (thesis, section 5.2)."""
+
+    usable_accuracy: float = 0.88
+    """Mean accuracy that a usable resolution must reach, 0 to 1. 0 asks only for the comparison with Original."""
+    usable_loss: float = 0.03
+    """Accuracy, 0 to 1, that a resolution may at most lose against Original to count as as accurate. The paired one-sided
+    t-test over repeats must show the mean loss to be smaller."""
+    usable_significance: float = 0.05
+    """Significance level of the t-test of --usable-loss, between 0 and 0.5."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.usable_accuracy <= 1:
+            raise InputError(f"--usable-accuracy must lie in 0..1, not {self.usable_accuracy}.")
+        if not 0 < self.usable_loss <= 1:
+            raise InputError(f"--usable-loss must be above 0 and at most 1, not {self.usable_loss}.")
+        if not 0 < self.usable_significance < 0.5:
+            raise InputError(f"--usable-significance must lie between 0 and 0.5, not {self.usable_significance}.")
+
+    def rule(self) -> str:
+        """The definition in words, for tables and captions."""
+        near = f", with a mean accuracy of at least {self.usable_accuracy:g}" if self.usable_accuracy else ""
+        return (
+            f"As accurate as Original: a paired one-sided t-test over repeats (level {self.usable_significance:g}) shows a mean loss "
+            f"below {self.usable_loss:g}. Usable: as accurate as Original{near}"
+        )

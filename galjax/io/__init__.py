@@ -1,0 +1,1 @@
+"""Files of any kind, read safely, and what this machine has."""

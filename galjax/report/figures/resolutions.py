@@ -1,0 +1,148 @@
+"""Trained at one resolution, tested at another: lines, the whole matrix, and what a loss is made of."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from astropy.table import Table
+from jaxtyping import Float
+from matplotlib.axes import Axes
+
+from galjax.analysis.wording import fixed
+from galjax.report.figures.style import (
+    COLOURS,
+    MARKERS,
+    NamedFigure,
+    drawn,
+    legend_above,
+    light_grid,
+    make_panels,
+    points_and_bars,
+)
+from galjax.statistics import count_in_words, repeats_left, summarise
+
+Accuracies = Mapping[tuple[int, int], Float[np.ndarray, " repeat"]]
+"""Accuracy in every repeat, by factor trained at and factor tested at."""
+
+
+def _name(factor: int) -> str:
+    return "Orig." if factor == 1 else f"1/{factor}"
+
+
+def _mean(values: Float[np.ndarray, " repeat"]) -> float:
+    return float(summarise(values).mean)
+
+
+@drawn
+def same_resolution_figure(accuracies: Accuracies, factors: Sequence[int], method: str) -> NamedFigure:
+    """Accuracy against the resolution of the test images, trained at Original and trained at that resolution."""
+    figure, (panel,) = make_panels(1, width=5.8)
+    lines = {
+        "trained at Original": [accuracies[1, factor] for factor in factors],
+        "trained at the same resolution": [accuracies[factor, factor] for factor in factors],
+    }
+    for index, (label, values) in enumerate(lines.items()):
+        summaries = [summarise(np.asarray(v, np.float64)) for v in values]
+        bars = np.array([float(s.std) for s in summaries])
+        panel.errorbar(
+            np.array(factors) + 0.06 * (2 * index - 1),
+            [float(s.mean) for s in summaries],
+            yerr=None if np.isnan(bars).all() else bars,
+            color=COLOURS[index],
+            marker=MARKERS[index],
+            linestyle="-" if index == 0 else "--",
+            markersize=5,
+            capsize=2.5,
+            label=label,
+        )
+    panel.set_xticks(list(factors), [_name(factor) for factor in factors])
+    panel.set(xlabel="resolution of the test images", ylabel="accuracy")
+    legend_above(panel)
+    light_grid(panel)
+    n = repeats_left(*accuracies.values())
+    return NamedFigure(
+        "same_resolution",
+        figure,
+        f"Accuracy on test galaxies shrunk by the factor and enlarged with {method}. "
+        f"{points_and_bars(n, 'std')}; drawn side by side for legibility.",
+        "; ".join(
+            f"{label}: " + ", ".join(f"{_name(f)} {_mean(v):.3f}" for f, v in zip(factors, values, strict=True))
+            for label, values in lines.items()
+        )
+        + ".",
+    )
+
+
+@drawn
+def resolution_matrix(accuracies: Accuracies, factors: Sequence[int], method: str) -> NamedFigure:
+    """Mean accuracy for every resolution trained at (rows) and tested at (columns)."""
+    figure, (panel,) = make_panels(1, width=0.75 * len(factors) + 2.2, height=0.62 * len(factors) + 1.6)
+    mean = np.array([[_mean(accuracies[row, column]) for column in factors] for row in factors])
+    lowest, highest = min(0.5, float(mean.min())), max(float(mean.max()), 0.51)
+    image = panel.imshow(mean, cmap="viridis", vmin=lowest, vmax=highest)
+    for row in range(len(factors)):
+        for column in range(len(factors)):
+            dark = mean[row, column] < (lowest + highest) / 2
+            panel.text(
+                column,
+                row,
+                f"{mean[row, column]:.3f}",
+                ha="center",
+                va="center",
+                fontsize=8,
+                color="white" if dark else "black",
+            )
+    names = [_name(factor) for factor in factors]
+    panel.set_xticks(range(len(names)), names)
+    panel.set_yticks(range(len(names)), names)
+    panel.set(xlabel="resolution tested at", ylabel="resolution trained at")
+    figure.colorbar(image, ax=panel, label="mean accuracy", shrink=0.85)
+    return NamedFigure(
+        "resolution_matrix",
+        figure,
+        f"Mean accuracy over n = {repeats_left(*accuracies.values())} repeats for every pair of resolutions, images enlarged with {method}. "
+        f"The diagonal is trained and tested alike; the first row is what the resolution sweep measures.",
+        "; ".join(
+            f"trained at {names[row]}: " + ", ".join(f"{names[c]} {mean[row, c]:.3f}" for c in range(len(names)))
+            for row in range(len(names))
+        )
+        + ".",
+    )
+
+
+@drawn
+def loss_figure(losses: Table) -> NamedFigure:
+    """For every factor the loss against Original, as the part that is the mismatch and the part that is information gone."""
+    figure, (panel,) = make_panels(1, width=5.8)
+    factors = sorted(set(losses["factor"].tolist()))
+    parts = {"information": "information that the resolution lacks", "mismatch": "mismatch of training and test"}
+    for index, (part, label) in enumerate(parts.items()):
+        rows = losses[losses["part"] == part]
+        _bars(panel, np.array(factors) + 0.38 * (index - 0.5), rows, COLOURS[index], label)
+    panel.axhline(0, color="0.3", linewidth=0.8)
+    panel.set_xticks(factors, [_name(factor) for factor in factors])
+    panel.set(xlabel="resolution of the test images", ylabel="loss of accuracy against Original")
+    legend_above(panel)
+    light_grid(panel)
+    return NamedFigure(
+        "loss",
+        figure,
+        f"What the loss of accuracy against training and testing at Original is made of. Bars are means over n = "
+        f"{count_in_words(losses['n'])} repeats, lines 95 % confidence intervals of the paired differences, where there is one.",
+        "; ".join(f"{row['part']} at 1/{row['factor']}: {fixed(row['difference'])}" for row in losses) + ".",
+    )
+
+
+def _bars(panel: Axes, positions: np.ndarray, rows: Table, colour: str, label: str) -> None:
+    difference = np.asarray(rows["difference"], np.float64)
+    bars = np.abs(np.stack([difference - rows["low"], rows["high"] - difference]))
+    panel.bar(
+        positions,
+        difference,
+        0.36,
+        color=colour,
+        alpha=0.75,
+        label=label,
+        yerr=None if np.isnan(bars).all() else bars,
+        capsize=2.5,
+        error_kw={"elinewidth": 1},
+    )

@@ -1,0 +1,147 @@
+"""One self-contained HTML file: conclusions, sections of figures and tables, what was left out, how it was made."""
+
+import base64
+import collections
+import dataclasses
+import functools
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import jinja2
+from astropy.table import Table
+
+from galjax.analysis.wording import fixed
+from galjax.report.figures.style import NamedFigure, not_drawn, plain_style
+from galjax.runs.folder import RunFolder
+from galjax.sample import Exclusion
+
+PRINT_DPI = 200
+"""Dots per inch of the figures."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """A part of a report."""
+
+    title: str
+    text: tuple[str, ...] = ()
+    """Paragraphs."""
+    figures: tuple[NamedFigure, ...] = ()
+    tables: Mapping[str, Table] = dataclasses.field(default_factory=dict)
+    """By caption; tables but the first of a section are folded."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Chapter:
+    """What one experiment has to say. A report of one experiment has one chapter."""
+
+    name: str
+    """Of the experiment; in a report of several it leads the names of figures."""
+    title: str
+    question: str
+    conclusions: tuple[str, ...]
+    sections: tuple[Section, ...]
+    environment: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """How this experiment was computed."""
+
+
+def write_figures(folder: RunFolder, figures: Sequence[NamedFigure]) -> list[str]:
+    """Write every figure as PNG and PDF into figures/; gives a sentence for each that could not be drawn."""
+    if not folder.writes:
+        return []
+    for named in figures:
+        for ending, content in _render(named)[1].items():
+            folder.write_bytes(f"figures/{named.name}.{ending}", content)
+    return [shown.caption for shown, files in map(_render, figures) if not files]
+
+
+def write_report(
+    folder: RunFolder,
+    chapters: Sequence[Chapter],
+    *,
+    title: str,
+    question: str,
+    conclusions: Sequence[str] = (),
+    excluded: Sequence[Exclusion],
+    provenance: Mapping[str, str],
+    environment: Mapping[str, Any],
+) -> None:
+    """Write report.html, which holds its figures and needs nothing from outside."""
+    if not folder.writes:
+        return
+    template = jinja2.Environment(
+        loader=jinja2.PackageLoader("galjax.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    ).get_template("report.html.j2")
+    page = template.render(
+        title=title,
+        question=question,
+        conclusions=conclusions,
+        chapters=[_as_template_sees_it(chapter, alone=len(chapters) == 1) for chapter in chapters],
+        excluded=kinds_of_reasons(excluded),
+        excluded_count=len(excluded),
+        provenance=provenance,
+        environment=environment,
+    )
+    folder.write_text("report.html", page)
+
+
+def _as_template_sees_it(chapter: Chapter, *, alone: bool) -> dict[str, Any]:
+    sections = [
+        {
+            "title": section.title,
+            "text": section.text,
+            "figures": [
+                {
+                    "id": named.name if alone else f"{chapter.name}-{named.name}",
+                    "caption": named.caption,
+                    "alternative": named.alternative,
+                    "image": base64.b64encode(files.get("png", b"")).decode(),
+                }
+                for named, files in map(_render, section.figures)
+            ],
+            "tables": {name: _cells(table) for name, table in section.tables.items()},
+        }
+        for section in chapter.sections
+    ]
+    return {**{field.name: getattr(chapter, field.name) for field in dataclasses.fields(chapter)}, "sections": sections}
+
+
+@functools.lru_cache(maxsize=256)
+def _render(named: NamedFigure) -> tuple[NamedFigure, dict[str, bytes]]:
+    """The figure as PNG and PDF, by ending; where it cannot be drawn no file, and the reason for its caption."""
+    files: dict[str, bytes] = {}
+    if named.figure is None:
+        return named, files
+    metadata: dict[str, dict[str, Any]] = {"png": {"Software": None}, "pdf": {"CreationDate": None}}
+    try:
+        with plain_style():
+            for ending, of_file in metadata.items():
+                buffer = io.BytesIO()
+                named.figure.savefig(buffer, format=ending, dpi=PRINT_DPI, metadata=of_file)
+                files[ending] = buffer.getvalue()
+    except Exception as error:  # whatever matplotlib raises: it costs this figure, not the run
+        return not_drawn(named.name, error), {}
+    return named, files
+
+
+def _cells(table: Table) -> tuple[list[str], list[list[str]]]:
+    header = [name.replace("_", " ") for name in table.colnames]
+    return header, [[_cell(value, name) for name, value in zip(table.colnames, row, strict=True)] for row in table]
+
+
+def _cell(value: Any, column: str) -> str:
+    if isinstance(value, float):
+        return f"{value:.1e}" if column.startswith("p_") and 0 < value < 0.0005 else fixed(value)
+    if str(value) in ("True", "False"):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def kinds_of_reasons(excluded: Iterable[Exclusion]) -> list[tuple[str, int]]:
+    """Why galaxies were left out and how many each, most first; reasons that differ in a number only are counted together."""
+
+    def kind(reason: str) -> str:
+        return " ".join("…" if any(c.isdigit() for c in word) else word for word in reason.split())
+
+    return collections.Counter(kind(row.reason) for row in excluded).most_common()

@@ -1,0 +1,1 @@
+"""A user's own galaxies: a catalogue, and an image file for each."""

@@ -1,0 +1,1 @@
+"""Galaxies rendered here: what they are, and how an instrument sees them."""

@@ -1,0 +1,117 @@
+"""The trained networks of a run, with all that applying them needs."""
+
+import dataclasses
+import functools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Float32
+
+from galjax.config.json_form import from_json
+from galjax.errors import InputError
+from galjax.networks.thesis import NetworkConfig, scale_images
+from galjax.resample import Convention
+from galjax.runs.checkpoints import load_parameters, parameters_place
+from galjax.training.execution import Precision, for_applying
+from galjax.training.step import OptimiserConfig, Trainer, in_batches, logits_of, scaling_of
+
+FORMAT = 1
+"""Version of what `networks.json` beside the parameters says."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Description:
+    """Of trained networks: what they are, and what images they were trained on."""
+
+    network: NetworkConfig
+    """With the scaling of the images that enter it."""
+    class_names: tuple[str, ...]
+    """In the order of the outputs."""
+    epoch: int
+    """To which they were trained: always the last, selection "last" in results.ecsv, whatever epoch another one chose."""
+    image_size: tuple[int, int]
+    """Height and width, px."""
+    bands: tuple[str, ...]
+    pixel_scale: float
+    """Arcsec per pixel; NaN where unknown."""
+    factor: int
+    """By which training images were shrunk and enlarged again; 1 is Original."""
+    method: str
+    """They were enlarged with; "none" at Original."""
+    convention: Convention
+    """Of that resampling."""
+    precision: Precision
+    """Of the multiplications."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Networks(Description):
+    """The networks of all repeats of one stage."""
+
+    parameters: Mapping[str, Any]
+    """Flax parameters, float32; a repeat axis leads every array."""
+
+    def classify(
+        self, images: Float[np.ndarray, "galaxy height width *band"]
+    ) -> Float32[np.ndarray, "repeat galaxy class"]:
+        """The probability (softmax) that every network gives each class.
+
+        `images` are pixels as a `GalaxySample` holds them, of `image_size` and `bands`: they are scaled here as for training,
+        and not resampled. Raises InputError where their shape is another or a pixel is not finite.
+        """
+        pixels = np.asarray(images, np.float32)
+        pixels = pixels[..., None] if pixels.ndim == 3 else pixels
+        wanted = (*self.image_size, len(self.bands))
+        if pixels.ndim != 4 or pixels.shape[1:] != wanted or not len(pixels):
+            raise InputError(
+                f"These networks classify images of (galaxy, height, width, band) = (any, {', '.join(map(str, wanted))}), not "
+                f"{np.shape(images)}. Crop or resample them to that size, with bands {', '.join(self.bands)}."
+            )
+        if not np.isfinite(pixels).all():
+            raise InputError("The images hold NaN or infinite pixels. Repair them or leave those galaxies out.")
+        execution = for_applying(self.precision)
+        trainer = execution.trainer(self.network, OptimiserConfig(), len(self.class_names))
+        with jax.default_matmul_precision(execution.matmul_precision):
+            return np.asarray(_probabilities(trainer, self.parameters, pixels))
+
+
+def load_networks(folder: Path, stage: str) -> Networks:
+    """The trained networks that a run with --keep-parameters kept in its folder, of the stage `stage` (a folder in `parameters/`).
+
+        networks = load_networks("runs/resolution_sweep/TIME", "per_class_300")
+        probabilities = networks.classify(sample.images)
+        names = np.array(networks.class_names)[probabilities.mean(axis=0).argmax(axis=-1)]
+
+    Each repeat's network gives on its own test galaxies the accuracy that results.ecsv states for selection "last". Raises
+    InputError where there are none, they are damaged, or of a format that this version does not know.
+    """
+    parameters = load_parameters(folder, stage)
+    place = parameters_place(folder, stage) / "networks.json"
+    try:
+        found = json.loads(place.read_text())
+        if found.pop("format") != FORMAT:
+            raise InputError(f"{place} is not of format {FORMAT}. Use the version of galjax that wrote it.")
+        description = from_json(Description, found)
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise InputError(f"{place} is damaged ({error}). Train again in another --out.") from error
+    fields = {field.name: getattr(description, field.name) for field in dataclasses.fields(description)}
+    return Networks(**fields, parameters=parameters)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _probabilities(
+    trainer: Trainer, parameters: Mapping[str, Any], images: Float[Array, "galaxy height width band"]
+) -> Float[Array, "repeat galaxy class"]:
+    count = len(images)
+    batches = in_batches(jnp.arange(count, dtype=jnp.int32), trainer.evaluation_batch)
+
+    def one_repeat(parameters: Any) -> Float[Array, "galaxy class"]:
+        seen = lambda chosen: scale_images(images[chosen], scaling_of(trainer))  # noqa: E731
+        return jax.nn.softmax(logits_of(trainer, parameters, batches, count, seen))
+
+    return jax.lax.map(one_repeat, parameters)
