@@ -37,6 +37,9 @@ from astropy.table import Table
 from benchmarks.command import check_at_least, run_benchmark, say
 from benchmarks.contenders.astropy_loop import Wanted, cut_out
 from benchmarks.measure import in_turn, markdown_table, write_results
+from benchmarks.stand_in.frames import SHAPE
+from benchmarks.stand_in.process import make_files, serving
+from benchmarks.stand_in.universe import Universe, make_universe
 from galjax.config.jax_settings import PRNG
 from galjax.sample import GalaxySample
 from galjax.sources.archives.das import CorrectedFrames
@@ -50,9 +53,6 @@ from galjax.sources.simulated.survey import SimulatedSurvey, instrument_of
 from galjax.sources.surveys.galaxy_list import GalaxyList
 from galjax.sources.surveys.galaxy_zoo import read_table2
 from galjax.sources.surveys.sdss import SdssFrames
-from tests.sources.archive.frames import SHAPE
-from tests.sources.archive.process import make_files, serving
-from tests.sources.archive.universe import Universe, make_universe
 
 NAME = "archives"
 GALJAX, LOOP = "galjax", "plain astropy loop"

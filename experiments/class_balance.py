@@ -56,22 +56,21 @@ from astropy.table import Table
 from rich.table import Table as ScreenTable
 
 from galjax import draw
-from galjax.analysis import tables as outcome
+from galjax.analysis import tables
 from galjax.analysis.published import Against, Published
-from galjax.analysis.tables import ORIGINAL, Case, values_of
-from galjax.analysis.wording import fixed, interval_and_test, mean_of, plus_minus, signed
+from galjax.analysis.tables import Case, values_of
+from galjax.analysis.wording import fixed, interval_and_test, listed, mean_of, plus_minus, signed
 from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.draw import Draw
 from galjax.report.figures import NamedFigure
 from galjax.report.figures.comparison import points_with_bars
 from galjax.report.figures.confusion import confusion_figure
 from galjax.report.figures.curves import training_curves
-from galjax.report.figures.style import listed
 from galjax.report.html import Section
-from galjax.runs import stage as stages
 from galjax.runs.stage import Stage
 from galjax.sample import GalaxySample
 from galjax.statistics import compare_independent, holm, repeats_left, summarise
+from galjax.training.conditions import ORIGINAL, to_device
 from galjax.training.repeats import RepeatKeys, repeat_keys
 
 NATURAL, BALANCED = "natural", "balanced"
@@ -96,7 +95,7 @@ def study(config: ClassBalance, run: ExperimentRun) -> Findings:
     again = repeat_keys(config.seed, range(config.repeats, 2 * config.repeats))
     draws = {keys: _draws(config, pool, its) for keys, its in ((FIRST, run.keys), (SECOND, again))}
     run.open(sample, draws=[drawn for its in draws.values() for drawn in its.values()])
-    device_pool = stages.to_device(pool)
+    device_pool = to_device(pool)
     cases: dict[tuple[str, str], Case] = {}
     for name, drawn in draws[FIRST].items():
         history = run.train(Stage(name, name, drawn, (ORIGINAL,)), device_pool, pool)
@@ -105,9 +104,9 @@ def study(config: ClassBalance, run: ExperimentRun) -> Findings:
         stage = Stage(f"{name}_again", f"{name}, to epoch {epoch}", draws[SECOND][name], (ORIGINAL,))
         history = run.train(stage, device_pool, pool, again, epochs=epoch)
         cases[name, SECOND] = Case({"draw": name, "trainings": SECOND}, history, selections=("last",))
-    results = outcome.results_table(list(cases.values()), outcome.class_metrics(pool.class_names))
+    results = tables.results_table(list(cases.values()), tables.class_metrics(pool.class_names))
     metrics = tuple(results.colnames[results.colnames.index("epoch") + 1 :])
-    summary = outcome.summary_table(results, metrics)
+    summary = tables.summary_table(results, metrics)
     first = {name: cases[name, FIRST].history for name in (NATURAL, BALANCED)}
     headline, *conclusions = _conclusions(results, pool, metrics)
     return Findings(
@@ -122,7 +121,7 @@ def study(config: ClassBalance, run: ExperimentRun) -> Findings:
         ),
         results=results,
         summary=summary,
-        history=outcome.history_arrays(first, "draw", (ORIGINAL,), pool.class_names),
+        history=tables.history_arrays(first, "draw", (ORIGINAL,), pool.class_names),
         screen=(_screen(results, metrics),),
         thesis_figures={"4.13": "training_curves", "4.14-4.16": "accuracy_and_skill", "4.17, 4.18": "confusion"},
         against=tuple(

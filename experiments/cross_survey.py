@@ -83,7 +83,7 @@ from astropy.table import Table
 from rich.table import Table as ScreenTable
 
 from galjax import draw
-from galjax.analysis import tables as outcome
+from galjax.analysis import tables
 from galjax.analysis.instruments import (
     COARSE,
     SHARP,
@@ -94,7 +94,7 @@ from galjax.analysis.instruments import (
     match_by_id,
     unknown_fields,
 )
-from galjax.analysis.tables import Case, Condition, values_of
+from galjax.analysis.tables import Case, values_of
 from galjax.analysis.wording import fixed, interval_and_test, mean_of, minus, plus_minus, signed
 from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.report.figures import NamedFigure
@@ -103,9 +103,9 @@ from galjax.report.figures.curves import training_curves
 from galjax.report.figures.galleries import clearest
 from galjax.report.figures.instruments import instrument_gallery, steps_figure
 from galjax.report.html import Section
-from galjax.runs import stage as stages
 from galjax.runs.stage import Stage
 from galjax.statistics import compare_paired, holm, repeats_left, summarise
+from galjax.training.conditions import Condition, to_device
 
 CONDITIONS = {"coarse → coarse": (COARSE, COARSE), "sharp → coarse": (SHARP, COARSE), "sharp → sharp": (SHARP, SHARP)}
 """Trained on, tested on."""
@@ -132,7 +132,7 @@ def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
     steps = degrade_in_steps(matched, config.seeing(), config.seed)
     names = list(steps.views)
     first, *further = steps.views.values()
-    device_pool = stages.to_device(dataclasses.replace(matched.sharp, images=first), *further)
+    device_pool = to_device(dataclasses.replace(matched.sharp, images=first), *further)
     conditions = [Condition(view=view) for view in range(len(names))]
     histories = {
         trained_on: run.train(
@@ -148,14 +148,14 @@ def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
         )
         for trained_on in (SHARP, COARSE)
     }
-    results = outcome.results_table(
+    results = tables.results_table(
         [
             Case({"trained_on": trained_on, "tested_on": tested_on}, history, number)
             for trained_on, history in histories.items()
             for number, tested_on in enumerate(names)
         ]
     )
-    summary = outcome.summary_table(results)
+    summary = tables.summary_table(results)
     accuracies = {
         (one, other): values_of(results, trained_on=one, tested_on=other, selection="test-mean")
         for one in histories
@@ -197,7 +197,7 @@ def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
         ),
         results=results,
         summary=summary,
-        history=outcome.history_arrays(histories, "trained_on", conditions, pool.class_names),
+        history=tables.history_arrays(histories, "trained_on", conditions, pool.class_names),
         screen=(_screen(accuracies, names),),
         thesis_figures={"6.1": "conditions"},
         further_tables={"conditions.ecsv": compared, "steps.ecsv": costs},

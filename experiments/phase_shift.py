@@ -74,7 +74,7 @@ from astropy.table import Table
 from rich.table import Table as ScreenTable
 
 from galjax import draw
-from galjax.analysis import tables as outcome
+from galjax.analysis import tables
 from galjax.analysis.phase import (
     Recentred,
     cutouts,
@@ -84,18 +84,18 @@ from galjax.analysis.phase import (
     recentre,
     shrunk_table,
 )
-from galjax.analysis.tables import ORIGINAL, Case, Condition, values_of
-from galjax.analysis.wording import fixed, interval, mean_of, minus, plus_minus, signed
+from galjax.analysis.tables import Case, values_of
+from galjax.analysis.wording import fixed, interval, listed, mean_of, minus, plus_minus, signed
 from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.report.figures import NamedFigure
 from galjax.report.figures.galleries import clearest
 from galjax.report.figures.phase import phase_gallery, shift_figure, size_figure
-from galjax.report.figures.style import grey, listed
+from galjax.report.figures.style import grey
 from galjax.report.html import Section
-from galjax.runs import stage as stages
 from galjax.runs.stage import Stage
 from galjax.sample import GalaxySample
 from galjax.statistics import compare_paired, holm, repeats_left, summarise
+from galjax.training.conditions import ORIGINAL, Condition, to_device
 
 AS_CUT, ON_GRID, ON_PIXEL = "as cut", "centred on the grid", "centred on a pixel"
 POSITIONS = (AS_CUT, ON_GRID, ON_PIXEL)
@@ -130,18 +130,18 @@ def study(config: PhaseShift, run: ExperimentRun) -> Findings:
     on_grid = recentre(pool.images)
     even = [size for size in sizes if size % 2 == 0]
     on_pixel = [recentre(pool.images, offset_of_pixel(height, size)).images for size in even]
-    device_pool = stages.to_device(pool, on_grid.images, *on_pixel)
+    device_pool = to_device(pool, on_grid.images, *on_pixel)
     view_of = {(position, size): POSITIONS.index(position) for position in (AS_CUT, ON_GRID) for size in sizes}
     view_of |= {(ON_PIXEL, size): even.index(size) + 2 if size in even else 1 for size in sizes}
     keys, conditions = _conditions(config.methods, sizes, view_of, height)
     history = run.train(Stage("training", "training", drawn, conditions), device_pool, pool)
-    results = outcome.results_table(
+    results = tables.results_table(
         [
             Case(dict(zip(("position", "size", "method"), key, strict=True)), history, number)
             for number, key in enumerate(keys)
         ]
     )
-    summary = outcome.summary_table(results)
+    summary = tables.summary_table(results)
     accuracies: BySize = {
         (position, method, size): values_of(results, position=position, method=method, size=size, selection="test-mean")
         for position in POSITIONS
@@ -173,7 +173,7 @@ def study(config: PhaseShift, run: ExperimentRun) -> Findings:
         ),
         results=results,
         summary=summary,
-        history=outcome.history_arrays({"training": history}, "training", conditions, pool.class_names),
+        history=tables.history_arrays({"training": history}, "training", conditions, pool.class_names),
         screen=(_screen(accuracies, config.methods, sizes),),
         thesis_figures={"5.15": "phase_gallery"},
         further_tables={"brightest_pixel.ecsv": shrunk, "centre_shift.ecsv": enlarged, "parity.ecsv": parity},

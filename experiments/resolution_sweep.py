@@ -66,7 +66,7 @@ from astropy.table import Table
 from rich.table import Table as ScreenTable
 
 from galjax import draw
-from galjax.analysis import tables as outcome
+from galjax.analysis import tables
 from galjax.analysis.published import Against, Published
 from galjax.analysis.sweep_answer import SweepAnswer
 from galjax.analysis.tables import Case, rows_with, values_of
@@ -77,11 +77,11 @@ from galjax.draw import Draw
 from galjax.report.figures.overview import overview_figures
 from galjax.report.figures.sweep import sweep_figures
 from galjax.report.html import Section
-from galjax.runs import stage as stages
 from galjax.runs.stage import Stage
 from galjax.sample import GalaxySample
 from galjax.statistics import compare_paired, count_in_words, holm
-from galjax.training.repeats import History
+from galjax.training.conditions import device_conditions, make_conditions, to_device
+from galjax.training.history import History
 
 NEAR = 0.9
 """The accuracy that the thesis asks of a usable resolution."""
@@ -95,9 +95,9 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
     if config.total is None:
         config = run.fitted(config, per_class=draw.most_per_class(pool))
     draws = _draws(config, pool, run)
-    conditions = outcome.make_conditions(config.factors, config.methods)
-    device_pool = stages.to_device(pool)
-    stages.device_conditions(device_pool, conditions, config.training.convention)  # is every factor possible?
+    conditions = make_conditions(config.factors, config.methods)
+    device_pool = to_device(pool)
+    device_conditions(device_pool, conditions, config.training.convention)  # is every factor possible?
     run.open(sample, draws=draws.values())
     histories = {
         per_class: run.train(
@@ -112,8 +112,8 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
         for per_class, history in histories.items()
         for number, condition in enumerate(conditions)
     ]
-    results = outcome.results_table(cases)
-    summary = with_usable(outcome.summary_table(results), results, config.usable)
+    results = tables.results_table(cases)
+    summary = with_usable(tables.summary_table(results), results, config.usable)
     guesses = {per_class: most_frequent_share(history) for per_class, history in histories.items()}
     if config.total is not None:
         note = f"natural draw of {config.total} galaxies; per_class is their number divided by the number of classes"
@@ -144,7 +144,7 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
         ),
         results=results,
         summary=summary,
-        history=outcome.history_arrays(histories, "per_class", conditions, config.classes),
+        history=tables.history_arrays(histories, "per_class", conditions, config.classes),
         screen=tuple(_screen(summary, config)),
         against=tuple(_against(results, config)),
         further_tables={"methods.ecsv": methods},

@@ -60,15 +60,15 @@ from astropy.table import Table
 from rich.table import Table as ScreenTable
 
 from galjax import draw
-from galjax.analysis import tables as outcome
-from galjax.analysis.tables import Case, Condition, values_of
+from galjax.analysis import tables
+from galjax.analysis.tables import Case, values_of
 from galjax.analysis.wording import fixed, interval, signed
 from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.report.figures.resolutions import Accuracies, loss_figure, resolution_matrix, same_resolution_figure
 from galjax.report.html import Section
-from galjax.runs import stage as stages
 from galjax.runs.stage import Stage
 from galjax.statistics import compare_paired, holm, repeats_left, summarise
+from galjax.training.conditions import Condition, device_conditions, make_conditions, to_device
 
 
 def study(config: SameResolution, run: ExperimentRun) -> Findings:
@@ -84,9 +84,9 @@ def study(config: SameResolution, run: ExperimentRun) -> Findings:
         test_fraction=config.test_fraction,
         validation_fraction=config.validation_fraction,
     )
-    conditions = outcome.make_conditions(sorted(config.factors), (config.method,))
-    device_pool = stages.to_device(pool)
-    stages.device_conditions(device_pool, conditions, config.training.convention)  # is every factor possible?
+    conditions = make_conditions(sorted(config.factors), (config.method,))
+    device_pool = to_device(pool)
+    device_conditions(device_pool, conditions, config.training.convention)  # is every factor possible?
     run.open(sample, draws=[drawn])
     histories = {
         condition.factor: run.train(
@@ -96,14 +96,14 @@ def study(config: SameResolution, run: ExperimentRun) -> Findings:
         )
         for condition in conditions
     }
-    results = outcome.results_table(
+    results = tables.results_table(
         [
             Case({"trained_at": trained_at, "factor": condition.factor, "method": condition.method}, history, number)
             for trained_at, history in histories.items()
             for number, condition in enumerate(conditions)
         ]
     )
-    summary = outcome.summary_table(results)
+    summary = tables.summary_table(results)
     accuracies = _accuracies(results, conditions)
     losses = losses_table(accuracies)
     factors = [condition.factor for condition in conditions]
@@ -129,7 +129,7 @@ def study(config: SameResolution, run: ExperimentRun) -> Findings:
         ),
         results=results,
         summary=summary,
-        history=outcome.history_arrays(histories, "trained_at", conditions, pool.class_names),
+        history=tables.history_arrays(histories, "trained_at", conditions, pool.class_names),
         screen=(_screen(losses, accuracies),),
         further_tables={"losses.ecsv": losses},
     )

@@ -61,9 +61,9 @@ import numpy as np
 from astropy.table import Table, vstack
 
 from galjax import draw
-from galjax.analysis import tables as outcome
+from galjax.analysis import tables
 from galjax.analysis.published import Against, Published
-from galjax.analysis.tables import ORIGINAL, Case, values_of
+from galjax.analysis.tables import Case, values_of
 from galjax.analysis.wording import fixed, interval_and_test, mean_of, plus_minus, signed
 from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.report.figures import NamedFigure
@@ -72,10 +72,10 @@ from galjax.report.figures.confusion import confusion_figure
 from galjax.report.figures.curves import training_curves
 from galjax.report.figures.overview import overview_figures
 from galjax.report.html import Section
-from galjax.runs import stage as stages
 from galjax.runs.stage import Stage
 from galjax.sample import GalaxySample
 from galjax.statistics import compare_independent, repeats_left, summarise
+from galjax.training.conditions import ORIGINAL, to_device
 
 THREE, TWO = "3-class", "2-class"
 WELCH = "Welch's t-test"
@@ -110,20 +110,18 @@ def study(config: UncertainLabels, run: ExperimentRun) -> Findings:
     }
     run.open(sample, draws=[stage.draw for stage in stages_.values()])
     cases = {
-        name: Case({"labels": name}, run.train(stage, stages.to_device(pools[name]), pools[name]))
+        name: Case({"labels": name}, run.train(stage, to_device(pools[name]), pools[name]))
         for name, stage in stages_.items()
     }
     results = _results(cases, pools)
     metrics = tuple(results.colnames[results.colnames.index("epoch") + 1 :])
-    summary = outcome.summary_table(results, metrics)
+    summary = tables.summary_table(results, metrics)
     summary = summary[np.isfinite(summary["mean"])]
     histories = {name: case.history for name, case in cases.items()}
     arrays = {
         f"{name}_{key}": value
         for name, history in histories.items()
-        for key, value in outcome.history_arrays(
-            {name: history}, "labels", (ORIGINAL,), pools[name].class_names
-        ).items()
+        for key, value in tables.history_arrays({name: history}, "labels", (ORIGINAL,), pools[name].class_names).items()
     }
     headline, *conclusions = _conclusions(results, pools)
     return Findings(
@@ -170,7 +168,7 @@ def study(config: UncertainLabels, run: ExperimentRun) -> Findings:
 def _results(cases: dict[str, Case], pools: dict[str, GalaxySample]) -> Table:
     """Both trainings; a rate of a class that a training does not have is NaN."""
     tables = [
-        outcome.results_table([case], outcome.class_metrics(pools[name].class_names)) for name, case in cases.items()
+        tables.results_table([case], tables.class_metrics(pools[name].class_names)) for name, case in cases.items()
     ]
     return vstack(tables).filled(np.nan)
 

@@ -13,10 +13,10 @@ from astropy.io import fits
 from astropy.table import Table
 from jaxtyping import Bool, Float32, Float64, Int32, Shaped
 
+from galjax.config.class_names import check_class_name
 from galjax.errors import InputError
 from galjax.io.fits_files import open_fits
 from galjax.io.host import host_memory
-from galjax.sources.options import check_class_name
 
 FORMAT = 1
 """Version of the FITS layout that `GalaxySample.save` writes, stored in the card GALJAX."""

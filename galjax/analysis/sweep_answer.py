@@ -7,11 +7,11 @@ import numpy as np
 from astropy.table import Table
 from jaxtyping import Float64
 
-from galjax.analysis.tables import ORIGINAL, rows_with, values_of
+from galjax.analysis.tables import rows_with, values_of
 from galjax.analysis.usable import Criterion, UsableConfig, limit_interval, usable_limit
-from galjax.analysis.wording import fixed, interval, signed
-from galjax.report.figures.style import listed
+from galjax.analysis.wording import fixed, interval, listed, signed
 from galjax.statistics import ROUNDING, compare_paired, summarise, upper_bound_of_mean
+from galjax.training.conditions import ORIGINAL
 
 
 @dataclasses.dataclass(frozen=True)

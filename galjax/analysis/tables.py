@@ -8,45 +8,12 @@ from astropy.table import Table
 from jaxtyping import Float, Float64, Int
 
 from galjax.metrics import accuracy, true_positive_rate, true_skill_statistic
-from galjax.resample import Convention, degrade_matrices, round_trip_matrices
 from galjax.statistics import Selection, choose_evaluation, summarise
-from galjax.training.repeats import History
+from galjax.training.conditions import Condition
+from galjax.training.history import History
 
 Metric = Callable[[Int[np.ndarray, "*any predicted true"]], Float[np.ndarray, "*any"]]
 ACCURACY: dict[str, Metric] = {"accuracy": accuracy}
-
-
-class Condition(NamedTuple):
-    """A way to see galaxies: shrunk by `factor` and enlarged with `method`; factor 1 has the method "none"."""
-
-    factor: int = 1
-    method: str = "none"
-    size: int | None = None
-    """Height that it is shrunk to, px, instead of height // factor."""
-    view: int = 0
-    """Of the pool."""
-
-    @property
-    def label(self) -> str:
-        """As the thesis's figures name it."""
-        return "Original" if self.factor == 1 else f"1/{self.factor}"
-
-    def matrices(
-        self, shape: tuple[int, int], convention: Convention
-    ) -> tuple[Float64[np.ndarray, "height height"], Float64[np.ndarray, "width width"]]:
-        """The resampling of images of this (height, width), as `galjax.resample.degrade_matrices`."""
-        if self.size is None:
-            return degrade_matrices(shape, self.factor, "nearest" if self.factor == 1 else self.method, convention)
-        small = (self.size, max(1, round(shape[1] * self.size / shape[0])))
-        return round_trip_matrices(shape, small, self.method, convention)
-
-
-ORIGINAL = Condition()
-
-
-def make_conditions(factors: Sequence[int], methods: Sequence[str]) -> tuple[Condition, ...]:
-    """Original once, then every method at every factor above 1, in the given order."""
-    return (ORIGINAL, *(Condition(factor, method) for method in methods for factor in factors if factor > 1))
 
 
 def class_metrics(class_names: Sequence[str]) -> dict[str, Metric]:

@@ -7,9 +7,10 @@ import numpy as np
 from astropy.table import Table
 from jaxtyping import Bool, Float, Float64, Int
 
-from galjax.analysis.tables import ORIGINAL, rows_with, values_of
+from galjax.analysis.tables import rows_with, values_of
 from galjax.config.settings import UsableConfig
 from galjax.statistics import ROUNDING, Selection, upper_bound_of_mean
+from galjax.training.conditions import ORIGINAL
 
 RESAMPLES = 2000
 """Of the bootstrap."""

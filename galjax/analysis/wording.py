@@ -1,6 +1,7 @@
 """Numbers and tests in words: never "nan", never a minus in front of nothing."""
 
 import math
+from collections.abc import Sequence
 from typing import SupportsInt
 
 
@@ -52,3 +53,9 @@ def mean_of(n: str, spread: str) -> str:
 def minus(one: str, other: str) -> str:
     """The name of a difference: "nearest − bilinear"."""
     return f"{one} \N{MINUS SIGN} {other}"
+
+
+def listed(names: Sequence[object]) -> str:
+    """Words in a row: a, b and c."""
+    words = [str(name) for name in names]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -31,7 +31,8 @@ from galjax.sample import Exclusion, GalaxySample
 from galjax.terminal.interrupts import last_words
 from galjax.terminal.progress import ConsoleProgress
 from galjax.training.divergence import Divergence, describe
-from galjax.training.repeats import History, RepeatKeys, repeat_keys
+from galjax.training.history import History
+from galjax.training.repeats import RepeatKeys, repeat_keys
 from galjax.training.step import Pool
 
 Config = TypeVar("Config", bound=ExperimentConfig)

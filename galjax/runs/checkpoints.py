@@ -16,12 +16,13 @@ import orbax.checkpoint as ocp
 
 from galjax.training import processes
 
-from galjax.runs import stored_arrays
+from galjax.io import stored_arrays
 from galjax.config.json_form import dumps
 from galjax.errors import InputError
-from galjax.training.repeats import History, RepeatProgram, Snapshot
+from galjax.training.repeats import RepeatProgram, Snapshot
+from galjax.training.history import History
 from galjax.config.settings import MOST_EPOCHS
-from galjax.runs.stored_arrays import Corrupt
+from galjax.io.stored_arrays import Corrupt
 
 LARGEST_SHARE = 0.05
 """Of the time between two writes that waiting for them may take."""
@@ -143,7 +144,10 @@ class Checkpoints:
     def _open(self) -> ocp.CheckpointManager:
         for half_written in self._folder.glob("*.orbax-checkpoint-tmp*"):
             shutil.rmtree(half_written, ignore_errors=True)
-        return self._written(lambda: _manager(self._folder, keep=2))
+        return self._written(self._new_manager)
+
+    def _new_manager(self) -> ocp.CheckpointManager:
+        return stored_arrays.open_manager(self._folder, keep=2, several_processes=processes.count() > 1)
 
     def _is_due(self, snapshot: Snapshot) -> bool:
         if self._manager is None:
@@ -175,7 +179,7 @@ class Checkpoints:
 
     def _read(self, step: int, place: Path) -> dict[str, np.ndarray]:
         assert self._manager is not None
-        return _restored(self._manager, step, place)
+        return stored_arrays.restored(self._manager, step, place)
 
     def _wait(self) -> None:
         if self._manager is not None:
@@ -213,93 +217,6 @@ def _epoch_of(step: int) -> str:
     """In words, what a checkpoint stored under `step` holds."""
     epoch, further = divmod(step, STEPS_PER_EPOCH)
     return f"after epoch {epoch}" if further else f"of epoch {epoch}"
-
-
-def save_parameters(
-    folder: Path, stage: str, epoch: int, parameters: Mapping[str, np.ndarray], about: Mapping[str, Any]
-) -> None:
-    """Keep the networks of a stage, trained to `epoch`, in the run folder `folder`: whole, or not at all.
-
-    `about` is written beside them as `networks.json`, for `galjax.training.ensemble.load_networks`.
-    """
-    place = parameters_place(folder, stage)
-    shutil.rmtree(place, ignore_errors=True)
-    try:
-        place.mkdir(parents=True)
-        (place / "networks.json").write_text(dumps(about))
-        with _manager(place, keep=1) as manager:
-            manager.save(epoch, args=stored_arrays.to_save(parameters))
-            manager.wait_until_finished()
-    except Exception as error:
-        if not stored_arrays.is_full(error):
-            raise
-        raise InputError(
-            f"Cannot write the trained networks into {place} ({stored_arrays.reason_of(error)}). The last checkpoint is kept; "
-            f"make room, and run the same command with the same --out to go on."
-        ) from error
-
-
-def load_parameters(folder: Path, stage: str) -> dict[str, Any]:
-    """The trained networks that a run with --keep-parameters kept: Flax parameters of every repeat of a stage.
-
-    `folder` is the run folder and `stage` a folder in `parameters/` there, like "per_class_300". A repeat axis leads every
-    array (float32). To apply them, `galjax.training.ensemble.load_networks` reads what they need with them. Raises InputError where
-    there are none or they are damaged.
-    """
-    place = parameters_place(folder, stage)
-    if not place.is_dir():
-        there = sorted(path.name for path in place.parent.glob("*")) if place.parent.is_dir() else []
-        raise InputError(
-            f"{folder} keeps no networks of a stage {stage!r}"
-            + (f"; there are {', '.join(there)}." if there else ". Run the experiment with --keep-parameters.")
-        )
-    try:
-        with _manager(place, keep=1) as manager:
-            epoch = manager.latest_step()
-            if epoch is None:
-                raise Corrupt("it is not whole")
-            arrays = _restored(manager, epoch, place)
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(
-            f"{place} is damaged ({stored_arrays.reason_of(error)}). Train again in another --out."
-        ) from error
-    return _nested(arrays)
-
-
-def parameters_place(folder: Path, stage: str) -> Path:
-    """Where a run folder keeps the networks of a stage."""
-    return (Path(folder) / "parameters" / stage).resolve()
-
-
-def _manager(folder: Path, keep: int) -> ocp.CheckpointManager:
-    """Orbax in the first process alone, on a folder that is there; it writes in the background."""
-    several = processes.count() > 1
-    alone = ocp.options.MultiprocessingOptions(
-        primary_host=0, active_processes={0} if several else None, barrier_sync_key_prefix="first" if several else None
-    )
-    options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=False, multiprocessing_options=alone)
-    return ocp.CheckpointManager(folder, options=options, item_handlers=stored_arrays.handlers(alone))
-
-
-def _restored(manager: ocp.CheckpointManager, epoch: int, place: Path) -> dict[str, np.ndarray]:
-    """The arrays of a step, once its format and checksums are known to be right."""
-    description = manager.restore(epoch, args=stored_arrays.description_to_restore()).description
-    stored_arrays.check_format(description, place)
-    items = manager.restore(epoch, args=stored_arrays.arrays_to_restore()).arrays
-    return stored_arrays.checked(items, description)
-
-
-def _nested(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    nested: dict[str, Any] = {}
-    for name, array in arrays.items():
-        *layers, last = name.split("/")
-        inner = nested
-        for layer in layers:
-            inner = inner.setdefault(layer, {})
-        inner[last] = array
-    return nested
 
 
 def _named(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

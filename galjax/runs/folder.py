@@ -24,7 +24,7 @@ from galjax.training import processes
 from galjax.config.json_form import as_words, dumps, flags, from_json, to_json
 from galjax.errors import InputError
 from galjax.runs.lock import HOLDER, LOCK, RunLock
-from galjax.training.repeats import History
+from galjax.training.history import History
 from galjax.sample import Exclusion
 
 FORMAT = 2

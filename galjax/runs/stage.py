@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Float32
 
 from galjax.training import processes
-from galjax.runs.checkpoints import Checkpoints, save_parameters
+from galjax.runs.checkpoints import Checkpoints
+from galjax.training.ensemble import save_parameters
 from galjax.config.json_form import to_json
 from galjax.training.divergence import Divergence, check_diverged, describe, find_diverged, without
 from galjax.draw import Draw
@@ -20,9 +21,10 @@ from galjax.training.execution import Execution, choose, load_of
 from galjax.training.memory import Sizes, check_fits, exhaustion_explained
 from galjax.metrics import accuracy
 from galjax.training.ensemble import FORMAT, Description
-from galjax.analysis.tables import ORIGINAL, Condition
+from galjax.training.conditions import ORIGINAL, Condition, device_conditions
 from galjax.terminal.progress import TrainingProgress
-from galjax.training.repeats import History, RepeatKeys, RepeatProgram, Snapshot
+from galjax.training.repeats import RepeatKeys, RepeatProgram, Snapshot
+from galjax.training.history import History
 from galjax.runs.folder import RunFolder
 from galjax.sample import GalaxySample
 from galjax.config.settings import Convention, TrainingConfig
@@ -53,20 +55,6 @@ class StageOutcome(NamedTuple):
     """Of `train_seconds`, spent waiting for checkpoints."""
     dropped: tuple[Divergence, ...] = ()
     """Repeats that are NaN in the history, because they went off."""
-
-
-def to_device(sample: GalaxySample, *views: Float32[np.ndarray, "galaxy height width *band"]) -> Pool:
-    """The sample's images, always with a band axis, and labels as device arrays; and further views of its galaxies."""
-    images = [view if view.ndim == 4 else view[..., None] for view in (sample.images, *views)]
-    return Pool(jnp.stack(images), jnp.asarray(sample.labels))
-
-
-def device_conditions(pool: Pool, conditions: Sequence[Condition], convention: Convention) -> Conditions:
-    """The conditions' views, and their resampling matrices for the pool's image size, in float32."""
-    shape = (pool.images.shape[2], pool.images.shape[3])
-    pairs = [condition.matrices(shape, convention) for condition in conditions]
-    rows, columns = (jnp.asarray(np.stack(matrices), jnp.float32) for matrices in zip(*pairs, strict=True))
-    return Conditions(jnp.asarray([condition.view for condition in conditions], jnp.int32), rows, columns)
 
 
 def run_stage(

@@ -2,15 +2,14 @@
 
 import dataclasses
 import os
-import re
 from typing import Annotated, Literal
 
+from galjax.config.class_names import check_class_name
 from galjax.config.markers import SIMULATED, Flat
 from galjax.errors import InputError
 
 Channel = Literal["red", "green", "blue", "luminance", "all"] | int
 CutoutConvention = Literal["int", "round", "cutout2d"]
-_CLASS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}")
 SIMULATED_DATA = "simulated"
 THESIS_FRACTIONS = (0.271, 0.104, 0.625)
 """Spiral, elliptical and uncertain among the first 15,000 rows of Galaxy Zoo 1 Table 2 (thesis, 4.1)."""
@@ -26,15 +25,6 @@ RANGES = {
     "read_noise": (0, 1e6),
 }
 """Of what can be asked for, both ends included: beyond any instrument, and within float32."""
-
-
-def check_class_name(name: str) -> None:
-    """Raise InputError where a class cannot be called so: files, columns and labels of figures are called by classes."""
-    if not _CLASS_NAME.fullmatch(name):
-        raise InputError(
-            f"A class cannot be called {name[:80]!r}: names have up to 64 letters, digits, spaces and . _ + -, and begin with a "
-            f"letter or digit. Rename it in the catalogue or sample."
-        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from galjax.config.settings import OnDivergence
 from galjax.errors import InputError
-from galjax.training.repeats import History
+from galjax.training.history import History
 
 
 class Divergence(NamedTuple):

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32
 
-from galjax.config.json_form import from_json
+from galjax.config.json_form import dumps, from_json
 from galjax.errors import InputError
+from galjax.io import stored_arrays
+from galjax.io.stored_arrays import Corrupt
 from galjax.networks.thesis import NetworkConfig, scale_images
 from galjax.resample import Convention
-from galjax.runs.checkpoints import load_parameters, parameters_place
+from galjax.training import processes
 from galjax.training.execution import Precision, for_applying
 from galjax.training.step import OptimiserConfig, Trainer, in_batches, logits_of, scaling_of
 
@@ -115,3 +118,72 @@ def _probabilities(
         return jax.nn.softmax(logits_of(trainer, parameters, batches, count, seen))
 
     return jax.lax.map(one_repeat, parameters)
+
+
+def save_parameters(
+    folder: Path, stage: str, epoch: int, parameters: Mapping[str, np.ndarray], about: Mapping[str, Any]
+) -> None:
+    """Keep the networks of a stage, trained to `epoch`, in the run folder `folder`: whole, or not at all.
+
+    `about` is written beside them as `networks.json`, for `galjax.training.ensemble.load_networks`.
+    """
+    place = parameters_place(folder, stage)
+    shutil.rmtree(place, ignore_errors=True)
+    try:
+        place.mkdir(parents=True)
+        (place / "networks.json").write_text(dumps(about))
+        with stored_arrays.open_manager(place, keep=1, several_processes=processes.count() > 1) as manager:
+            manager.save(epoch, args=stored_arrays.to_save(parameters))
+            manager.wait_until_finished()
+    except Exception as error:
+        if not stored_arrays.is_full(error):
+            raise
+        raise InputError(
+            f"Cannot write the trained networks into {place} ({stored_arrays.reason_of(error)}). The last checkpoint is kept; "
+            f"make room, and run the same command with the same --out to go on."
+        ) from error
+
+
+def load_parameters(folder: Path, stage: str) -> dict[str, Any]:
+    """The trained networks that a run with --keep-parameters kept: Flax parameters of every repeat of a stage.
+
+    `folder` is the run folder and `stage` a folder in `parameters/` there, like "per_class_300". A repeat axis leads every
+    array (float32). To apply them, `galjax.training.ensemble.load_networks` reads what they need with them. Raises InputError where
+    there are none or they are damaged.
+    """
+    place = parameters_place(folder, stage)
+    if not place.is_dir():
+        there = sorted(path.name for path in place.parent.glob("*")) if place.parent.is_dir() else []
+        raise InputError(
+            f"{folder} keeps no networks of a stage {stage!r}"
+            + (f"; there are {', '.join(there)}." if there else ". Run the experiment with --keep-parameters.")
+        )
+    try:
+        with stored_arrays.open_manager(place, keep=1, several_processes=processes.count() > 1) as manager:
+            epoch = manager.latest_step()
+            if epoch is None:
+                raise Corrupt("it is not whole")
+            arrays = stored_arrays.restored(manager, epoch, place)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"{place} is damaged ({stored_arrays.reason_of(error)}). Train again in another --out."
+        ) from error
+    return _nested(arrays)
+
+
+def parameters_place(folder: Path, stage: str) -> Path:
+    """Where a run folder keeps the networks of a stage."""
+    return (Path(folder) / "parameters" / stage).resolve()
+
+
+def _nested(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for name, array in arrays.items():
+        *layers, last = name.split("/")
+        inner = nested
+        for layer in layers:
+            inner = inner.setdefault(layer, {})
+        inner[last] = array
+    return nested

@@ -1,19 +1,10 @@
 import numpy as np
 import pytest
 
-from galjax.analysis.tables import (
-    ORIGINAL,
-    Case,
-    Condition,
-    class_metrics,
-    history_arrays,
-    make_conditions,
-    results_table,
-    summary_table,
-    values_of,
-)
+from galjax.analysis.tables import Case, class_metrics, history_arrays, results_table, summary_table, values_of
 from galjax.resample import degrade_matrices, round_trip_matrices
-from galjax.training.repeats import History
+from galjax.training.conditions import ORIGINAL, Condition, make_conditions
+from galjax.training.history import History
 
 
 def make_history(right, validation=None):

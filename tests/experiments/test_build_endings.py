@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
+from benchmarks.stand_in.faults import Fault
+from benchmarks.stand_in.frames import Field
+from benchmarks.stand_in.server import Server
+from benchmarks.stand_in.services import Archives
+from benchmarks.stand_in.universe import Galaxy, Universe, make_universe
 from experiments import build_sample
 from galjax import GalaxySample
 from galjax.sources.archives import check, skyserver
 from galjax.sources.build import survey
 from tests.experiments.building import ATTEMPTS, NAME, QUICK, ROOT, SHAPE, flags, run
-from tests.sources.archive.faults import Fault
-from tests.sources.archive.frames import Field
-from tests.sources.archive.server import Server
-from tests.sources.archive.services import Archives
-from tests.sources.archive.universe import Galaxy, Universe, make_universe
 
 
 @pytest.fixture(autouse=True)

@@ -9,15 +9,15 @@ import pytest
 import scipy.ndimage
 from astropy.table import Table
 
+from benchmarks.stand_in import frames
+from benchmarks.stand_in.faults import LASTING, PASSING
+from benchmarks.stand_in.server import Server
+from benchmarks.stand_in.services import Archives, every_service_fault
+from benchmarks.stand_in.universe import make_universe
 from experiments import build_sample
 from galjax import GalaxySample
 from galjax.sources.archives import skyserver
 from tests.experiments.building import ATTEMPTS, NAME, QUICK, SHAPE
-from tests.sources.archive import frames
-from tests.sources.archive.faults import LASTING, PASSING
-from tests.sources.archive.server import Server
-from tests.sources.archive.services import Archives, every_service_fault
-from tests.sources.archive.universe import make_universe
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ import pytest
 from experiments import class_balance, resolution_sweep, thesis
 from galjax import GalaxySample
 from galjax.config.json_form import from_json
-from galjax.runs.checkpoints import load_parameters
 from galjax.sources.simulated.survey import SimulatedSurvey, simulate
+from galjax.training.ensemble import load_parameters
 from tests.experiments.test_every_experiment import TINY
 from tests.experiments.test_resolution_sweep import SMALL, run
 

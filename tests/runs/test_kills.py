@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from galjax.runs.checkpoints import load_parameters
+from galjax.training.ensemble import load_parameters
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ("per_class_15", "per_class_20")

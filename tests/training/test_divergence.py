@@ -6,7 +6,7 @@ from galjax.analysis.usable import UsableConfig, is_usable, limit_interval
 from galjax.metrics import accuracy
 from galjax.statistics import compare_independent, compare_paired, repeats_left, summarise
 from galjax.training.divergence import Diverged, Divergence, check_diverged, describe, find_diverged, without
-from galjax.training.repeats import History
+from galjax.training.history import History
 
 NAN, INF = np.nan, np.inf
 

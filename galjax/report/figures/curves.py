@@ -10,7 +10,7 @@ from galjax.analysis.wording import fixed
 from galjax.metrics import accuracy
 from galjax.report.figures.style import COLOURS, MARKERS, NamedFigure, drawn, light_grid, make_panels
 from galjax.statistics import repeats_left, summarise
-from galjax.training.repeats import History
+from galjax.training.history import History
 
 
 @drawn

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib
@@ -126,9 +126,3 @@ def show_image(panel: Axes, image: Float[np.ndarray, "height width"], low: float
     """A galaxy as it lies on its pixels, row 0 at the bottom, without axes."""
     panel.imshow(stretched(image, low, high), cmap="gray", vmin=0, vmax=1, origin="lower", interpolation="nearest")
     panel.set(xticks=[], yticks=[])
-
-
-def listed(names: Sequence[object]) -> str:
-    """Words in a row: a, b and c."""
-    words = [str(name) for name in names]
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

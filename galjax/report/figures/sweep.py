@@ -26,7 +26,7 @@ from galjax.report.figures.style import (
 from galjax.resample import Convention
 from galjax.sample import GalaxySample
 from galjax.statistics import count_in_words
-from galjax.training.repeats import History
+from galjax.training.history import History
 
 
 @drawn

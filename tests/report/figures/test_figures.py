@@ -16,7 +16,7 @@ from galjax.report.figures.redshift import redshift_histogram
 from galjax.report.figures.style import stretched
 from galjax.report.figures.sweep import accuracy_by_method, methods_compared
 from galjax.sources.simulated.survey import SimulatedSurvey, simulate
-from galjax.training.repeats import History
+from galjax.training.history import History
 
 
 @pytest.fixture(scope="module")

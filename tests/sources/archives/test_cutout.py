@@ -8,9 +8,9 @@ from astropy.wcs import WCS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.stand_in import frames
+from benchmarks.stand_in.frames import Field
 from galjax.sources.archives.cutout import NoCutout, check_stamp, pixel_positions, place, read_wcs, start_of
-from tests.sources.archive import frames
-from tests.sources.archive.frames import Field
 
 FRAME = np.arange(300 * 400, dtype=np.float32).reshape(300, 400)
 inside = st.floats(40, 250, allow_nan=False)

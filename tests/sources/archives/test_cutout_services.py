@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
+from benchmarks.stand_in.faults import Fault
+from benchmarks.stand_in.server import Server
+from benchmarks.stand_in.services import PASSWORD, USER, Archives
+from benchmarks.stand_in.universe import make_universe
 from experiments import build_sample
 from galjax import GalaxySample, InputError
 from galjax.sources.archives import hips, hsc
 from galjax.sources.archives.download import BadContent
-from tests.sources.archive.faults import Fault
-from tests.sources.archive.server import Server
-from tests.sources.archive.services import PASSWORD, USER, Archives
-from tests.sources.archive.universe import make_universe
 from tests.test_sample import make_sample
 
 

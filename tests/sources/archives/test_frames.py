@@ -7,13 +7,13 @@ import pytest
 from astropy.io import fits
 from astropy.stats import SigmaClip
 
+from benchmarks.stand_in import frames
+from benchmarks.stand_in.frames import Field, Light
 from galjax.sources.archives.cutout import pixel_positions, place
 from galjax.sources.archives.das import CorrectedFrames
 from galjax.sources.archives.download import BadContent
 from galjax.sources.archives.frame import FieldId, clipped_median, unpack
 from galjax.sources.archives.sas import SkySubtractedFrames
-from tests.sources.archive import frames
-from tests.sources.archive.frames import Field, Light
 from tests.sources.real_data import (
     CORRECTED_FRAME,
     PHOTOMETRY,

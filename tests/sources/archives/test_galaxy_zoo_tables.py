@@ -3,15 +3,15 @@ import hashlib
 
 import pytest
 
+from benchmarks.stand_in.faults import Fault
+from benchmarks.stand_in.server import Server
+from benchmarks.stand_in.services import Archives
+from benchmarks.stand_in.universe import make_universe
 from galjax import InputError
 from galjax.sources.archives import galaxy_zoo_tables
 from galjax.sources.archives.download import Client, Politeness
 from galjax.sources.archives.galaxy_zoo_tables import fetch_table2
 from galjax.sources.surveys.galaxy_zoo import read_table2
-from tests.sources.archive.faults import Fault
-from tests.sources.archive.server import Server
-from tests.sources.archive.services import Archives
-from tests.sources.archive.universe import make_universe
 
 NAME = "GalaxyZoo1_DR_table2.csv.gz"
 ONE, TWO = f"/gz1/{NAME}", f"/gz1-mirror/{NAME}"

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
+from benchmarks.stand_in.faults import Fault
+from benchmarks.stand_in.server import Server
+from benchmarks.stand_in.services import Archives
+from benchmarks.stand_in.universe import make_universe
 from galjax.sources.archives import skyserver
 from galjax.sources.archives.download import BadContent, Client, FetchFailed, Politeness
 from galjax.sources.archives.skyserver import Page, Spectrum, fetch_page, match, pages, read_answer
-from tests.sources.archive.faults import Fault
-from tests.sources.archive.server import Server
-from tests.sources.archive.services import Archives
-from tests.sources.archive.universe import make_universe
 
 PATH = "/skyserver/en/tools/search/x_results.aspx"
 QUICK = Politeness(attempts=3, backoff=0.01, timeout=0.5)

@@ -9,10 +9,10 @@ import pytest
 from astropy.coordinates import Angle
 from astropy.table import Table
 
+from benchmarks.stand_in.universe import HEADER
 from galjax import InputError
 from galjax.sources.surveys.galaxy_zoo import read_table2
 from galjax.sources.surveys.sexagesimal import hours_to_degrees, to_degrees
-from tests.sources.archive.universe import HEADER
 from tests.sources.real_data import TABLE2_ROWS, needs_table2_rows
 
 ROOT = Path(__file__).resolve().parents[3]

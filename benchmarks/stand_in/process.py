@@ -4,8 +4,8 @@ import contextlib
 import dataclasses
 import multiprocessing
 
-from tests.sources.archive.server import Server
-from tests.sources.archive.services import Archives, every_service_fault
+from benchmarks.stand_in.server import Server
+from benchmarks.stand_in.services import Archives, every_service_fault
 
 
 def make_files(universe, folder):

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.sources.archive import faults
+from benchmarks.stand_in import faults
 
 
 class Request(NamedTuple):

@@ -12,8 +12,8 @@ import threading
 import numpy as np
 from astropy.io import fits
 
-from tests.sources.archive.faults import HTML, Fault
-from tests.sources.archive.server import Faults, answer_file
+from benchmarks.stand_in.faults import HTML, Fault
+from benchmarks.stand_in.server import Faults, answer_file
 
 USER, PASSWORD = "galaxy-zoo", "cor;rect horse/battery"
 HSC_SCALE = 0.168

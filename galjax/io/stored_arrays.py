@@ -50,6 +50,21 @@ def arrays_to_restore() -> ocp.args.CheckpointArgs:
     return ocp.args.Composite(arrays=ocp.args.PyTreeRestore())
 
 
+def open_manager(folder: Path, keep: int, *, several_processes: bool = False) -> ocp.CheckpointManager:
+    """Orbax, in the first process alone, on a folder that is there; it writes in the background."""
+    prefix, active = ("first", {0}) if several_processes else (None, None)
+    alone = ocp.options.MultiprocessingOptions(primary_host=0, active_processes=active, barrier_sync_key_prefix=prefix)
+    options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=False, multiprocessing_options=alone)
+    return ocp.CheckpointManager(folder, options=options, item_handlers=handlers(alone))
+
+
+def restored(manager: ocp.CheckpointManager, step: int, place: Path) -> dict[str, np.ndarray]:
+    """The arrays of a step, once its format and checksums are known to be right."""
+    description = manager.restore(step, args=description_to_restore()).description
+    check_format(description, place)
+    return checked(manager.restore(step, args=arrays_to_restore()).arrays, description)
+
+
 def check_format(description: Mapping[str, Any], place: Path) -> None:
     """Raise InputError for a format that this version does not know, `Corrupt` where none is stated."""
     found = description.get("format") if isinstance(description, Mapping) else None

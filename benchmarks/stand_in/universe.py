@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.stand_in import frames
+from benchmarks.stand_in.faults import ALWAYS, LASTING, PASSING, Fault
+from benchmarks.stand_in.frames import Field, Light
 from galjax.sources.surveys import objid
-from tests.sources.archive import frames
-from tests.sources.archive.faults import ALWAYS, LASTING, PASSING, Fault
-from tests.sources.archive.frames import Field, Light
 
 HEADER = (
     "OBJID,RA,DEC,NVOTE,P_EL,P_CW,P_ACW,P_EDGE,P_DK,P_MG,P_CS,P_EL_DEBIASED,P_CS_DEBIASED,SPIRAL,ELLIPTICAL,UNCERTAIN"
