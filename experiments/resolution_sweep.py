@@ -101,7 +101,13 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
     run.open(sample, draws=draws.values())
     histories = {
         per_class: run.train(
-            Stage(f"per_class_{per_class}", f"{per_class} per class", drawn, conditions),
+            Stage(
+                f"per_class_{per_class}",
+                f"{per_class} per class",
+                drawn,
+                conditions,
+                keeps_ensemble=drawn is draws[max(draws)],
+            ),
             device_pool,
             pool,
         )

@@ -12,14 +12,17 @@ import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 from jaxtyping import Bool, Float32, Float64, Int32, Shaped
+from numpy.typing import ArrayLike
 
 from galjax.config.class_names import check_class_name
 from galjax.errors import InputError
+from galjax.io.arrays import sample_of_arrays
 from galjax.io.fits_files import open_fits
 from galjax.io.host import host_memory
 
 FORMAT = 1
 """Version of the FITS layout that `GalaxySample.save` writes, stored in the card GALJAX."""
+UNLABELLED = -1
 
 
 class Exclusion(NamedTuple):
@@ -32,7 +35,7 @@ class Exclusion(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class GalaxySample:
-    """Labelled galaxy images on the host, in memory. Immutable: every selection returns a new sample.
+    """Galaxy images on the host, in memory, labelled or not. Immutable: every selection returns a new sample.
 
     Raises `InputError` from the constructor where the parts do not fit together: lengths that differ, images that are
     not finite, labels without a class name, ids that repeat.
@@ -41,8 +44,9 @@ class GalaxySample:
     images: Float32[np.ndarray, "galaxy height width *band"]
     """Pixel values in the source's units (see `provenance`); bands, where there are several, are the last axis."""
     labels: Int32[np.ndarray, " galaxy"]
-    """Index into `class_names`."""
+    """Index into `class_names`; -1 throughout where nobody has labelled the galaxies."""
     class_names: tuple[str, ...]
+    """Empty where nobody has labelled the galaxies."""
     ids: Shaped[np.ndarray, " galaxy"]
     """int64 (survey object ids, which do not survive float64) or ASCII strings; unique."""
     redshift: Float64[np.ndarray, " galaxy"]
@@ -83,7 +87,10 @@ class GalaxySample:
                 f"{bad.sum()} of {count} images hold NaN or infinite pixels, the first is galaxy "
                 f"{self.ids[bad.argmax()]}. Leave such galaxies out or repair their pixels."
             )
-        if count and not (self.labels.min() >= 0 and self.labels.max() < len(self.class_names)):
+        if not self.is_labelled:
+            if (self.labels != UNLABELLED).any():
+                raise InputError("The labels need class names, one for each number.")
+        elif count and not (self.labels.min() >= 0 and self.labels.max() < len(self.class_names)):
             raise InputError(f"Labels must lie in 0..{len(self.class_names) - 1}, one per name in {self.class_names}.")
         unique, counts = np.unique(self.ids, return_counts=True)
         if (counts > 1).any():
@@ -91,6 +98,41 @@ class GalaxySample:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def __repr__(self) -> str:
+        height, width = self.images.shape[1:3]
+        counts = ", ".join(f"{n} {name}" for name, n in self.class_counts().items()) or "unlabelled"
+        scale = f", {self.pixel_scale:g} arcsec/px" if np.isfinite(self.pixel_scale) else ""
+        return f"GalaxySample({len(self)} galaxies: {counts}; {height}x{width} px{scale}; {', '.join(self.bands)})"
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether the galaxies have classes."""
+        return bool(self.class_names)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        images: ArrayLike,
+        labels: ArrayLike | None = None,
+        *,
+        class_names: Sequence[str] | None = None,
+        ids: ArrayLike | None = None,
+        **known: Any,
+    ) -> "GalaxySample":
+        """A sample of arrays, as a notebook has them.
+
+        `images` are (galaxy, height, width) or (galaxy, height, width, band) numbers. `labels` are None (nobody knows), class
+        names, or whole numbers that count into `class_names` (without those: "class 0", "class 1", ...); names of text labels
+        are in alphabetical order where `class_names` does not say otherwise. `ids` are whole numbers or text, and count from 0
+        where they are not given. Known may be `redshift` (one a galaxy), `pixel_scale` (arcsec) and `bands` (names).
+
+        Raises InputError where shapes, lengths or types do not fit, or a pixel is not finite.
+
+        >>> GalaxySample.from_arrays(np.eye(8)[None].repeat(2, axis=0), ["spiral", "elliptical"], pixel_scale=0.4)
+        GalaxySample(2 galaxies: 1 elliptical, 1 spiral; 8x8 px, 0.4 arcsec/px; grey)
+        """
+        return cls(**sample_of_arrays(images, labels, class_names, ids, known))
 
     def digest(self) -> str:
         """A checksum of images, labels, ids and redshifts: whether two runs saw the same galaxies."""
@@ -101,7 +143,7 @@ class GalaxySample:
 
     def class_counts(self) -> dict[str, int]:
         """How many galaxies there are of each class, classes without galaxies included."""
-        counts = np.bincount(self.labels, minlength=len(self.class_names))
+        counts = np.bincount(self.labels[self.labels >= 0], minlength=len(self.class_names))
         return {name: int(n) for name, n in zip(self.class_names, counts, strict=True)}
 
     def take(self, chosen: Shaped[np.ndarray, " any"]) -> "GalaxySample":
@@ -120,6 +162,8 @@ class GalaxySample:
 
         Raises `InputError` for a name that the sample does not have, or one given twice.
         """
+        if not self.is_labelled:
+            raise InputError("The sample has no labels, so no class can be chosen from it.")
         unknown = [name for name in class_names if name not in self.class_names]
         if unknown:
             raise InputError(f"The sample has no class {unknown[0]!r}; its classes are {', '.join(self.class_names)}.")
@@ -149,7 +193,8 @@ class GalaxySample:
         if np.isfinite(self.pixel_scale):
             primary.header["PIXSCALE"] = (self.pixel_scale, "arcsec per pixel")
         names = np.array(self.class_names)
-        galaxies = Table({"ID": self.ids, "LABEL": self.labels, "CLASS": names[self.labels], "REDSHIFT": self.redshift})
+        classes = names[self.labels] if self.is_labelled else np.full(len(self), "")
+        galaxies = Table({"ID": self.ids, "LABEL": self.labels, "CLASS": classes, "REDSHIFT": self.redshift})
         for name, column in self.columns.items():
             galaxies[name] = column
         described = {

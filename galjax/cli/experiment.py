@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table as ScreenTable
 
 from galjax import draw, sources
+from galjax.analysis.predictions import coarsest_usable, test_predictions
 from galjax.analysis.published import Against, against_table
 from galjax.cli.command import ExperimentConfig, PresetName, described, run_command
 from galjax.config import json_form as configuration
@@ -31,8 +32,9 @@ from galjax.sample import Exclusion, GalaxySample
 from galjax.terminal.interrupts import last_words
 from galjax.terminal.progress import ConsoleProgress
 from galjax.training.divergence import Divergence, describe
+from galjax.training.ensemble import HeldOut
 from galjax.training.history import History
-from galjax.training.repeats import RepeatKeys, repeat_keys
+from galjax.training.repeats import RepeatKeys, Task, repeat_keys
 from galjax.training.step import Pool
 
 Config = TypeVar("Config", bound=ExperimentConfig)
@@ -88,6 +90,7 @@ class ExperimentRun:
         self.excluded: tuple[Exclusion, ...] = ()
         self._drawn_from: set[str] = set()
         self.provenance: Mapping[str, str] = {}
+        self._main: tuple[Stage, HeldOut, History] | None = None
         self.adjustments: tuple[str, ...] = ()
         """In sentences, which numbers that nobody asked for were made to fit the galaxies."""
 
@@ -192,9 +195,24 @@ class ExperimentRun:
             every = min(training.schedule.evaluate_every, epochs)
             schedule = dataclasses.replace(training.schedule, epochs=epochs, evaluate_every=every)
             training = dataclasses.replace(training, schedule=schedule)
-        outcome = run_stage(stage, pool, keys or self.keys, galaxies, training, self.folder, self.progress)
+        names = galaxies.class_names
+        task = Task(pool, stage.draw, keys or self.keys, len(names), stage.conditions, stage.trained_at)
+        outcome = run_stage(stage, task, galaxies, training, self.folder, self.progress)
+        if stage.keeps_ensemble:
+            self._main = (stage, HeldOut(galaxies, np.asarray(stage.draw.test)), outcome.history)
         self.outcomes[stage.name] = outcome
         return outcome.history
+
+    def test_predictions(self, summary: Table) -> Table | None:
+        """What the repeats of the main training said of their test galaxies; None where nothing was trained."""
+        if self._main is None:
+            return None
+        stage, held_out, history = self._main
+        usable = coarsest_usable(summary, stage.conditions)
+        wanted = [0] if usable is None else [0, usable]
+        if self.config.training.schedule.all_predictions:
+            wanted = list(range(len(stage.conditions)))
+        return test_predictions(held_out, history, stage.conditions, wanted)
 
     @property
     def dropped(self) -> Table:
@@ -282,6 +300,9 @@ def _write(experiment: Experiment[Any], findings: Findings, run: ExperimentRun) 
         beside = against_table(findings.against)
         tables["against_thesis.ecsv"] = beside
         sections.append(Section("Compared with the thesis", tables={AGAINST_CAPTION: beside}))
+    predictions = run.test_predictions(findings.summary)
+    if predictions is not None:
+        tables["test_predictions.ecsv"] = predictions
     for file, table in tables.items():
         folder.write_table(file, table)
     folder.write_arrays("history.npz", findings.history)

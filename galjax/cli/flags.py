@@ -15,8 +15,8 @@ import textwrap
 import typing
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import NoneType
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
 import tyro
 
@@ -194,8 +194,8 @@ def _value_of(kind: Any) -> str:
         return "{" + ",".join(map(str, inner)) + "}"
     if get_origin(kind) is tuple:
         return f"{_value_of(inner[0])} ..." if Ellipsis in inner else " ".join(map(_value_of, inner))
-    if NoneType in inner:
-        return _value_of(next(part for part in inner if part is not NoneType))
+    if get_origin(kind) in (Union, UnionType):
+        return "|".join(_value_of(part) for part in inner if part is not NoneType)
     return {int: "INT", float: "FLOAT", Path: "PATH"}.get(kind, "TEXT")
 
 

@@ -111,6 +111,10 @@ def _typed(hint: Any, value: Any, name: str) -> Any:
             with contextlib.suppress(ValueError):
                 return _typed(inner, value, name)
         raise wrong
+    if origin is Mapping:
+        if not isinstance(value, dict):
+            raise wrong
+        return {str(key): _typed(arguments[1], inner, name) for key, inner in value.items()}
     if origin is Literal:
         if value not in arguments:
             raise wrong

@@ -137,8 +137,11 @@ class ScheduleConfig:
     on_divergence: OnDivergence = "stop"
     """What to do where the loss of a repeat becomes NaN or infinite: stop, with the last checkpoint kept, or drop that
     repeat from every result."""
-    keep_parameters: Annotated[bool, OUTPUT] = False
-    """Keep the trained networks of all repeats in the run folder (galjax.training.ensemble.load_networks reads them)."""
+    keep_ensemble: Annotated[int | Literal["all", "none"], OUTPUT] = 10
+    """Trained networks of the run's main training to keep in the run folder, where galjax.load reads them: all, none, or
+    those of so many repeats (38 MB a repeat at 64 px)."""
+    all_predictions: Annotated[bool, OUTPUT] = False
+    """Write what every repeat says of its test galaxies under all conditions, instead of Original and the coarsest usable."""
     discard_state: Annotated[bool, OUTPUT] = False
     """Delete the last checkpoint of a training that has ended, from which more --epochs go on: at 64 px 38 MB a repeat and
     training. More epochs then start anew."""
@@ -148,6 +151,8 @@ class ScheduleConfig:
             raise InputError(f"--epochs must be at least 1 and at most {MOST_EPOCHS}, not {self.epochs}.")
         if not 1 <= self.evaluate_every <= MOST_EPOCHS:
             raise InputError(f"--evaluate-every must lie in 1..{MOST_EPOCHS}, not {self.evaluate_every}.")
+        if isinstance(self.keep_ensemble, int) and self.keep_ensemble < 1:
+            raise InputError(f"--keep-ensemble is all, none, or a number of repeats from 1, not {self.keep_ensemble}.")
         if not self.checkpoint_seconds >= 0:
             raise InputError(f"--checkpoint-seconds must be at least 0, not {self.checkpoint_seconds}.")
 

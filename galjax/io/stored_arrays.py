@@ -52,6 +52,7 @@ def arrays_to_restore() -> ocp.args.CheckpointArgs:
 
 def open_manager(folder: Path, keep: int, *, several_processes: bool = False) -> ocp.CheckpointManager:
     """Orbax, in the first process alone, on a folder that is there; it writes in the background."""
+    quiet()
     prefix, active = ("first", {0}) if several_processes else (None, None)
     alone = ocp.options.MultiprocessingOptions(primary_host=0, active_processes=active, barrier_sync_key_prefix=prefix)
     options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=False, multiprocessing_options=alone)

@@ -118,7 +118,7 @@ class Checkpoints:
         started = time.monotonic()
         progress = program.host_arrays(snapshot.progress)
         if self._manager is not None:
-            history = {} if snapshot.history is None else snapshot.history.arrays()
+            history = {} if snapshot.history is None else snapshot.history.stored()
             stretch = {} if snapshot.stretch is None else snapshot.stretch.arrays()
             arrays = {
                 EPOCH: np.array(snapshot.epoch, np.int32),

@@ -6,31 +6,24 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Float32
-
-from galjax.training import processes
-from galjax.runs.checkpoints import Checkpoints
-from galjax.training.ensemble import save_parameters
-from galjax.config.json_form import to_json
-from galjax.training.divergence import Divergence, check_diverged, describe, find_diverged, without
+from galjax.config.settings import ScheduleConfig, TrainingConfig
 from galjax.draw import Draw
-from galjax.training.execution import Execution, choose, load_of
-from galjax.training.memory import Sizes, check_fits, exhaustion_explained
 from galjax.metrics import accuracy
-from galjax.training.ensemble import FORMAT, Description
-from galjax.training.conditions import ORIGINAL, Condition, device_conditions
-from galjax.terminal.progress import TrainingProgress
-from galjax.training.repeats import RepeatKeys, RepeatProgram, Snapshot
-from galjax.training.history import History
+from galjax.runs.checkpoints import Checkpoints
 from galjax.runs.folder import RunFolder
 from galjax.sample import GalaxySample
-from galjax.config.settings import Convention, TrainingConfig
 from galjax.statistics import summarise
 from galjax.terminal.interrupts import Interrupted, stop_requests
-from galjax.training.step import Conditions, Pool, hyperparameters_of
+from galjax.terminal.progress import TrainingProgress
+from galjax.training import processes
+from galjax.training.conditions import ORIGINAL, Condition
+from galjax.training.divergence import Divergence, check_diverged, find_diverged, without
+from galjax.training.divergence import describe as describe_diverged
+from galjax.training.ensemble import IN_RUN, Ensemble, describe, parameters_of
+from galjax.training.execution import Execution
+from galjax.training.history import History
+from galjax.training.memory import exhaustion_explained
+from galjax.training.repeats import RepeatProgram, Snapshot, Task, assemble, execution_of, load_of_task
 
 
 class Stage(NamedTuple):
@@ -42,6 +35,8 @@ class Stage(NamedTuple):
     conditions: Sequence[Condition]
     """Under which to evaluate."""
     trained_at: Condition = ORIGINAL
+    keeps_ensemble: bool = False
+    """Whether it is the main training of the run, whose networks are kept."""
 
 
 class StageOutcome(NamedTuple):
@@ -54,31 +49,26 @@ class StageOutcome(NamedTuple):
     checkpoint_seconds: float = 0.0
     """Of `train_seconds`, spent waiting for checkpoints."""
     dropped: tuple[Divergence, ...] = ()
-    """Repeats that are NaN in the history, because they went off."""
+    """Repeats that are NaN in the history, because they diverged."""
 
 
 def run_stage(
     stage: Stage,
-    pool: Pool,
-    keys: RepeatKeys,
+    task: Task,
     galaxies: GalaxySample,
     config: TrainingConfig,
     folder: RunFolder,
     progress: TrainingProgress,
 ) -> StageOutcome:
-    """Train and evaluate one stage on `pool`, which holds the pixels of `galaxies`, to its end.
+    """Train and evaluate the task of one stage, whose pool holds the pixels of `galaxies`, to its end.
 
     A stage that ended in an earlier process is read back; one that was stopped, or is to train to more epochs than before,
-    resumes from its newest checkpoint.
-    Raises `Interrupted`, with a checkpoint written, where SIGINT or SIGTERM came; `Diverged` where a loss is no longer a
-    number and the configuration does not say to go on without that repeat; InputError where the memory is too small.
+    resumes from its newest checkpoint. Raises `Interrupted`, with a checkpoint written, where SIGINT or SIGTERM came;
+    `Diverged` where a loss is no longer a number and the configuration does not say to go on without that repeat; InputError
+    where the memory is too small.
     """
-    train, test = stage.draw.train.shape[1], stage.draw.test.shape[1]
-    _, _, height, width, bands = pool.images.shape
-    sizes = Sizes((height, width, bands), len(pool.labels), train, test)
-    execution = choose(config.execution, config.network, config.optimiser, sizes, len(keys.initial))
-    check = functools.partial(check_diverged, label=stage.label, on_divergence=config.schedule.on_divergence)
-    schedule = config.schedule
+    execution, schedule = execution_of(task, config), config.schedule
+    check = functools.partial(check_diverged, label=stage.label, on_divergence=schedule.on_divergence)
     done = folder.read_history(f"checkpoints/{stage.name}.npz")
     if done is not None and done.evaluated_epoch[-1] == schedule.epochs:
         if schedule.discard_state:
@@ -86,42 +76,25 @@ def run_stage(
         progress.note(f"{stage.label}: already trained")
         gone = check(done, last_good="Its training had ended.")
         return StageOutcome(without(done, gone), execution, 0.0, 0.0, 0.0, tuple(gone))
-    load = load_of(execution, config.network, config.optimiser, sizes, len(keys.initial))
-    check_fits(load)
     started = time.perf_counter()
-    place = folder.subfolder(f"checkpoints/{stage.name}")
+    load = load_of_task(task, config, execution)
     with exhaustion_explained(load):
-        program = RepeatProgram(
-            execution.trainer(config.network, config.optimiser, len(galaxies.class_names)),
-            hyperparameters_of(config.optimiser),
-            pool,
-            stage.draw,
-            jax.tree.map(lambda leaf: leaf[0], device_conditions(pool, [stage.trained_at], config.convention)),
-            device_conditions(pool, stage.conditions, config.convention),
-            keys,
-            schedule.evaluate_every,
-            execution,
-        )
+        program = assemble(task, config, execution)
+    place = folder.subfolder(f"checkpoints/{stage.name}")
     with (
         exhaustion_explained(load),
         stop_requests(lambda: progress.note(_ending(program))) as stop,
         Checkpoints(place, schedule.checkpoint_seconds, progress.note) as checkpoints,
     ):
-        snapshot = first = checkpoints.latest(program, schedule.epochs) or program.start()
-        if first.history:  # a shorter training evaluated its last epoch, which is no longer one to evaluate
-            kept = first.history.evaluated_every(schedule.evaluate_every, schedule.epochs)
-            snapshot = first = first._replace(history=kept)
-        if snapshot.epochs_trained:
-            progress.note(f"{stage.label}: resuming after epoch {snapshot.epochs_trained:.3g}")
-        progress.begin(stage.label, snapshot.epochs_trained, schedule.epochs)
-        diverged = find_diverged(first.history) if first.history else []
-        for snapshot in program.continue_from(first, schedule.epochs):
-            # Before anything is written: a checkpoint of a network that went off is not one to go on from.
+        snapshot = _resumed(program, checkpoints, stage, schedule, progress)
+        diverged = find_diverged(snapshot.history) if snapshot.history else []
+        for snapshot in program.continue_from(snapshot, schedule.epochs):
+            # Before anything is written: a checkpoint of a network that diverged is not one to resume from.
             newly = find_diverged(snapshot.history) if snapshot.history else []
             if snapshot.history and newly:
                 check(snapshot.history, last_good=checkpoints.last_good())
             if len(newly) > len(diverged):
-                progress.note(f"{stage.label}: goes on without {describe(newly)}: the loss is NaN or infinite")
+                progress.note(f"{stage.label}: goes on without {describe_diverged(newly)}: the loss is NaN or infinite")
             diverged = newly
             _tell(progress, snapshot, diverged)
             stopped_by = processes.largest(max(stop, default=0))
@@ -129,20 +102,38 @@ def run_stage(
             if stopped_by:
                 stop.clear()
                 raise Interrupted(stopped_by)
-        if schedule.keep_parameters:
-            _keep_networks(folder, stage.name, program, snapshot, _describe(stage, config, galaxies, execution))
+        assert snapshot.history is not None
+        history = snapshot.history.evaluated_every(schedule.evaluate_every, schedule.epochs)
+        if stage.keeps_ensemble and schedule.keep_ensemble != "none":
+            _keep_ensemble(program, snapshot._replace(history=history), galaxies, config, folder, progress)
         if not schedule.discard_state:
             checkpoints.offer(program, snapshot, force=True)
             checkpoints.keep_last()
-    assert snapshot.history is not None
-    history = snapshot.history.evaluated_every(schedule.evaluate_every, schedule.epochs)
-    folder.write_arrays(f"checkpoints/{stage.name}.npz", history.arrays())
+    folder.write_arrays(f"checkpoints/{stage.name}.npz", history.stored())
     if schedule.discard_state:
         folder.remove_subfolder(f"checkpoints/{stage.name}")
+    trained = time.perf_counter() - started
     return StageOutcome(
-        without(history, diverged), execution, program.compile_seconds, time.perf_counter() - started,
-        checkpoints.seconds, tuple(diverged),
+        without(history, diverged), execution, program.compile_seconds, trained, checkpoints.seconds, tuple(diverged)
     )
+
+
+def _resumed(
+    program: RepeatProgram,
+    checkpoints: Checkpoints,
+    stage: Stage,
+    schedule: ScheduleConfig,
+    progress: TrainingProgress,
+) -> Snapshot:
+    """Where the training begins: at the newest checkpoint, or at its beginning."""
+    first = checkpoints.latest(program, schedule.epochs) or program.start()
+    if first.history:  # a shorter training evaluated its last epoch, which is no longer one to evaluate
+        kept = first.history.evaluated_every(schedule.evaluate_every, schedule.epochs)
+        first = first._replace(history=kept)
+    if first.epochs_trained:
+        progress.note(f"{stage.label}: resuming after epoch {first.epochs_trained:.3g}")
+    progress.begin(stage.label, first.epochs_trained, schedule.epochs)
+    return first
 
 
 def _ending(program: RepeatProgram) -> str:
@@ -162,21 +153,32 @@ def _tell(progress: TrainingProgress, snapshot: Snapshot, diverged: Sequence[Div
     progress.advance(snapshot.epochs_trained, loss, at_original)
 
 
-def _describe(stage: Stage, config: TrainingConfig, galaxies: GalaxySample, execution: Execution) -> Description:
-    return Description(
-        network=config.network, class_names=galaxies.class_names, epoch=config.schedule.epochs,
-        image_size=(galaxies.images.shape[1], galaxies.images.shape[2]), bands=galaxies.bands,
-        pixel_scale=galaxies.pixel_scale, factor=stage.trained_at.factor, method=stage.trained_at.method,
-        convention=config.convention, precision=execution.precision,
-    )
-
-
-def _keep_networks(
-    folder: RunFolder, stage: str, program: RepeatProgram, snapshot: Snapshot, about: Description
+def _keep_ensemble(
+    program: RepeatProgram,
+    snapshot: Snapshot,
+    galaxies: GalaxySample,
+    config: TrainingConfig,
+    folder: RunFolder,
+    progress: TrainingProgress,
 ) -> None:
-    """The final networks, for `galjax.training.ensemble.load_networks`. Before the stage counts as done."""
-    state = program.host_arrays(snapshot.progress)
-    if folder.writes:
-        prefix = "state/parameters/"
-        parameters = {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
-        save_parameters(folder.path, stage, snapshot.epoch, parameters, {"format": FORMAT, **to_json(about)})
+    """The final networks of the first repeats, in a folder of their own. Before the stage counts as done."""
+    arrays, task, wanted = program.host_arrays(snapshot.progress), program.task, config.schedule.keep_ensemble
+    if not folder.writes:
+        return
+    count = program.repeats if wanted == "all" else min(int(wanted), program.repeats)
+    assert snapshot.history is not None
+    about = {
+        "network": config.network,
+        "repeats": tuple(range(count)),
+        "epoch": config.schedule.epochs,
+        "factor": task.trained_at.factor,
+        "method": task.trained_at.method,
+        "convention": config.convention,
+        "precision": program.execution.precision,
+    }
+    own = {name: array[:count] for name, array in arrays.items()}
+    description = describe(galaxies, snapshot.history, tuple(task.conditions), about)
+    ensemble = Ensemble(description, parameters_of(own, "state/parameters/"))
+    place = folder.path / IN_RUN
+    ensemble.save(place)
+    progress.note(f"{count} of {program.repeats} trained networks are kept in {place} ({ensemble.size / 1e6:.0f} MB; --keep-ensemble)")

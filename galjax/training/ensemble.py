@@ -1,4 +1,4 @@
-"""The trained networks of a run, with all that applying them needs."""
+"""Trained repeats together: what they say of galaxies, and how they are kept in a folder of their own."""
 
 import dataclasses
 import functools
@@ -6,184 +6,376 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float32
+from astropy.table import Table
+from flax.traverse_util import flatten_dict, unflatten_dict
+from jaxtyping import Array, Float, Float32, Int, Shaped
 
-from galjax.config.json_form import dumps, from_json
+from galjax.config.json_form import dumps, from_json, to_json
+from galjax.config.settings import Convention, NetworkConfig, OptimiserConfig, Precision
 from galjax.errors import InputError
 from galjax.io import stored_arrays
 from galjax.io.stored_arrays import Corrupt
-from galjax.networks.thesis import NetworkConfig, scale_images
-from galjax.resample import Convention
+from galjax.networks.thesis import scale_images
+from galjax.resample import apply_matrices
+from galjax.sample import GalaxySample
 from galjax.training import processes
-from galjax.training.execution import Precision, for_applying
-from galjax.training.step import OptimiserConfig, Trainer, in_batches, logits_of, scaling_of
+from galjax.training.conditions import ORIGINAL, Condition
+from galjax.training.execution import for_applying
+from galjax.training.history import History
+from galjax.training.step import Trainer, in_batches, logits_of, scaling_of
 
-FORMAT = 1
-"""Version of what `networks.json` beside the parameters says."""
+FORMAT = 2
+"""Version of the folder that `Ensemble.save` writes, stored in ensemble.json."""
+DESCRIPTION = "ensemble.json"
+IN_RUN = "ensemble"
+"""Where a run folder keeps its ensemble."""
+GALAXIES_AT_ONCE = 2048
+"""Galaxies that are classified in one call of the compiled program: bounds memory, and changes nothing else."""
+
+
+@dataclasses.dataclass(frozen=True)
+class MeasuredAccuracy:
+    """What every repeat reached on its own test galaxies under one condition, at the end of its training."""
+
+    factor: int
+    method: str
+    accuracy: tuple[float, ...]
+    """Accuracy of every repeat, 0 to 1."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Description:
-    """Of trained networks: what they are, and what images they were trained on."""
+    """What trained networks are, and what they were trained on."""
 
     network: NetworkConfig
     """With the scaling of the images that enter it."""
     class_names: tuple[str, ...]
-    """In the order of the outputs."""
+    """Classes in the order of the outputs."""
+    repeats: tuple[int, ...]
+    """Numbers of the repeats, which decide their galaxies and starting weights."""
     epoch: int
-    """To which they were trained: always the last, selection "last" in results.ecsv, whatever epoch another one chose."""
+    """Epochs trained: always to the last, selection "last" in results.ecsv, whatever epoch another selection chose."""
     image_size: tuple[int, int]
     """Height and width, px."""
     bands: tuple[str, ...]
     pixel_scale: float
     """Arcsec per pixel; NaN where unknown."""
-    factor: int
-    """By which training images were shrunk and enlarged again; 1 is Original."""
-    method: str
-    """They were enlarged with; "none" at Original."""
-    convention: Convention
-    """Of that resampling."""
-    precision: Precision
-    """Of the multiplications."""
+    factor: int = 1
+    """Factor by which the training images were shrunk and enlarged again; 1 is Original."""
+    method: str = "none"
+    """Interpolation method that enlarged them; "none" at Original."""
+    convention: Convention = "opencv"
+    """Resize rule of that resampling."""
+    precision: Precision = "float32"
+    """Precision of the multiplications."""
+    trained_on: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Where the training galaxies came from, how many each repeat had, and their digest."""
+    measured: tuple[MeasuredAccuracy, ...] = ()
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Networks(Description):
-    """The networks of all repeats of one stage."""
+class HeldOut(NamedTuple):
+    """The galaxies that every repeat is tested on, and was never trained on."""
 
+    sample: GalaxySample
+    chosen: Int[np.ndarray, "repeat test"]
+    """Positions in the sample."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Ensemble:
+    """The trained networks of several repeats. Made by `galjax.train` and `galjax.load`."""
+
+    about: Description
     parameters: Mapping[str, Any]
     """Flax parameters, float32; a repeat axis leads every array."""
+    tested: HeldOut | None = None
+    """Known where the networks were trained in this process."""
 
-    def classify(
-        self, images: Float[np.ndarray, "galaxy height width *band"]
-    ) -> Float32[np.ndarray, "repeat galaxy class"]:
-        """The probability (softmax) that every network gives each class.
+    def __repr__(self) -> str:
+        about = self.about
+        height, width = about.image_size
+        return (
+            f"Ensemble({len(about.repeats)} repeats of {about.epoch} epochs, {' / '.join(about.class_names)}, {height}x{width} px, "
+            f"{', '.join(about.bands)})"
+        )
 
-        `images` are pixels as a `GalaxySample` holds them, of `image_size` and `bands`: they are scaled here as for training,
-        and not resampled. Raises InputError where their shape is another or a pixel is not finite.
+    def accuracy(self, factor: int = 1, method: str = "bilinear") -> Float[np.ndarray, " repeat"]:
+        """The accuracy of every repeat on its own test galaxies, 0 to 1, shrunk by `factor` and enlarged with `method`.
+
+        Measured now where the networks were trained in this process; else it is what was measured then, and InputError for
+        other conditions.
         """
-        pixels = np.asarray(images, np.float32)
-        pixels = pixels[..., None] if pixels.ndim == 3 else pixels
-        wanted = (*self.image_size, len(self.bands))
-        if pixels.ndim != 4 or pixels.shape[1:] != wanted or not len(pixels):
+        condition = Condition(factor, method if factor > 1 else ORIGINAL.method)
+        for one in self.about.measured:
+            if (one.factor, one.method) == (condition.factor, condition.method):
+                return np.array(one.accuracy)
+        if self.tested is None:
+            known = ", ".join(_named(one.factor, one.method) for one in self.about.measured) or "no condition"
             raise InputError(
-                f"These networks classify images of (galaxy, height, width, band) = (any, {', '.join(map(str, wanted))}), not "
-                f"{np.shape(images)}. Crop or resample them to that size, with bands {', '.join(self.bands)}."
+                f"The test galaxies of these networks are not in their folder, and their accuracy was measured at {known} only, not at "
+                f"{_named(condition.factor, condition.method)}. Train with conditions=[({factor}, {method!r})] to measure it."
             )
-        if not np.isfinite(pixels).all():
-            raise InputError("The images hold NaN or infinite pixels. Repair them or leave those galaxies out.")
-        execution = for_applying(self.precision)
-        trainer = execution.trainer(self.network, OptimiserConfig(), len(self.class_names))
+        right = self._on_test_galaxies(condition).argmax(axis=-1) == self.tested.sample.labels[self.tested.chosen]
+        return np.asarray(right.mean(axis=1))
+
+    def test_predictions(self, factor: int = 1, method: str = "bilinear") -> Table:
+        """What every repeat says of its own test galaxies: repeat, id, true, predicted, and p_<class> for every class.
+
+        Raises InputError where the networks were not trained in this process: a run leaves test_predictions.ecsv.
+        """
+        if self.tested is None:
+            raise InputError(
+                "The test galaxies of these networks are not in their folder. A run folder has test_predictions.ecsv; or "
+                "classify galaxies with predict()."
+            )
+        condition = Condition(factor, method if factor > 1 else ORIGINAL.method)
+        probabilities = self._on_test_galaxies(condition)
+        return predictions_table(self.tested, self.about.class_names, self.about.repeats, probabilities)
+
+    def predict(self, galaxies: GalaxySample | Shaped[np.ndarray, "..."]) -> Table:
+        """What the networks say of galaxies that nobody need have labelled: one row a galaxy.
+
+        Columns: id, class (of the largest mean probability), p_<class> (mean over repeats of the softmax, 0 to 1) and
+        std_<class> (sample standard deviation over repeats; NaN of a single one). Ids of an array count from 0. Repeats that
+        have seen a galaxy in training are not told apart from others. Errors as for `probabilities`.
+        """
+        ids = galaxies.ids if isinstance(galaxies, GalaxySample) else np.arange(len(galaxies))
+        found = self.probabilities(galaxies).astype(np.float64)
+        mean, names = found.mean(axis=0), self.about.class_names
+        std = found.std(axis=0, ddof=1) if len(found) > 1 else np.full(mean.shape, np.nan)
+        columns = {"id": ids, "class": np.array(names)[mean.argmax(axis=1)]}
+        columns |= {f"p_{name}": mean[:, number] for number, name in enumerate(names)}
+        columns |= {f"std_{name}": std[:, number] for number, name in enumerate(names)}
+        return Table(columns)
+
+    def probabilities(
+        self, galaxies: GalaxySample | Shaped[np.ndarray, "..."]
+    ) -> Float32[np.ndarray, "repeat galaxy class"]:
+        """The probability (softmax, 0 to 1) that every network gives each class.
+
+        Images of an array are (galaxy, height, width) or (galaxy, height, width, band): pixels as the training galaxies had
+        them, of the same size and bands; they are scaled here as for training,
+        and not resampled. Raises InputError where size or bands do not fit, or a pixel is not finite.
+        """
+        return self._apply(self._fitting(galaxies), ORIGINAL)
+
+    def save(self, folder: str | Path) -> None:
+        """Keep the networks in a folder of their own, which `galjax.load` reads: whole, or not at all.
+
+        An ensemble that is there already is replaced. Raises InputError where something else is, or the disk is full.
+        """
+        place = Path(folder).expanduser()
+        if place.exists() and not (place / DESCRIPTION).is_file():
+            raise InputError(f"{place} is there already, and holds no ensemble. Give another folder.")
+        partial = place.with_name(place.name + ".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        flat = flatten_dict(dict(self.parameters), sep="/")
+        try:
+            partial.mkdir(parents=True)
+            with stored_arrays.open_manager(
+                partial.resolve(), keep=1, several_processes=processes.count() > 1
+            ) as manager:
+                arrays = {name: np.asarray(array) for name, array in flat.items()}
+                manager.save(self.about.epoch, args=stored_arrays.to_save(arrays))
+                manager.wait_until_finished()
+            (partial / DESCRIPTION).write_text(dumps({"format": FORMAT, **to_json(self.about)}))
+            shutil.rmtree(place, ignore_errors=True)
+            partial.rename(place)
+        except Exception as error:
+            shutil.rmtree(partial, ignore_errors=True)
+            if not stored_arrays.is_full(error):
+                raise
+            raise InputError(
+                f"Cannot write the trained networks into {place} ({stored_arrays.reason_of(error)}). Make room, or give another "
+                f"folder; in a run the last checkpoint is kept, and the same command with the same --out resumes from it."
+            ) from error
+
+    @property
+    def size(self) -> int:
+        """Bytes of the parameters of all repeats."""
+        return sum(array.nbytes for array in jax.tree.leaves(dict(self.parameters)))
+
+    def _on_test_galaxies(self, condition: Condition) -> Float32[np.ndarray, "repeat test class"]:
+        assert self.tested is not None
+        sample, chosen = self.tested
+        alone = (dataclasses.replace(self, parameters=_repeat(self.parameters, n)) for n in range(len(chosen)))
+        return np.concatenate(
+            [one._apply(_with_bands(sample.images[rows]), condition) for one, rows in zip(alone, chosen, strict=True)]
+        )
+
+    def _fitting(self, galaxies: Any) -> Float32[np.ndarray, "galaxy height width band"]:
+        about = self.about
+        images = galaxies.images if isinstance(galaxies, GalaxySample) else np.asarray(galaxies)
+        if not (np.issubdtype(images.dtype, np.number) and np.isrealobj(images)) or images.ndim not in (3, 4):
+            raise InputError(
+                f"Images are numbers of shape (galaxy, height, width) or (galaxy, height, width, band), not {images.dtype} of "
+                f"shape {images.shape}."
+            )
+        bands = galaxies.bands if isinstance(galaxies, GalaxySample) else about.bands
+        if bands != about.bands and set(bands) == set(about.bands):
+            raise InputError(
+                f"The bands are in the order {', '.join(bands)}; these networks take {', '.join(about.bands)}. Reorder the last "
+                f"axis of the images."
+            )
+        pixels = _with_bands(images)
+        wanted = (*about.image_size, len(about.bands))
+        if pixels.shape[1:] != wanted or not len(pixels):
+            height, width, count = wanted
+            raise InputError(
+                f"These networks classify images of {height}x{width} px with {count} band(s) ({', '.join(about.bands)}), not "
+                f"arrays of shape {images.shape}. Crop or resample the images to that size, and choose those bands."
+            )
+        pixels = pixels.astype(np.float32)
+        bad = ~np.isfinite(pixels).all(axis=(1, 2, 3))
+        if bad.any():
+            raise InputError(
+                f"{bad.sum()} of {len(bad)} images hold NaN or infinite pixels, the first is number {bad.argmax()}. Repair "
+                f"them or leave those galaxies out."
+            )
+        return pixels
+
+    def _apply(
+        self, pixels: Float[np.ndarray, "galaxy height width band"], condition: Condition
+    ) -> Float32[np.ndarray, "repeat galaxy class"]:
+        about = self.about
+        execution = for_applying(about.precision)
+        trainer = execution.trainer(about.network, OptimiserConfig(), len(about.class_names))
+        height, width = about.image_size
+        matrices = tuple(jnp.asarray(m, jnp.float32) for m in condition.matrices((height, width), about.convention))
+        size = min(GALAXIES_AT_ONCE, len(pixels))
+        found = []
         with jax.default_matmul_precision(execution.matmul_precision):
-            return np.asarray(_probabilities(trainer, self.parameters, pixels))
+            for first in range(0, len(pixels), size):
+                some = pixels[first : first + size].astype(np.float32)
+                filled = np.concatenate([some, np.repeat(some[-1:], size - len(some), axis=0)])  # one compiled program
+                found.append(
+                    np.asarray(_probabilities(trainer, dict(self.parameters), filled, matrices))[:, : len(some)]
+                )
+        return np.concatenate(found, axis=1)
 
 
-def load_networks(folder: Path, stage: str) -> Networks:
-    """The trained networks that a run with --keep-parameters kept in its folder, of the stage `stage` (a folder in `parameters/`).
+def describe(
+    galaxies: GalaxySample, history: History, conditions: tuple[Condition, ...], about: Mapping[str, Any]
+) -> Description:
+    """The description of networks trained on `galaxies`, with their accuracy at the end of `history`.
 
-        networks = load_networks("runs/resolution_sweep/TIME", "per_class_300")
-        probabilities = networks.classify(sample.images)
-        names = np.array(networks.class_names)[probabilities.mean(axis=0).argmax(axis=-1)]
-
-    Each repeat's network gives on its own test galaxies the accuracy that results.ecsv states for selection "last". Raises
-    InputError where there are none, they are damaged, or of a format that this version does not know.
+    `about` are the fields that neither says: network, repeats, epoch, and what differs from the defaults.
     """
-    parameters = load_parameters(folder, stage)
-    place = parameters_place(folder, stage) / "networks.json"
+    confusion = history.test_confusion[:, -1]
+    right = np.trace(confusion, axis1=-2, axis2=-1) / confusion.sum(axis=(-2, -1))
+    measured = tuple(
+        MeasuredAccuracy(condition.factor, condition.method, tuple(map(float, right[list(about["repeats"]), number])))
+        for number, condition in enumerate(conditions)
+        if condition.size is None and condition.view == 0
+    )
+    trained_on = {**galaxies.provenance, "galaxies": str(len(galaxies)), "digest": galaxies.digest()}
+    return Description(
+        class_names=galaxies.class_names,
+        image_size=(galaxies.images.shape[1], galaxies.images.shape[2]),
+        bands=galaxies.bands,
+        pixel_scale=galaxies.pixel_scale,
+        trained_on=trained_on,
+        measured=measured,
+        **about,
+    )
+
+
+def parameters_of(arrays: Mapping[str, Shaped[np.ndarray, "repeat *any"]], prefix: str = "") -> dict[str, Any]:
+    """Nested Flax parameters from arrays by path ("conv_1/kernel"), of those whose path begins with `prefix`."""
+    own = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+    return dict(unflatten_dict(own, sep="/"))
+
+
+def predictions_table(
+    tested: HeldOut,
+    class_names: tuple[str, ...],
+    repeats: tuple[int, ...],
+    probabilities: Float[np.ndarray, "repeat test class"],
+) -> Table:
+    """Probabilities on test galaxies as rows: repeat, id, true, predicted, p_<class>."""
+    sample, chosen = tested
+    names, each = np.array(class_names), chosen.shape[1]
+    table = Table(
+        {
+            "repeat": np.repeat(np.array(repeats), each),
+            "id": sample.ids[chosen].reshape(-1),
+            "true": names[sample.labels[chosen]].reshape(-1),
+            "predicted": names[probabilities.argmax(axis=-1)].reshape(-1),
+        }
+    )
+    for number, name in enumerate(class_names):
+        table[f"p_{name}"] = probabilities[:, :, number].reshape(-1)
+    return table
+
+
+def load(folder: str | Path) -> Ensemble:
+    """The ensemble that `Ensemble.save` wrote into a folder, or that a run left in its run folder.
+
+    Raises InputError where there is none, it is damaged, or of a version that this one does not know.
+    """
+    given = Path(folder).expanduser()
+    place = given if (given / DESCRIPTION).is_file() else given / IN_RUN
+    if not (place / DESCRIPTION).is_file():
+        raise InputError(
+            f"{given} holds no ensemble ({DESCRIPTION}). Give a folder that Ensemble.save wrote, or a run folder whose run did not "
+            f"have --keep-ensemble none."
+        )
     try:
-        found = json.loads(place.read_text())
-        if found.pop("format") != FORMAT:
-            raise InputError(f"{place} is not of format {FORMAT}. Use the version of galjax that wrote it.")
-        description = from_json(Description, found)
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise InputError(f"{place} is damaged ({error}). Train again in another --out.") from error
-    fields = {field.name: getattr(description, field.name) for field in dataclasses.fields(description)}
-    return Networks(**fields, parameters=parameters)
+        found = json.loads((place / DESCRIPTION).read_text())
+        version = found.pop("format")
+        if version != FORMAT:
+            raise InputError(
+                f"{place} is of version {version}, and this galjax reads version {FORMAT}. Use the galjax that wrote it."
+            )
+        about = from_json(Description, found)
+        with stored_arrays.open_manager(place.resolve(), keep=1) as manager:
+            step = manager.latest_step()
+            if step is None:
+                raise Corrupt("its arrays are not there")
+            arrays = stored_arrays.restored(manager, step, place)
+    except InputError:
+        raise
+    except Exception as error:  # whatever JSON or orbax make of bytes that nobody wrote
+        raise InputError(
+            f"{place} is damaged ({stored_arrays.reason_of(error)}). Copy it again, or train again."
+        ) from error
+    return Ensemble(about, parameters_of(arrays))
+
+
+def _repeat(parameters: Mapping[str, Any], number: int) -> dict[str, Any]:
+    return jax.tree.map(lambda array: array[number : number + 1], dict(parameters))
+
+
+def _with_bands(
+    images: Shaped[np.ndarray, "galaxy height width *band"],
+) -> Shaped[np.ndarray, "galaxy height width band"]:
+    return images[..., None] if images.ndim == 3 else images
+
+
+def _named(factor: int, method: str) -> str:
+    return Condition(factor).label if factor == 1 else f"{Condition(factor).label} {method}"
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _probabilities(
-    trainer: Trainer, parameters: Mapping[str, Any], images: Float[Array, "galaxy height width band"]
+    trainer: Trainer,
+    parameters: dict[str, Any],
+    images: Float[Array, "galaxy height width band"],
+    matrices: tuple[Float[Array, "height height"], Float[Array, "width width"]],
 ) -> Float[Array, "repeat galaxy class"]:
     count = len(images)
     batches = in_batches(jnp.arange(count, dtype=jnp.int32), trainer.evaluation_batch)
 
+    def seen(chosen: Int[Array, " some"]) -> Float[Array, "some height width band"]:
+        resampled = apply_matrices(jnp.moveaxis(images[chosen], -1, 1), *matrices)
+        return scale_images(jnp.moveaxis(resampled, 1, -1), scaling_of(trainer))
+
     def one_repeat(parameters: Any) -> Float[Array, "galaxy class"]:
-        seen = lambda chosen: scale_images(images[chosen], scaling_of(trainer))  # noqa: E731
         return jax.nn.softmax(logits_of(trainer, parameters, batches, count, seen))
 
     return jax.lax.map(one_repeat, parameters)
-
-
-def save_parameters(
-    folder: Path, stage: str, epoch: int, parameters: Mapping[str, np.ndarray], about: Mapping[str, Any]
-) -> None:
-    """Keep the networks of a stage, trained to `epoch`, in the run folder `folder`: whole, or not at all.
-
-    `about` is written beside them as `networks.json`, for `galjax.training.ensemble.load_networks`.
-    """
-    place = parameters_place(folder, stage)
-    shutil.rmtree(place, ignore_errors=True)
-    try:
-        place.mkdir(parents=True)
-        (place / "networks.json").write_text(dumps(about))
-        with stored_arrays.open_manager(place, keep=1, several_processes=processes.count() > 1) as manager:
-            manager.save(epoch, args=stored_arrays.to_save(parameters))
-            manager.wait_until_finished()
-    except Exception as error:
-        if not stored_arrays.is_full(error):
-            raise
-        raise InputError(
-            f"Cannot write the trained networks into {place} ({stored_arrays.reason_of(error)}). The last checkpoint is kept; "
-            f"make room, and run the same command with the same --out to go on."
-        ) from error
-
-
-def load_parameters(folder: Path, stage: str) -> dict[str, Any]:
-    """The trained networks that a run with --keep-parameters kept: Flax parameters of every repeat of a stage.
-
-    `folder` is the run folder and `stage` a folder in `parameters/` there, like "per_class_300". A repeat axis leads every
-    array (float32). To apply them, `galjax.training.ensemble.load_networks` reads what they need with them. Raises InputError where
-    there are none or they are damaged.
-    """
-    place = parameters_place(folder, stage)
-    if not place.is_dir():
-        there = sorted(path.name for path in place.parent.glob("*")) if place.parent.is_dir() else []
-        raise InputError(
-            f"{folder} keeps no networks of a stage {stage!r}"
-            + (f"; there are {', '.join(there)}." if there else ". Run the experiment with --keep-parameters.")
-        )
-    try:
-        with stored_arrays.open_manager(place, keep=1, several_processes=processes.count() > 1) as manager:
-            epoch = manager.latest_step()
-            if epoch is None:
-                raise Corrupt("it is not whole")
-            arrays = stored_arrays.restored(manager, epoch, place)
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(
-            f"{place} is damaged ({stored_arrays.reason_of(error)}). Train again in another --out."
-        ) from error
-    return _nested(arrays)
-
-
-def parameters_place(folder: Path, stage: str) -> Path:
-    """Where a run folder keeps the networks of a stage."""
-    return (Path(folder) / "parameters" / stage).resolve()
-
-
-def _nested(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    nested: dict[str, Any] = {}
-    for name, array in arrays.items():
-        *layers, last = name.split("/")
-        inner = nested
-        for layer in layers:
-            inner = inner.setdefault(layer, {})
-        inner[last] = array
-    return nested

@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from galjax.metrics import accuracy
+from galjax.statistics import summarise
+
 
 @dataclasses.dataclass(frozen=True)
 class History:
@@ -20,18 +23,35 @@ class History:
     test_loss: Float[np.ndarray, "repeat evaluation condition"]
     validation_confusion: Int[np.ndarray, "repeat evaluation condition predicted true"] | None = None
     validation_loss: Float[np.ndarray, "repeat evaluation condition"] | None = None
+    predictions: Float[np.ndarray, "repeat which condition galaxy class"] | None = None
+    """Probabilities on every repeat's test galaxies, in the order of its draw. Which: at the evaluation of the best mean test
+    accuracy over the repeats so far, and at the last one."""
+    predicted_epoch: Int[np.ndarray, "which condition"] | None = None
+    """Epochs trained then."""
 
     def extended(self, later: "History") -> "History":
         """This history followed by a later one of the same repeats."""
-        joined: dict[str, Any] = {}
-        for field in dataclasses.fields(self):
-            ours, theirs = getattr(self, field.name), getattr(later, field.name)
-            joined[field.name] = (
-                None
-                if ours is None
-                else np.concatenate([ours, theirs], axis=0 if field.name == "evaluated_epoch" else 1)
-            )
+        ours, theirs = self.arrays(), later.arrays()
+        joined: dict[str, Any] = {
+            name: np.concatenate([ours[name], theirs[name]], axis=0 if name == "evaluated_epoch" else 1)
+            for name in ours
+        }
+        if self.predictions is not None and later.predictions is not None:
+            joined |= self._predictions_with(later)
         return dataclasses.replace(self, **joined)
+
+    def _predictions_with(self, later: "History") -> dict[str, np.ndarray]:
+        """The better predictions of both, and the last."""
+        assert self.predictions is not None
+        assert self.predicted_epoch is not None
+        assert later.predictions is not None
+        assert later.predicted_epoch is not None
+        best, new = (summarise(accuracy(one.test_confusion)).mean.max(axis=0) for one in (self, later))
+        better = ~(new <= best)
+        predictions, epochs = later.predictions.copy(), later.predicted_epoch.copy()
+        predictions[:, 0, ~better] = self.predictions[:, 0, ~better]
+        epochs[0, ~better] = self.predicted_epoch[0, ~better]
+        return {"predictions": predictions, "predicted_epoch": epochs}
 
     def evaluated_every(self, every: int, last: int) -> "History":
         """With the evaluations alone that a training to epoch `last` makes, one `every` so many epochs and one at its end."""
@@ -44,6 +64,10 @@ class History:
         return dataclasses.replace(self, **measured)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The measurements by name, without those that were not made."""
+        """The measurements by name, without those that were not made, and without predictions."""
+        return {name: array for name, array in self.stored().items() if not name.startswith("predict")}
+
+    def stored(self) -> dict[str, np.ndarray]:
+        """All of it by name, as `History(**stored)` takes it."""
         named = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {name: array for name, array in named.items() if array is not None}

@@ -3,39 +3,36 @@
 import functools
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Int, Key
+from jaxtyping import Array, Key
 
 from galjax.config.jax_settings import PRNG
+from galjax.config.settings import TrainingConfig
 from galjax.draw import Draw
 from galjax.training import processes
 from galjax.training.chunks import CHUNK_SECONDS, Groups, Kind, Pace, Stretch
-from galjax.training.execution import Execution
-from galjax.training.history import History
-from galjax.training.placement import gather, gather_on_first, place, scatter_from_first
-from galjax.training.step import (
-    Conditions,
-    Evaluation,
-    Galaxies,
-    Hyperparameters,
-    Parameters,
-    Pool,
-    StepMeasures,
-    Trainer,
-    TrainingState,
-    blocks_of,
-    evaluate_one,
-    initialise,
-    scaling_of,
-    see,
-    train_blocks,
+from galjax.training.conditions import ORIGINAL, Condition, device_conditions
+from galjax.training.device import (
+    REPEAT,
+    Layout,
+    Measured,
+    Progress,
+    compile_evaluation,
+    compile_start,
+    compile_training,
+    start_all,
 )
+from galjax.training.execution import Execution, choose, load_of
+from galjax.training.history import History
+from galjax.training.memory import Load, Sizes, check_fits
+from galjax.training.placement import gather, gather_on_first, place, scatter_from_first
+from galjax.training.step import Pool, TrainingState, blocks_of, hyperparameters_of
 
 
 class RepeatKeys(NamedTuple):
@@ -54,21 +51,43 @@ def repeat_keys(seed: int, repeats: Sequence[int]) -> RepeatKeys:
     return RepeatKeys(keys[:, 0], keys[:, 1], keys[:, 2])
 
 
-class Measured(NamedTuple):
-    """What a stretch gives besides the state; a repeat axis leads every array."""
+class Task(NamedTuple):
+    """One training of all repeats: its galaxies, and how they are seen."""
 
-    sums: StepMeasures
-    """Of the epochs of the stretch so far, each "repeat epoch": losses summed over galaxies, and how many were right."""
-    test: Evaluation
-    """Under the conditions evaluated so far."""
-    validation: Evaluation | None
+    pool: Pool
+    draw: Draw
+    keys: RepeatKeys
+    num_classes: int
+    conditions: Sequence[Condition] = (ORIGINAL,)
+    """Under which test galaxies are evaluated."""
+    trained_at: Condition = ORIGINAL
+
+    @property
+    def sizes(self) -> Sizes:
+        """What decides how much memory it takes."""
+        _, _, height, width, bands = self.pool.images.shape
+        train, test = self.draw.train.shape[1], self.draw.test.shape[1]
+        return Sizes((height, width, bands), len(self.pool.labels), train, test)
 
 
-class Progress(NamedTuple):
-    """What the repeats, and what fills up the devices, have come to; a repeat axis leads every leaf."""
+def execution_of(task: Task, config: TrainingConfig) -> Execution:
+    """How the task is computed on the devices that JAX sees."""
+    return choose(config.execution, config.network, config.optimiser, task.sizes, len(task.keys.initial))
 
-    state: TrainingState
-    measured: Measured
+
+def load_of_task(task: Task, config: TrainingConfig, execution: Execution) -> Load:
+    """What it asks of the memory."""
+    return load_of(execution, config.network, config.optimiser, task.sizes, len(task.keys.initial))
+
+
+def assemble(task: Task, config: TrainingConfig, execution: Execution | None = None) -> "RepeatProgram":
+    """The program that trains and evaluates a task: of every run, benchmark and call.
+
+    Raises InputError where the memory is too small.
+    """
+    execution = execution or execution_of(task, config)
+    check_fits(load_of_task(task, config, execution))
+    return RepeatProgram(task, config, execution)
 
 
 class Snapshot(NamedTuple):
@@ -109,39 +128,34 @@ class RepeatProgram:
     retrace.
     """
 
-    def __init__(
-        self,
-        trainer: Trainer,
-        hyperparameters: Hyperparameters,
-        pool: Pool,
-        draw: Draw,
-        trained_at: Conditions,
-        conditions: Conditions,
-        keys: RepeatKeys,
-        evaluate_every: int,
-        execution: Execution,
-    ) -> None:
-        """Train on galaxies as the one condition `trained_at` shows them, and evaluate under every one of `conditions`."""
-        self.evaluate_every = evaluate_every
-        self.repeats = len(keys.initial)
+    def __init__(self, task: Task, config: TrainingConfig, execution: Execution) -> None:
+        """Use `assemble`, which looks whether the memory holds it."""
+        self.evaluate_every = config.schedule.evaluate_every
+        self.repeats = len(task.keys.initial)
         self.chunk_ends = math.nan
         """When the chunk under way should end, on the clock of `time.monotonic`; NaN where that is not known."""
-        self._given = (trainer, hyperparameters, pool, draw, trained_at, conditions, keys, evaluate_every)
-        self._hyperparameters, self._keys, self._execution = hyperparameters, keys, execution
+        self.execution = execution
+        self.task, self._config, self._keys = task, config, task.keys
+        self._hyperparameters = hyperparameters_of(config.optimiser)
         self._pace = Pace()
-        _, _, height, width, bands = pool.images.shape
-        has_validation = draw.validation.shape[1] > 0
-        shape, seen = (height, width, bands), len(conditions.view)
-        self._layout = _Layout(trainer, shape, evaluate_every, seen, has_validation)
-        self._galaxies = draw.train.shape[1]
+        sizes, draw = task.sizes, task.draw
+        self._galaxies, validated = sizes.train, draw.validation.shape[1]
+        trainer = execution.trainer(config.network, config.optimiser, task.num_classes)
+        self._layout = Layout(
+            trainer, sizes.image_shape, self.evaluate_every, len(task.conditions), sizes.test, validated
+        )
         self._mesh = Mesh(np.array(jax.devices()[: execution.devices]), (REPEAT,))
         self._on_all, self._spread = (NamedSharding(self._mesh, PartitionSpec(*axis)) for axis in ((), (REPEAT,)))
         self._groups = Groups(execution.devices, execution.repeats_at_once)
         self._padding = -self.repeats % (execution.devices * execution.repeats_at_once)
         started = time.perf_counter()
-        self._epoch_keys, self._draw = self.filled_up((keys.epochs, draw))
-        self._evaluated_galaxies = (self._draw.test, self._draw.validation if has_validation else None)
-        everywhere = (hyperparameters, pool, trained_at, conditions)
+        self._epoch_keys, self._draw = self.filled_up((task.keys.epochs, draw))
+        self._evaluated_galaxies = (self._draw.test, self._draw.validation if validated else None)
+        conditions = device_conditions(task.pool, task.conditions, config.convention)
+        trained_at = jax.tree.map(
+            lambda leaf: leaf[0], device_conditions(task.pool, [task.trained_at], config.convention)
+        )
+        everywhere = (self._hyperparameters, task.pool, trained_at, conditions)
         self._shared = jax.tree.map(lambda leaf: place(leaf, self._on_all), everywhere)
         self.training, self.evaluation = self._compiled()
         self.compile_seconds = time.perf_counter() - started
@@ -155,7 +169,7 @@ class RepeatProgram:
 
     def start(self) -> Snapshot:
         """All repeats before their first epoch."""
-        start = _spread_start(self._layout, self._mesh)
+        start = compile_start(self._layout, self._mesh)
         progress = start(self._shared[0], self.filled_up(self._keys.initial))
         return Snapshot(0, jax.block_until_ready(progress), None)  # else the first chunk would seem slow
 
@@ -249,7 +263,7 @@ class RepeatProgram:
     def _one_at_a_time(self, snapshot: Snapshot, chunk_seconds: float) -> Iterator[Snapshot]:
         """To the end of a stretch on which repeats are not equally far, so that they cannot be computed side by side."""
         assert snapshot.stretch is not None
-        alone = RepeatProgram(*self._given, self._execution._replace(repeats_at_once=1))
+        alone = RepeatProgram(self.task, self._config, self.execution._replace(repeats_at_once=1))
         stretch = alone.stretch_from(snapshot.stretch.arrays())
         progress = alone.progress_from(self.host_arrays(snapshot.progress))
         return alone.continue_from(
@@ -258,7 +272,7 @@ class RepeatProgram:
 
     def _shapes(self, repeats: int) -> Progress:
         """Shapes and dtypes of the progress of so many repeats."""
-        start = functools.partial(_start, self._layout)
+        start = functools.partial(start_all, self._layout)
         return jax.eval_shape(
             lambda hyperparameters, key: start(hyperparameters, jnp.broadcast_to(key, (repeats,))),
             self._hyperparameters,
@@ -280,15 +294,8 @@ class RepeatProgram:
             (state.parameters, self._evaluated_galaxies, count, count),
             (pair, pool, conditions),
         )
-        train, evaluate = (
-            _compile(function, self._layout.trainer, self._execution, self._mesh, *_shapes_of(arguments))
-            for function, arguments in ((_train, training), (_evaluate, evaluation))
-        )
-        return train, evaluate
-
-
-REPEAT = "repeat"
-"""The mesh axis."""
+        compiling = (self._layout, self.execution, self._mesh)
+        return compile_training(*compiling, training), compile_evaluation(*compiling, evaluation)
 
 
 def _named(tree: Any) -> dict[str, Any]:
@@ -296,193 +303,6 @@ def _named(tree: Any) -> dict[str, Any]:
     return {
         jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in jax.tree.leaves_with_path(tree)
     }
-
-
-class _Layout(NamedTuple):
-    """What decides the shapes of a program's progress."""
-
-    trainer: Trainer
-    image_shape: tuple[int, int, int]
-    epochs: int
-    """Most of them in a stretch."""
-    conditions: int
-    has_validation: bool
-
-
-def _start(layout: _Layout, hyperparameters: Hyperparameters, keys: Key[Array, " repeat"]) -> Progress:
-    """All repeats before their first epoch."""
-    trainer, image_shape, epochs, conditions, has_validation = layout
-    # One after the other: the random bits of all repeats at once take three times the memory of their weights.
-    state = jax.lax.map(lambda key: initialise(trainer, hyperparameters, key, image_shape), keys)
-    repeats, classes = len(keys), trainer.network.num_classes
-
-    def nothing() -> Evaluation:
-        return Evaluation(
-            jnp.zeros((repeats, conditions, classes, classes), jnp.int32), jnp.zeros((repeats, conditions))
-        )
-
-    sums = StepMeasures(jnp.zeros((repeats, epochs)), jnp.zeros((repeats, epochs)))
-    return Progress(state, Measured(sums, nothing(), nothing() if has_validation else None))
-
-
-@functools.lru_cache(maxsize=8)
-def _spread_start(layout: _Layout, mesh: Mesh) -> Any:
-    """`_start` on every device of the mesh for its own repeats."""
-    own, shared = PartitionSpec(REPEAT), PartitionSpec()
-    start = functools.partial(_start, layout)
-    spread = jax.shard_map(start, mesh=mesh, in_specs=(shared, own), out_specs=own, check_vma=False)
-    return jax.jit(spread, out_shardings=NamedSharding(mesh, own))
-
-
-def _shapes_of(arguments: Any) -> tuple[jax.tree_util.PyTreeDef, tuple[jax.ShapeDtypeStruct, ...]]:
-    leaves, structure = jax.tree.flatten(arguments)
-    return structure, tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves)
-
-
-@functools.lru_cache(maxsize=16)
-def _compile(
-    function: Callable[..., Any],
-    trainer: Trainer,
-    execution: Execution,
-    mesh: Mesh,
-    structure: jax.tree_util.PyTreeDef,
-    shapes: tuple[jax.ShapeDtypeStruct, ...],
-) -> jax.stages.Compiled:
-    """`_train` or `_evaluate` on every device of the mesh for its own repeats, the first argument updated in place.
-
-    Compiled once for trainings that differ only in galaxies, learning rate or conditions.
-    """
-    own, shared = PartitionSpec(REPEAT), PartitionSpec()
-    specs = (own, own, shared)
-    chunk = jax.jit(
-        jax.shard_map(
-            functools.partial(function, trainer, execution.repeats_at_once),
-            mesh=mesh,
-            in_specs=specs,
-            out_specs=own,
-            check_vma=False,
-        ),
-        in_shardings=tuple(NamedSharding(mesh, spec) for spec in specs),
-        out_shardings=NamedSharding(mesh, own),
-        donate_argnums=0,
-    )
-    with jax.default_matmul_precision(execution.matmul_precision):
-        return execution.compile(chunk.lower(*jax.tree.unflatten(structure, shapes)))
-
-
-Trained = tuple[TrainingState, StepMeasures]
-"""Of the training: the state, and measures summed over each epoch of the stretch."""
-
-
-def _train(
-    trainer: Trainer,
-    at_once: int,
-    trained: Trained,
-    own: tuple[Key[Array, " repeat"], Int[Array, "repeat train"], Int[Array, " repeat"], Int[Array, " repeat"]],
-    shared: tuple[Int[Array, " 2"], Int[Array, ""], Hyperparameters, Pool, Conditions],
-) -> Trained:
-    """Train this device's repeats on the blocks of a `Part`.
-
-    `own` are epoch keys, draws, and the part's begin and end; `shared` are its groups, the first epoch of the stretch, and
-    what is the same for all.
-    """
-    groups, first_epoch, hyperparameters, pool, trained_at = shared
-
-    def one_repeat(trained: Trained, own: tuple[Key[Array, ""], Int[Array, " train"]], span: _Span) -> Trained:
-        (key, draw), (begin, end) = own, span
-        galaxies = Galaxies(see(pool, draw, trained_at, scaling_of(trainer)), pool.labels[draw])
-        blocks = blocks_of(trainer, len(draw))
-
-        def one_epoch(index: Int[Array, ""], trained: Trained) -> Trained:
-            state, sums = trained
-            first, stop = jnp.maximum(begin - index * blocks, 0), jnp.minimum(end - index * blocks, blocks)
-            so_far = jax.tree.map(lambda leaf: jnp.where(first == 0, 0, leaf[index]), sums)
-            epoch_key = jax.random.fold_in(key, first_epoch + index)
-            state, new = train_blocks(trainer, hyperparameters, (state, so_far), epoch_key, galaxies, (first, stop))
-            return state, jax.tree.map(lambda all_, one: all_.at[index].set(one), sums, new)
-
-        return jax.lax.fori_loop(begin // blocks, -(-end // blocks), one_epoch, trained)
-
-    *given, begin, end = own
-    return _group_by_group(one_repeat, at_once, trained, tuple(given), (begin, end, groups))
-
-
-Evaluated = tuple[Evaluation, Evaluation | None]
-"""On the test and on the validation galaxies."""
-
-
-def _evaluate(
-    trainer: Trainer,
-    at_once: int,
-    evaluated: Evaluated,
-    own: tuple[Parameters, tuple[Any, Any], Int[Array, " repeat"], Int[Array, " repeat"]],
-    shared: tuple[Int[Array, " 2"], Pool, Conditions],
-) -> Evaluated:
-    """Evaluate this device's repeats under the conditions of a `Part`.
-
-    `own` are parameters, the test and validation galaxies (None without), and the part's begin and end; `shared` are its groups,
-    and what is the same for all.
-    """
-    groups, pool, conditions = shared
-
-    def one_repeat(
-        evaluated: Evaluated,
-        own: tuple[Parameters, tuple[Int[Array, " test"], Int[Array, " validation"] | None]],
-        span: _Span,
-    ) -> Evaluated:
-        parameters, chosen = own
-
-        def one_condition(index: Int[Array, ""], evaluated: Evaluated) -> Evaluated:
-            condition = jax.tree.map(lambda leaf: leaf[index], conditions)
-            new = tuple(
-                None if galaxies is None else evaluate_one(trainer, parameters, pool, galaxies, condition)
-                for galaxies in chosen
-            )
-            return jax.tree.map(lambda all_, one: all_.at[index].set(one), evaluated, new)
-
-        return jax.lax.fori_loop(*span, one_condition, evaluated)
-
-    parameters, chosen, begin, end = own
-    return _group_by_group(one_repeat, at_once, evaluated, (parameters, chosen), (begin, end, groups))
-
-
-_Span = tuple[Int[Array, ""], Int[Array, ""]]
-"""The first unit of work, and the one after the last."""
-
-
-def _group_by_group(
-    one_repeat: Callable[..., Any],
-    at_once: int,
-    carried: Any,
-    own: Any,
-    part: tuple[Int[Array, " repeat"], Int[Array, " repeat"], Int[Array, " 2"]],
-) -> Any:
-    """`one_repeat(carried, own, span)` for the repeats of the part's groups, `at_once` side by side, written in place.
-
-    A repeat axis leads every array of `carried` and `own`; the repeats of a group have the same span.
-    """
-    begin, end, groups = part
-    together = jax.vmap(one_repeat, in_axes=(0, 0, None)) if at_once > 1 else _alone(one_repeat)
-
-    def one_group(group: Int[Array, ""], carried: Any) -> Any:
-        first = group * at_once
-        mine = jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, first, at_once), (carried, own))
-        new = together(*mine, (begin[first], end[first]))
-        # Carried and written in place, so that the states are in memory once.
-        write = lambda all_, new: jax.lax.dynamic_update_slice_in_dim(all_, new, first, 0)  # noqa: E731
-        return jax.tree.map(write, carried, new)
-
-    return jax.lax.fori_loop(groups[0], groups[1], one_group, carried)
-
-
-def _alone(one_repeat: Callable[..., Any]) -> Callable[..., Any]:
-    """`one_repeat` on a group of one, without the batch axis that vmap would put into every layer."""
-
-    def on_group(carried: Any, own: Any, span: Any) -> Any:
-        first = jax.tree.map(lambda leaf: leaf[0], (carried, own))
-        return jax.tree.map(lambda leaf: leaf[None], one_repeat(*first, span))
-
-    return on_group
 
 
 def _to_history(epoch: int, count: int, measured: Measured, galaxies: int) -> History:
@@ -495,6 +315,8 @@ def _to_history(epoch: int, count: int, measured: Measured, galaxies: int) -> Hi
         evaluated_epoch=np.array([epoch]),
         test_confusion=np.asarray(test.confusion)[:, None],
         test_loss=np.asarray(test.loss)[:, None],
+        predictions=np.repeat(np.asarray(test.probabilities)[:, None], 2, axis=1),
+        predicted_epoch=np.full((2, test.loss.shape[1]), epoch),
         validation_confusion=None if validation is None else np.asarray(validation.confusion)[:, None],
         validation_loss=None if validation is None else np.asarray(validation.loss)[:, None],
     )

@@ -63,6 +63,8 @@ class Evaluation(NamedTuple):
     """Counts; rows predicted, columns true."""
     loss: Float[Array, "*condition"]
     """Mean categorical cross-entropy."""
+    probabilities: Float[Array, "*condition galaxy class"]
+    """Softmax of what the network says of each galaxy."""
 
 
 class Trainer(NamedTuple):
@@ -319,4 +321,4 @@ def evaluate_one(
     losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
     pairs = logits.argmax(axis=-1).astype(labels.dtype) * num_classes + labels
     confusion = (pairs[:, None] == jnp.arange(num_classes**2)[None, :]).sum(axis=0, dtype=jnp.int32)
-    return Evaluation(confusion.reshape(num_classes, num_classes), losses.mean())
+    return Evaluation(confusion.reshape(num_classes, num_classes), losses.mean(), jax.nn.softmax(logits))

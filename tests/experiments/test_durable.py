@@ -18,13 +18,9 @@ import galjax.training.execution
 import galjax.training.repeats
 from experiments import class_balance
 from galjax import InputError
-from galjax.draw import draw_balanced, make_pool
 from galjax.runs.checkpoints import Checkpoints
 from galjax.runs.folder import RunFolder
 from galjax.runs.lock import HOLDER
-from galjax.sources.simulated.survey import SimulatedSurvey, simulate
-from galjax.training.ensemble import load_networks
-from galjax.training.repeats import repeat_keys
 from tests.experiments.test_resolution_sweep import ROOT, SMALL, run
 
 EVERY_EPOCH = ["--evaluate-every", 1, "--checkpoint-seconds", 0]
@@ -163,8 +159,8 @@ def test_where_and_how_safely_may_differ_between_commands(tmp_path, capsys):
     assert (
         json.loads((tmp_path / "config.json").read_text())["config"]["training"]["schedule"]["checkpoint_seconds"] == 7
     )
-    assert run("--out", tmp_path, "--keep-parameters") == 2
-    assert "--keep-parameters was False, now True" in capsys.readouterr().err
+    assert run("--out", tmp_path, "--keep-ensemble", "all") == 2
+    assert "--keep-ensemble was 10, now all" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["results.ecsv", pytest.param("report.html", marks=pytest.mark.slow)])
@@ -212,7 +208,7 @@ def test_memory_that_runs_out_all_the_same_gets_the_advice(tmp_path, capsys, mon
     def exhausted(*arguments):
         raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes.\nBufferAssignment")
 
-    monkeypatch.setattr(galjax.runs.stage.RepeatProgram, method, exhausted)
+    monkeypatch.setattr(galjax.training.repeats.RepeatProgram, method, exhausted)
     assert run("--out", tmp_path) == 2
     error = capsys.readouterr().err
     assert "The memory ran out (RESOURCE_EXHAUSTED: Out of memory while trying to allocate 9 bytes.)" in error
@@ -244,38 +240,6 @@ def test_a_damaged_checkpoint_is_told_of_and_the_result_is_the_same(tmp_path, ca
     assert "20 per class: resuming after epoch 3" in told
     for name in ("results.ecsv", "history.npz"):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-
-
-def test_kept_networks_can_be_applied_and_give_the_accuracy_that_was_measured(tmp_path):
-    # Far enough from chance that another scaling, order of classes or epoch would not do.
-    few = ["--factors", 2, "--methods", "nearest", "--epochs", 30, "--learning-rate", 0.02]
-    assert run("--out", tmp_path, "--keep-parameters", *few) == 0
-    networks = load_networks(tmp_path, "per_class_20")
-    pool = make_pool(simulate(SimulatedSurvey(galaxies=120, image_size=32)), networks.class_names)
-    drawn = draw_balanced(pool.labels, pool.class_names, 20, repeat_keys(0, range(3)).draw)
-    probabilities = networks.classify(pool.images)
-    assert probabilities.shape == (3, len(pool), 2)
-    np.testing.assert_allclose(probabilities.sum(axis=-1), 1, rtol=1e-6)
-    right = probabilities.argmax(axis=-1) == pool.labels
-    results = Table.read(tmp_path / "results.ecsv")
-    measured = results["accuracy"][(results["selection"] == "last") & (results["factor"] == 1)]
-    assert [right[repeat, test].mean() for repeat, test in enumerate(np.asarray(drawn.test))] == measured.tolist()
-    assert measured.tolist() != [0.5] * 3
-    unscaled = dataclasses.replace(networks.network, input_scaling="none")
-    other = dataclasses.replace(networks, network=unscaled).classify(pool.images).argmax(axis=-1) == pool.labels
-    assert [other[repeat, test].mean() for repeat, test in enumerate(np.asarray(drawn.test))] != measured.tolist()
-    assert (networks.class_names, networks.epoch, networks.image_size) == (("spiral", "elliptical"), 30, (32, 32))
-    assert (networks.bands, networks.pixel_scale, networks.convention) == (("r",), 0.396, "opencv")
-    assert (networks.network.filters, networks.network.input_scaling, networks.factor) == ((4, 4, 4), "asinh", 1)
-    with pytest.raises(InputError, match=r"\(any, 32, 32, 1\), not \(3, 16, 16\)\. Crop or resample them .* bands r"):
-        networks.classify(np.zeros((3, 16, 16), np.float32))
-    with pytest.raises(InputError, match="The images hold NaN or infinite pixels"):
-        networks.classify(np.full((3, 32, 32), np.nan, np.float32))
-    described = tmp_path / "parameters" / "per_class_20" / "networks.json"
-    for spoiled, sentence in (('"format": 1', "is damaged"), ('{"format": 9}', "is not of format 1")):
-        described.write_text(spoiled)
-        with pytest.raises(InputError, match=rf"networks\.json {sentence}"):
-            load_networks(tmp_path, "per_class_20")
 
 
 def test_what_checkpoints_cost_is_kept_and_small(tmp_path):

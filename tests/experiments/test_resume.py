@@ -11,12 +11,12 @@ from experiments import class_balance, resolution_sweep, thesis
 from galjax import GalaxySample
 from galjax.config.json_form import from_json
 from galjax.sources.simulated.survey import SimulatedSurvey, simulate
-from galjax.training.ensemble import load_parameters
+from galjax.training.ensemble import load
 from tests.experiments.test_every_experiment import TINY
 from tests.experiments.test_resolution_sweep import SMALL, run
 
 RESULTS = ("results.ecsv", "summary.ecsv", "history.npz", "methods.ecsv")
-KEPT = ["--keep-parameters", "--evaluate-every", 4]
+KEPT = ["--keep-ensemble", "all", "--evaluate-every", 4]
 
 
 def assert_same(one, other, names=RESULTS):
@@ -71,13 +71,14 @@ def test_a_run_that_has_ended_is_trained_on_with_its_own_flags_bit_for_bit(work,
     assert resume("--epochs", 11) == 0
     assert "20 per class: resuming after epoch 6" in capsys.readouterr().out
     assert_same(work, whole)
-    ours, theirs = (load_parameters(folder, "per_class_20") for folder in (work, whole))
-    jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+    ours, theirs = (load(folder) for folder in (work, whole))
+    jax.tree.map(np.testing.assert_array_equal, ours.parameters, theirs.parameters)
+    assert ours.about == theirs.about
     assert [path.name for path in (work / "checkpoints" / "per_class_20").iterdir()] == ["11000"]
     ours, theirs = (json.loads((folder / "config.json").read_text()) for folder in (work, whole))
     assert ours["config"] == theirs["config"]
     assert from_json(resolution_sweep.ResolutionSweep, ours["config"]).training.schedule.epochs == 11
-    assert resume("--keep-parameters") == 0  # now of 11 epochs by itself
+    assert resume("--keep-ensemble", "all") == 0  # now of 11 epochs by itself
     assert "already trained" in capsys.readouterr().out
 
 

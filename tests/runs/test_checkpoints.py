@@ -1,5 +1,4 @@
 import gc
-import json
 import resource
 import shutil
 import warnings
@@ -12,7 +11,6 @@ import pytest
 
 from galjax.io import stored_arrays
 from galjax.runs.checkpoints import Checkpoints
-from galjax.training.ensemble import load_parameters, save_parameters
 from galjax.errors import InputError
 from tests.training.test_repeats import assert_equal_histories, make_program, train
 
@@ -235,32 +233,3 @@ def test_other_errors_of_orbax_are_not_taken_for_a_full_disk(program, tmp_path, 
     monkeypatch.setattr(ocp.CheckpointManager, "save", fail)
     with pytest.raises(ValueError, match="a mistake"):
         write(program, tmp_path, 2)
-
-
-def test_kept_networks_are_read_back_as_they_were_trained(program, tmp_path):
-    prefix, arrays = "state/parameters/", program.host_arrays(train(program, 2).progress)
-    parameters = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-    save_parameters(tmp_path, "first", 2, parameters, {"scale": float("nan")})
-    save_parameters(tmp_path, "first", 2, parameters, {"scale": float("nan")})  # as after a kill in between
-    assert json.loads((tmp_path / "parameters" / "first" / "networks.json").read_text()) == {"scale": "NaN"}
-    loaded = load_parameters(tmp_path, "first")
-    trained = train(program, 2).state.parameters
-    assert jax.tree.structure(loaded) == jax.tree.structure(dict(trained))
-    jax.tree.map(np.testing.assert_array_equal, loaded, dict(trained))
-    with pytest.raises(InputError, match=r"no networks of a stage 'other'; there are first\."):
-        load_parameters(tmp_path, "other")
-    with pytest.raises(InputError, match="Run the experiment with --keep-parameters"):
-        load_parameters(tmp_path / "nowhere", "first")
-    flip(tmp_path / "parameters" / "first" / "2")
-    with pytest.raises(InputError, match="is damaged"):
-        load_parameters(tmp_path, "first")
-
-
-def test_networks_for_which_there_is_no_room_get_a_sentence(tmp_path):
-    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, unlimited[1]))
-    try:
-        with pytest.raises(InputError, match=r"Cannot write the trained networks .*The last checkpoint is kept"):
-            save_parameters(tmp_path, "first", 2, {"kernel": np.random.default_rng(0).standard_normal((100, 100))}, {})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)

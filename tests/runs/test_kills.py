@@ -14,17 +14,17 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
-from galjax.training.ensemble import load_parameters
+from galjax.training.ensemble import load
 
 ROOT = Path(__file__).resolve().parents[2]
-STAGES = ("per_class_15", "per_class_20")
 SWEEP = [
     "--simulated.galaxies", "120", "--simulated.image-size", "32", "--per-class", "15", "20", "--repeats", "3",
     "--epochs", "120", "--evaluate-every", "2", "--factors", "2", "4", "--filters", "4", "4", "4", "--dense-units", "16",
-    "--checkpoint-seconds", "0", "--keep-parameters",
+    "--checkpoint-seconds", "0", "--keep-ensemble", "all",
 ]
 MOMENTS = ("while training", "as a checkpoint begins", "during a checkpoint", "in the final report")
 
@@ -90,12 +90,9 @@ def assert_same_run(out, undisturbed):
         assert ours.files == theirs.files
         for name in ours.files:
             np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
-    for stage in STAGES:
-        ours, theirs = load_parameters(out, stage), load_parameters(undisturbed, stage)
-        assert list(ours) == list(theirs)
-        for layer in ours:
-            for name in ours[layer]:
-                np.testing.assert_array_equal(ours[layer][name], theirs[layer][name], err_msg=f"{layer}/{name}")
+    ours, theirs = load(out), load(undisturbed)
+    assert ours.about == theirs.about
+    jax.tree.map(np.testing.assert_array_equal, ours.parameters, theirs.parameters)
 
 
 def survive(kills, seed, tmp_path, undisturbed):

@@ -2,8 +2,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+import galjax.training.device
 import galjax.training.execution
-import galjax.training.repeats
 from galjax.errors import InputError
 from galjax.networks.thesis import GalaxyNetwork, NetworkConfig
 from galjax.training.execution import ExecutionConfig, Sizes, choose, memory_of
@@ -124,7 +124,7 @@ def test_a_compilation_cache_of_the_user_is_used():
     jax.monitoring.register_event_listener(lambda name, **_: events.append(name))
     make_program([0])  # conftest.py sets JAX_COMPILATION_CACHE_DIR
     jax.clear_caches()
-    galjax.training.repeats._compile.cache_clear()
+    galjax.training.device._compiled.cache_clear()
     events.clear()
     make_program([0])
     assert "/jax/compilation_cache/cache_hits" in events

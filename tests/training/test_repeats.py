@@ -8,19 +8,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import galjax.training.device
 import galjax.training.execution
 import galjax.training.repeats
 import galjax.training.step
+from galjax.config.settings import ExecutionConfig, NetworkConfig, OptimiserConfig, ScheduleConfig, TrainingConfig
 from galjax.draw import draw_balanced
-from galjax.networks.thesis import NetworkConfig
-from galjax.resample import condition_matrices
 from galjax.runs.checkpoints import Checkpoints
-from galjax.training.execution import ExecutionConfig, Sizes, choose
-from galjax.training.repeats import RepeatProgram, repeat_keys
-from galjax.training.step import Conditions, OptimiserConfig, Pool, hyperparameters_of
+from galjax.training.conditions import ORIGINAL, Condition
+from galjax.training.repeats import Task, assemble, execution_of, repeat_keys
+from galjax.training.step import Pool
 
 SMALL = NetworkConfig(filters=(4, 4, 4), dense_units=(16, 16), dropout=0.25)
-PAIRS = [(1, "nearest"), (2, "bilinear"), (4, "nearest")]
 
 
 def make_program(
@@ -30,21 +29,19 @@ def make_program(
     labels = (np.arange(60) % 2).astype(np.int32)
     images = rng.standard_normal((60, 16, 16, 1), dtype=np.float32)
     images[labels == 1, 4:9, 4:9] += 1.5
-    optimiser = OptimiserConfig(learning_rate, momentum)
     keys = repeat_keys(seed, repeats)
     drawn = draw_balanced(labels, ("a", "b"), 20, keys.draw, validation_fraction=validation_fraction)
-    rows, columns = (jnp.asarray(m, jnp.float32) for m in condition_matrices((16, 16), PAIRS))
-    conditions = Conditions(jnp.zeros(len(PAIRS), jnp.int32), rows, columns)
-    original = jax.tree.map(lambda leaf: leaf[0], conditions)
     pool = Pool(jnp.asarray(images)[None], jnp.asarray(labels))
     devices = execution.pop("devices", None)
-    sizes = Sizes((16, 16, 1), 60, drawn.train.shape[1], drawn.test.shape[1])
-    chosen = choose(ExecutionConfig(**execution), SMALL, optimiser, sizes, len(repeats))
-    chosen = chosen._replace(devices=devices or chosen.devices)
-    trainer = chosen.trainer(SMALL, optimiser, 2)
-    return RepeatProgram(
-        trainer, hyperparameters_of(optimiser), pool, drawn, original, conditions, keys, evaluate_every, chosen
+    task = Task(pool, drawn, keys, 2, (ORIGINAL, Condition(2, "bilinear"), Condition(4, "nearest")))
+    config = TrainingConfig(
+        ScheduleConfig(epochs=evaluate_every, evaluate_every=evaluate_every),
+        OptimiserConfig(learning_rate, momentum),
+        SMALL,
+        ExecutionConfig(**execution),
     )
+    chosen = execution_of(task, config)
+    return assemble(task, config, chosen._replace(devices=devices or chosen.devices))
 
 
 def train(program, epochs):
@@ -185,7 +182,7 @@ def test_one_trace_for_a_whole_run(monkeypatch):
     original = galjax.training.step.train_delayed_step
     monkeypatch.setattr(galjax.training.step, "train_delayed_step", lambda *a: traces.append(1) or original(*a))
     jax.clear_caches()
-    galjax.training.repeats._compile.cache_clear()
+    galjax.training.device._compiled.cache_clear()
     program = make_program([0, 1], evaluate_every=2)
     at_compile = len(traces)
     assert at_compile >= 1

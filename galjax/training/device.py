@@ -1,0 +1,249 @@
+"""What one device computes in a chunk: some blocks of the training, or some conditions of the evaluation, of its repeats."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Int, Key
+
+from galjax.training.execution import Execution
+from galjax.training.step import (
+    Conditions,
+    Evaluation,
+    Galaxies,
+    Hyperparameters,
+    Parameters,
+    Pool,
+    StepMeasures,
+    Trainer,
+    TrainingState,
+    blocks_of,
+    evaluate_one,
+    initialise,
+    scaling_of,
+    see,
+    train_blocks,
+)
+
+
+class Measured(NamedTuple):
+    """What a stretch gives besides the state; a repeat axis leads every array."""
+
+    sums: StepMeasures
+    """Of the epochs of the stretch so far, each "repeat epoch": losses summed over galaxies, and how many were right."""
+    test: Evaluation
+    """Under the conditions evaluated so far."""
+    validation: Evaluation | None
+
+
+class Progress(NamedTuple):
+    """What the repeats, and what fills up the devices, have come to; a repeat axis leads every leaf."""
+
+    state: TrainingState
+    measured: Measured
+
+
+REPEAT = "repeat"
+"""The mesh axis."""
+
+
+class Layout(NamedTuple):
+    """What decides the shapes of a program's progress."""
+
+    trainer: Trainer
+    image_shape: tuple[int, int, int]
+    epochs: int
+    """Most of them in a stretch."""
+    conditions: int
+    tested: int
+    """Test galaxies of a repeat."""
+    validated: int
+    """Validation galaxies of a repeat."""
+
+
+def start_all(layout: Layout, hyperparameters: Hyperparameters, keys: Key[Array, " repeat"]) -> Progress:
+    """All repeats before their first epoch."""
+    trainer, image_shape, epochs, conditions, tested, validated = layout
+    # One after the other: the random bits of all repeats at once take three times the memory of their weights.
+    state = jax.lax.map(lambda key: initialise(trainer, hyperparameters, key, image_shape), keys)
+    repeats, classes = len(keys), trainer.network.num_classes
+
+    def nothing(galaxies: int) -> Evaluation:
+        counts = jnp.zeros((repeats, conditions, classes, classes), jnp.int32)
+        return Evaluation(counts, jnp.zeros((repeats, conditions)), jnp.zeros((repeats, conditions, galaxies, classes)))
+
+    sums = StepMeasures(jnp.zeros((repeats, epochs)), jnp.zeros((repeats, epochs)))
+    return Progress(state, Measured(sums, nothing(tested), nothing(validated) if validated else None))
+
+
+@functools.lru_cache(maxsize=8)
+def compile_start(layout: Layout, mesh: Mesh) -> Any:
+    """`start_all` on every device of the mesh for its own repeats."""
+    own, shared = PartitionSpec(REPEAT), PartitionSpec()
+    start = functools.partial(start_all, layout)
+    spread = jax.shard_map(start, mesh=mesh, in_specs=(shared, own), out_specs=own, check_vma=False)
+    return jax.jit(spread, out_shardings=NamedSharding(mesh, own))
+
+
+@functools.lru_cache(maxsize=16)
+def _compiled(
+    function: Callable[..., Any],
+    trainer: Trainer,
+    execution: Execution,
+    mesh: Mesh,
+    structure: jax.tree_util.PyTreeDef,
+    shapes: tuple[jax.ShapeDtypeStruct, ...],
+) -> jax.stages.Compiled:
+    """`_train` or `_evaluate` on every device of the mesh for its own repeats, the first argument updated in place.
+
+    Compiled once for trainings that differ only in galaxies, learning rate or conditions.
+    """
+    own, shared = PartitionSpec(REPEAT), PartitionSpec()
+    specs = (own, own, shared)
+    chunk = jax.jit(
+        jax.shard_map(
+            functools.partial(function, trainer, execution.repeats_at_once),
+            mesh=mesh,
+            in_specs=specs,
+            out_specs=own,
+            check_vma=False,
+        ),
+        in_shardings=tuple(NamedSharding(mesh, spec) for spec in specs),
+        out_shardings=NamedSharding(mesh, own),
+        donate_argnums=0,
+    )
+    with jax.default_matmul_precision(execution.matmul_precision):
+        return execution.compile(chunk.lower(*jax.tree.unflatten(structure, shapes)))
+
+
+Trained = tuple[TrainingState, StepMeasures]
+"""Of the training: the state, and measures summed over each epoch of the stretch."""
+
+
+def _train(
+    trainer: Trainer,
+    at_once: int,
+    trained: Trained,
+    own: tuple[Key[Array, " repeat"], Int[Array, "repeat train"], Int[Array, " repeat"], Int[Array, " repeat"]],
+    shared: tuple[Int[Array, " 2"], Int[Array, ""], Hyperparameters, Pool, Conditions],
+) -> Trained:
+    """Train this device's repeats on the blocks of a `Part`.
+
+    `own` are epoch keys, draws, and the part's begin and end; `shared` are its groups, the first epoch of the stretch, and
+    what is the same for all.
+    """
+    groups, first_epoch, hyperparameters, pool, trained_at = shared
+
+    def one_repeat(trained: Trained, own: tuple[Key[Array, ""], Int[Array, " train"]], span: _Span) -> Trained:
+        (key, draw), (begin, end) = own, span
+        galaxies = Galaxies(see(pool, draw, trained_at, scaling_of(trainer)), pool.labels[draw])
+        blocks = blocks_of(trainer, len(draw))
+
+        def one_epoch(index: Int[Array, ""], trained: Trained) -> Trained:
+            state, sums = trained
+            first, stop = jnp.maximum(begin - index * blocks, 0), jnp.minimum(end - index * blocks, blocks)
+            so_far = jax.tree.map(lambda leaf: jnp.where(first == 0, 0, leaf[index]), sums)
+            epoch_key = jax.random.fold_in(key, first_epoch + index)
+            state, new = train_blocks(trainer, hyperparameters, (state, so_far), epoch_key, galaxies, (first, stop))
+            return state, jax.tree.map(lambda all_, one: all_.at[index].set(one), sums, new)
+
+        return jax.lax.fori_loop(begin // blocks, -(-end // blocks), one_epoch, trained)
+
+    *given, begin, end = own
+    return _group_by_group(one_repeat, at_once, trained, tuple(given), (begin, end, groups))
+
+
+Evaluated = tuple[Evaluation, Evaluation | None]
+"""On the test and on the validation galaxies."""
+
+
+def _evaluate(
+    trainer: Trainer,
+    at_once: int,
+    evaluated: Evaluated,
+    own: tuple[Parameters, tuple[Any, Any], Int[Array, " repeat"], Int[Array, " repeat"]],
+    shared: tuple[Int[Array, " 2"], Pool, Conditions],
+) -> Evaluated:
+    """Evaluate this device's repeats under the conditions of a `Part`.
+
+    `own` are parameters, the test and validation galaxies (None without), and the part's begin and end; `shared` are its groups,
+    and what is the same for all.
+    """
+    groups, pool, conditions = shared
+
+    def one_repeat(
+        evaluated: Evaluated,
+        own: tuple[Parameters, tuple[Int[Array, " test"], Int[Array, " validation"] | None]],
+        span: _Span,
+    ) -> Evaluated:
+        parameters, chosen = own
+
+        def one_condition(index: Int[Array, ""], evaluated: Evaluated) -> Evaluated:
+            condition = jax.tree.map(lambda leaf: leaf[index], conditions)
+            new = tuple(
+                None if galaxies is None else evaluate_one(trainer, parameters, pool, galaxies, condition)
+                for galaxies in chosen
+            )
+            return jax.tree.map(lambda all_, one: all_.at[index].set(one), evaluated, new)
+
+        return jax.lax.fori_loop(*span, one_condition, evaluated)
+
+    parameters, chosen, begin, end = own
+    return _group_by_group(one_repeat, at_once, evaluated, (parameters, chosen), (begin, end, groups))
+
+
+_Span = tuple[Int[Array, ""], Int[Array, ""]]
+"""The first unit of work, and the one after the last."""
+
+
+def _group_by_group(
+    one_repeat: Callable[..., Any],
+    at_once: int,
+    carried: Any,
+    own: Any,
+    part: tuple[Int[Array, " repeat"], Int[Array, " repeat"], Int[Array, " 2"]],
+) -> Any:
+    """`one_repeat(carried, own, span)` for the repeats of the part's groups, `at_once` side by side, written in place.
+
+    A repeat axis leads every array of `carried` and `own`; the repeats of a group have the same span.
+    """
+    begin, end, groups = part
+    together = jax.vmap(one_repeat, in_axes=(0, 0, None)) if at_once > 1 else _alone(one_repeat)
+
+    def one_group(group: Int[Array, ""], carried: Any) -> Any:
+        first = group * at_once
+        mine = jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, first, at_once), (carried, own))
+        new = together(*mine, (begin[first], end[first]))
+        # Carried and written in place, so that the states are in memory once.
+        write = lambda all_, new: jax.lax.dynamic_update_slice_in_dim(all_, new, first, 0)  # noqa: E731
+        return jax.tree.map(write, carried, new)
+
+    return jax.lax.fori_loop(groups[0], groups[1], one_group, carried)
+
+
+def _alone(one_repeat: Callable[..., Any]) -> Callable[..., Any]:
+    """`one_repeat` on a group of one, without the batch axis that vmap would put into every layer."""
+
+    def on_group(carried: Any, own: Any, span: Any) -> Any:
+        first = jax.tree.map(lambda leaf: leaf[0], (carried, own))
+        return jax.tree.map(lambda leaf: leaf[None], one_repeat(*first, span))
+
+    return on_group
+
+
+def compile_training(layout: Layout, execution: Execution, mesh: Mesh, arguments: Any) -> jax.stages.Compiled:
+    """The program that trains, for arguments of these shapes (see `_train`)."""
+    return _compiled(_train, layout.trainer, execution, mesh, *_shapes_of(arguments))
+
+
+def compile_evaluation(layout: Layout, execution: Execution, mesh: Mesh, arguments: Any) -> jax.stages.Compiled:
+    """The program that evaluates, for arguments of these shapes (see `_evaluate`)."""
+    return _compiled(_evaluate, layout.trainer, execution, mesh, *_shapes_of(arguments))
+
+
+def _shapes_of(arguments: Any) -> tuple[jax.tree_util.PyTreeDef, tuple[jax.ShapeDtypeStruct, ...]]:
+    leaves, structure = jax.tree.flatten(arguments)
+    return structure, tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves)

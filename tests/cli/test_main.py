@@ -1,0 +1,55 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import galjax
+from galjax.cli.main import VERBS, main
+from tests.experiments.test_resolution_sweep import ROOT, run
+
+
+def test_version_and_help(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"galjax {galjax.__version__}\n"
+    for arguments in ([], ["--help"], ["-h"]):
+        assert main(arguments) == 0
+        text = capsys.readouterr().out
+        assert all(verb in text for verb in VERBS)
+        assert max(map(len, text.splitlines())) <= 112
+
+
+def test_what_cannot_be_done_gets_a_sentence(tmp_path, capsys):
+    assert main(["fly"]) == 2
+    assert "galjax has no verb 'fly'; there is resume" in capsys.readouterr().err
+    assert main(["resume"]) == 2
+    assert main(["resume", "--help"]) == 0
+    assert "usage: galjax resume RUN" in capsys.readouterr().out
+    assert main(["resume", str(tmp_path)]) == 2
+    assert "holds no run (no readable config.json)" in capsys.readouterr().err
+    for name in ("flying", "../x", 3):
+        (tmp_path / "config.json").write_text(json.dumps({"experiment": name}))
+        assert main(["resume", str(tmp_path)]) == 2
+        assert f"experiments.{name}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["-m", "galjax"]])
+def test_a_run_is_resumed_to_more_epochs_as_if_undisturbed(tmp_path, command):
+    few = ["--factors", 2, "--methods", "nearest", "--evaluate-every", 2]
+    assert run("--out", tmp_path / "run", "--epochs", 2, *few) == 0
+    done = subprocess.run(
+        [sys.executable, *command, "resume", tmp_path / "run", "--epochs", "4"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "epoch 2" in done.stdout
+    assert run("--out", tmp_path / "whole", "--epochs", 4, *few) == 0
+    for name in ("results.ecsv", "history.npz", "test_predictions.ecsv"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    ours, theirs = (galjax.load(tmp_path / name) for name in ("run", "whole"))
+    images = np.random.default_rng(0).random((3, 32, 32))
+    np.testing.assert_array_equal(ours.probabilities(images), theirs.probabilities(images))
