@@ -133,6 +133,20 @@ class ExperimentRun:
         self.config = config = dataclasses.replace(config, **changes)
         return config
 
+    def draw_balanced(self, pool: GalaxySample, per_class: int, keys: RepeatKeys | None = None) -> Draw:
+        """As many galaxies of each class for every repeat, or those of other keys (`galjax.draw.draw_balanced`)."""
+        return draw.draw_balanced(
+            pool.labels, pool.class_names, per_class, (keys or self.keys).draw, **self._fractions()
+        )
+
+    def draw_natural(self, pool: GalaxySample, total: int, keys: RepeatKeys | None = None) -> Draw:
+        """So many galaxies of any class for every repeat, or those of other keys (`galjax.draw.draw_natural`)."""
+        return draw.draw_natural(pool.labels, pool.class_names, total, (keys or self.keys).draw, **self._fractions())
+
+    def _fractions(self) -> dict[str, float]:
+        config = self.config
+        return {"test_fraction": config.test_fraction, "validation_fraction": config.validation_fraction}
+
     def _adjust(self, name: str, before: Any, now: Any) -> None:
         was, words = (configuration.as_words(configuration.to_json(value)) for value in (before, now))
         sentence = f"--{name.replace('_', '-')} is {words} instead of {was}: these galaxies allow no more."

@@ -25,14 +25,14 @@ from galjax.report.figures.style import (
 )
 from galjax.resample import Convention
 from galjax.sample import GalaxySample
-from galjax.statistics import count_in_words
+from galjax.statistics import DEFAULT_SELECTION, count_in_words
 from galjax.training.history import History
 
 
 @drawn
 def accuracy_by_method(summary: Table, per_class: int, spread: str) -> NamedFigure:
     """Accuracy against resolution, one panel per method (thesis, figures 5.5-5.7 with std, 5.9-5.11 with ste)."""
-    chosen = rows_with(summary, per_class=per_class, selection="test-mean")
+    chosen = rows_with(summary, per_class=per_class, selection=DEFAULT_SELECTION)
     methods = _methods(chosen)
     figure, panels = make_panels(len(methods), sharey=True)
     for panel, method, colour, marker in zip(panels, methods, COLOURS, MARKERS, strict=False):
@@ -45,7 +45,7 @@ def accuracy_by_method(summary: Table, per_class: int, spread: str) -> NamedFigu
         figure,
         f"Accuracy on test galaxies shrunk by the factor and enlarged back, for networks trained at Original on "
         f"{_drawn(summary, per_class)}. {points_and_bars(n, spread)}; each point at its "
-        f"{SELECTION_MEANING['test-mean']}. {_about_lines(summary)}",
+        f"{SELECTION_MEANING[DEFAULT_SELECTION]}. {_about_lines(summary)}",
         _describe(chosen, methods),
     )
 
@@ -53,7 +53,7 @@ def accuracy_by_method(summary: Table, per_class: int, spread: str) -> NamedFigu
 @drawn
 def methods_compared(summary: Table, per_class: int) -> NamedFigure:
     """All methods in one panel, points set apart sideways (thesis, figure 5.8)."""
-    chosen = rows_with(summary, per_class=per_class, selection="test-mean")
+    chosen = rows_with(summary, per_class=per_class, selection=DEFAULT_SELECTION)
     methods = _methods(chosen)
     figure, panels = make_panels(1, width=6.4, sharey=True)
     for index, method in enumerate(methods):
@@ -73,7 +73,7 @@ def methods_compared(summary: Table, per_class: int) -> NamedFigure:
 @drawn
 def sample_sizes_compared(summary: Table) -> NamedFigure:
     """One line per number of training galaxies, one panel per method (thesis, figures 5.12-5.14)."""
-    chosen = rows_with(summary, selection="test-mean")
+    chosen = rows_with(summary, selection=DEFAULT_SELECTION)
     methods, sizes = _methods(chosen), sorted(set(chosen["per_class"]))
     figure, panels = make_panels(len(methods), sharey=True)
     for panel, method in zip(panels, methods, strict=True):
