@@ -11,14 +11,17 @@ uncertain class, too few of a class, no second instrument) is left out and named
 
 import dataclasses
 import datetime
+import importlib
 import re
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
+from experiments import EXPERIMENTS as NAMES
+from experiments import ExperimentName
 from galjax.cli.command import PresetName, answer_flags, described, run_command
 from galjax.config.markers import DATA, EXPERIMENT, OUTPUT, SHARP_IMAGES, Flat, Hidden
 from galjax.config.settings import OnDivergence, ProcessesConfig
@@ -30,9 +33,6 @@ TITLE = "Galaxy morphology across resolutions: every experiment of the thesis"
 QUESTION = (
     "How far may the resolution of the images a CNN is trained on differ from that of the images it must classify?"
 )
-ExperimentName = Literal[
-    "uncertain_labels", "class_balance", "resolution_sweep", "phase_shift", "same_resolution", "cross_survey"
-]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,14 +43,7 @@ class Thesis:
 
     preset: Annotated[PresetName, Hidden] = "quick"
     """Preset of every experiment."""
-    experiments: tuple[ExperimentName, ...] = (
-        "uncertain_labels",
-        "class_balance",
-        "resolution_sweep",
-        "phase_shift",
-        "same_resolution",
-        "cross_survey",
-    )
+    experiments: tuple[ExperimentName, ...] = NAMES
     """Experiments to run, in this order."""
     data: Annotated[str, DATA] = "simulated"
     """Galaxies to use: `simulated` (rendered here), a folder with a catalogue and images, or a saved sample (*.fits)."""
@@ -93,7 +86,7 @@ class Thesis:
         if self.epochs is not None:
             schedule = dataclasses.replace(schedule, epochs=self.epochs)
         changes["training"] = dataclasses.replace(config.training, schedule=schedule)
-        if name == cross_survey.NAME:
+        if hasattr(config, "sharp"):
             changes["sharp"] = self.sharp
         return dataclasses.replace(config, **changes)
 
@@ -106,15 +99,7 @@ if __name__ == "__main__":  # before what computes is imported
 from astropy.table import Table, vstack
 from rich.console import Console
 
-from experiments import (
-    class_balance,
-    cross_survey,
-    interpolation_cost,
-    phase_shift,
-    resolution_sweep,
-    same_resolution,
-    uncertain_labels,
-)
+from experiments import interpolation_cost
 from galjax import sources
 from galjax.analysis.published import against_table
 from galjax.cli.experiment import AGAINST_CAPTION, Experiment, Finished, Load
@@ -126,8 +111,7 @@ from galjax.terminal.progress import ConsoleProgress
 from galjax.training import processes
 
 EXPERIMENTS: dict[str, Experiment[Any]] = {
-    module.NAME: module.EXPERIMENT
-    for module in (uncertain_labels, class_balance, resolution_sweep, phase_shift, same_resolution, cross_survey)
+    name: importlib.import_module(f"experiments.{name}").EXPERIMENT for name in NAMES
 }
 
 

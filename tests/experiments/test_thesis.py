@@ -1,13 +1,14 @@
 import dataclasses
+import importlib
 import json
 import re
+from pathlib import Path
 
-import numpy as np
 import pytest
 from astropy.table import Table
 
+import experiments
 from experiments import thesis
-from galjax.cli.experiment import Experiment
 from galjax.config.settings import ScheduleConfig, TrainingConfig
 from galjax.networks.thesis import NetworkConfig
 from galjax.sources import SourceConfig
@@ -122,5 +123,9 @@ def test_bad_flags_get_a_sentence(flags, sentence, capsys):
 
 
 def test_every_experiment_is_offered():
-    assert all(isinstance(experiment, Experiment) for experiment in thesis.EXPERIMENTS.values())
-    assert np.array_equal(sorted(thesis.EXPERIMENTS), sorted(thesis.Thesis().experiments))
+    """The registry has every module of the folder with an `EXPERIMENT`, each under its own name."""
+    folder = Path(experiments.__file__).parent
+    modules = [importlib.import_module(f"experiments.{path.stem}") for path in folder.glob("[!_]*.py")]
+    found = {module.NAME: module.EXPERIMENT.name for module in modules if hasattr(module, "EXPERIMENT")}
+    assert found == {name: name for name in experiments.EXPERIMENTS}
+    assert thesis.Thesis().experiments == experiments.EXPERIMENTS == tuple(thesis.EXPERIMENTS)
