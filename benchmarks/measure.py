@@ -18,6 +18,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from galjax.config.jax_settings import PRNG
 from galjax.config.json_form import dumps
+from galjax.io.whole_files import write_whole
 from galjax.runs import folder as runs
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -141,9 +142,7 @@ def describe_machine() -> dict[str, Any]:
 def write_results(name: str, results: Mapping[str, Any]) -> Path:
     """Keep the results of benchmark `name` for this machine, with its description; gives the path."""
     path = RESULTS / machine_name() / f"{name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"environment": describe_machine(), **results}
-    path.write_text(dumps(content, indent=1))
+    write_whole(path, dumps({"environment": describe_machine(), **results}, indent=1).encode())
     return path
 
 

@@ -53,6 +53,7 @@ from galjax.sources.surveys.hips import HipsCutouts
 from galjax.sources.surveys.hsc import HscCutouts
 from galjax.sources.surveys.redshifts import redshifts_of
 from galjax.sources.surveys.sdss import ArchiveChoice, SdssFrames, archives_of
+from galjax.terminal.console import say
 from galjax.terminal.interrupts import Interrupted
 
 NAME = "build_sample"
@@ -158,21 +159,14 @@ def run(config: BuildSample, console: Console) -> int:
         with build.interruptible(), ConsoleBuildProgress(console) as progress:
             built = _build(config, client, progress)
     except Interrupted as stop:
-        Console(stderr=True).print(
-            f"{stop} Nothing is lost: run the same command again to go on.",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+        say(Console(stderr=True), f"{stop} Nothing is lost: run the same command again to go on.")
         return stop.exit_code
     counts = ", ".join(f"{name} {count}" for name, count in built.sample.class_counts().items())
-    console.print(
+    say(
+        console,
         f"{len(built.sample)} galaxies ({counts}) are in {config.out}; {len(built.failures)} are left out, with reasons in "
         f"{config.failures_path()}"
         f"{f' ({built.may_pass} may pass: --retry-failed)' if built.may_pass else ''}.\nNext: python -m experiments.resolution_sweep --data {config.out}",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
     )
     return 0
 
@@ -277,7 +271,7 @@ def _check(config: BuildSample, client: Client, console: Console) -> int:
         table.add_row(*row)
     console.print(table)
     down = sum(not finding.up for finding in findings)
-    console.print(f"{len(findings) - down} of {len(findings)} are up.", highlight=False)
+    say(console, f"{len(findings) - down} of {len(findings)} are up.")
     return SOME_DOWN if down else 0
 
 

@@ -107,6 +107,7 @@ from galjax.report import html as report
 from galjax.report.html import Chapter, Section
 from galjax.runs import folder as runs
 from galjax.sample import GalaxySample
+from galjax.terminal.console import say
 from galjax.terminal.progress import ConsoleProgress
 from galjax.training import processes
 
@@ -148,16 +149,16 @@ def _run(config: Thesis, folder: runs.RunFolder, load: Load, console: Console) -
             if processes.on_first(begun.exists):  # It had begun: not for want of galaxies.
                 raise
             left_out[name] = str(reason)
-            console.print(f"left out: {reason}", highlight=False, markup=False, soft_wrap=True)
+            say(console, f"left out: {reason}")
     if not finished:
         raise InputError(f"No experiment can be run. {next(iter(left_out.values()))}")
     _write(config, folder, finished, left_out, time.perf_counter() - started)
     console.rule("All experiments")
     for ran, done in finished.items():
-        console.print(f"{ran}: {done.findings.headline}", highlight=False, markup=False, soft_wrap=True)
+        say(console, f"{ran}: {done.findings.headline}")
     for left, why in left_out.items():
-        console.print(f"{left}: left out. {why}", highlight=False, markup=False, soft_wrap=True)
-    console.print(f"Results: {folder.path}/report.html", highlight=False, markup=False, soft_wrap=True)
+        say(console, f"{left}: left out. {why}")
+    say(console, f"Results: {folder.path}/report.html")
 
 
 def remembering(load: Load) -> Load:

@@ -28,6 +28,7 @@ from galjax.runs import folder as runs
 from galjax.runs.folder import RunFolder
 from galjax.runs.stage import Stage, StageOutcome, run_stage
 from galjax.sample import Exclusion, GalaxySample
+from galjax.terminal.console import say
 from galjax.terminal.interrupts import last_words
 from galjax.terminal.progress import ConsoleProgress
 from galjax.training.divergence import Divergence, describe
@@ -261,8 +262,8 @@ class Experiment(Generic[Config]):
         for table in findings.screen:
             console.print(table)
         for sentence in (findings.headline, *findings.conclusions):
-            console.print(sentence, highlight=False, markup=False, soft_wrap=True)
-        console.print(f"Results: {run.folder.path}/report.html", highlight=False, markup=False, soft_wrap=True)
+            say(console, sentence)
+        say(console, f"Results: {run.folder.path}/report.html")
         return Finished(run.folder, findings, chapter, run.excluded, run.provenance)
 
 

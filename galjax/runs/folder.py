@@ -19,13 +19,13 @@ import numpy as np
 from astropy.table import Table
 
 from galjax.config import jax_settings
-
-from galjax.training import processes
 from galjax.config.json_form import as_words, dumps, flags, from_json, to_json
 from galjax.errors import InputError
+from galjax.io.whole_files import partial_of, write_whole
 from galjax.runs.lock import HOLDER, LOCK, RunLock
-from galjax.training.history import History
 from galjax.sample import Exclusion
+from galjax.training import processes
+from galjax.training.history import History
 
 FORMAT = 2
 """Version of the run folder's layout, stored in config.json."""
@@ -72,18 +72,14 @@ class RunFolder:
         path = self.path / name
         if not self.writes:
             return path
-        partial = path.with_name(path.name + ".partial")
+        partial = partial_of(path)
         if not Path(os.path.realpath(partial)).is_relative_to(os.path.realpath(self.path)):
             raise InputError(
                 f"{partial} lies outside of the run folder, through a link in it. Remove the link, or give another --out."
             )
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_bytes(content)
-            os.replace(partial, path)
+            write_whole(path, content)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                partial.unlink()
             raise InputError(
                 f"Cannot write {path} ({error.strerror}). What was computed so far is kept in {self.path}; make room "
                 f"or mend the permissions, and run the same command with --out {self.path} to go on."
@@ -181,8 +177,12 @@ def _open(experiment: str, config: Any, out: Path | None, resume: bool, sample_d
         home = Path("runs", experiment)
         out = newest_run(experiment) if resume else _unused(home / now.strftime("%Y-%m-%dT%H-%M-%SZ"))
     wanted: dict[str, Any] = {
-        "format": FORMAT, "experiment": experiment, "started": now.isoformat(), "config": _plain(config),
-        "sample": sample_digest, "jax": jax_settings.describe(),
+        "format": FORMAT,
+        "experiment": experiment,
+        "started": now.isoformat(),
+        "config": _plain(config),
+        "sample": sample_digest,
+        "jax": jax_settings.describe(),
     }
     notes: list[str] = []
     try:
@@ -265,8 +265,18 @@ def _is_empty(out: Path) -> bool:
 
 def describe_environment() -> dict[str, Any]:
     """Versions, device, command and commit: what else decides a result and its speed."""
-    packages = ("galjax", "jax", "jaxlib", "flax", "optax", "numpy", "scipy", "astropy", "opencv-python-headless",
-                "orbax-checkpoint")
+    packages = (
+        "galjax",
+        "jax",
+        "jaxlib",
+        "flax",
+        "optax",
+        "numpy",
+        "scipy",
+        "astropy",
+        "opencv-python-headless",
+        "orbax-checkpoint",
+    )
     device = jax.devices()[0]
     return {
         "python": platform.python_version(),

@@ -2,12 +2,12 @@
 
 import gzip
 import hashlib
-import os
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from galjax.errors import InputError
+from galjax.io.whole_files import write_whole
 from galjax.sources.archives.addresses import join
 from galjax.sources.archives.download import BadContent, Client, FetchFailed
 
@@ -68,9 +68,7 @@ def _checked(content: bytes, name: str) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
     try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
+        write_whole(path, content)
     except OSError as error:
         raise InputError(f"Cannot write {path} ({error.strerror}). Make room, or give another place.") from error
