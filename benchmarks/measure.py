@@ -19,7 +19,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from galjax.config.jax_settings import PRNG
 from galjax.config.json_form import dumps
 from galjax.io.whole_files import write_whole
-from galjax.runs import folder as runs
+from galjax.runs.folder import describe_environment
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -124,7 +124,7 @@ def machine_name() -> str:
 
 def describe_machine() -> dict[str, Any]:
     """Device, cores and versions of everything that is compared."""
-    environment = runs.describe_environment()
+    environment = describe_environment()
     others = ("torch", "keras", "tensorflow")
     versions = environment["versions"] | {name: _version(name) for name in others}
     keys = ("python", "platform", "device", "cpu_count", "xla_flags", "commit")

@@ -41,10 +41,10 @@ from galjax.sources.archives.download import Client, Politeness
 from galjax.sources.archives.frame import Band, Units
 from galjax.sources.archives.galaxy_zoo_tables import fetch_table2
 from galjax.sources.archives.skyserver import Redshifts
-from galjax.sources.build import pipeline as build
 from galjax.sources.build.assemble import Built, assemble, check_failures_file, failures_table, write_failures
 from galjax.sources.build.build_progress import ConsoleBuildProgress
 from galjax.sources.build.journal import Journal, open_journal
+from galjax.sources.build.pipeline import BuildProgress, cut_all, interruptible
 from galjax.sources.build.survey import FileStore, StampRequest, Survey
 from galjax.sources.surveys import sdss
 from galjax.sources.surveys.galaxy_list import GalaxyList, galaxies_of
@@ -156,7 +156,7 @@ def run(config: BuildSample, console: Console) -> int:
     if config.check:
         return _check(config, client, console)
     try:
-        with build.interruptible(), ConsoleBuildProgress(console) as progress:
+        with interruptible(), ConsoleBuildProgress(console) as progress:
             built = _build(config, client, progress)
     except Interrupted as stop:
         say(Console(stderr=True), f"{stop} Nothing is lost: run the same command again to go on.")
@@ -171,7 +171,7 @@ def run(config: BuildSample, console: Console) -> int:
     return 0
 
 
-def _build(config: BuildSample, client: Client, progress: build.BuildProgress) -> Built:
+def _build(config: BuildSample, client: Client, progress: BuildProgress) -> Built:
     """The sample and the table of failures, both written."""
     check_failures_file(config.failures_path(), config.out)
     folder = config.out.with_name(config.out.name + ".build")
@@ -188,13 +188,13 @@ def _build(config: BuildSample, client: Client, progress: build.BuildProgress) -
         redshifts, about = known or redshifts_of(
             galaxies, config.redshifts, client, config.addresses.skyserver_url, journal, progress.note
         )
-        build.cut_all(survey, galaxies, client, journal, progress, stop_in_outage=not config.retry_failed)
+        cut_all(survey, galaxies, client, journal, progress, stop_in_outage=not config.retry_failed)
         store.clear()
-        return _write(config, survey, galaxies, redshifts, request, journal, about)
+        return _write(config, survey, galaxies, redshifts, journal, about)
 
 
 def _galaxies(
-    config: BuildSample, client: Client, progress: build.BuildProgress
+    config: BuildSample, client: Client, progress: BuildProgress
 ) -> tuple[GalaxyList, tuple[Redshifts, dict[str, str]] | None]:
     """The galaxies, and their redshifts where they come from another sample."""
     if config.same_as is not None:
@@ -233,7 +233,6 @@ def _write(
     survey: Survey,
     galaxies: GalaxyList,
     redshifts: Redshifts,
-    request: StampRequest,
     journal: Journal,
     about: dict[str, str],
 ) -> Built:
@@ -245,7 +244,7 @@ def _write(
         **about,
     }
     write_failures(failures_table(galaxies, journal.failures()), config.failures_path(), config.out)
-    built = assemble(survey, galaxies, redshifts, request, journal, provenance)
+    built = assemble(survey, galaxies, redshifts, config.stamp_request(), journal, provenance)
     try:
         built.sample.save(config.out)
     except OSError as error:

@@ -103,9 +103,8 @@ from experiments import interpolation_cost
 from galjax import sources
 from galjax.analysis.published import against_table
 from galjax.cli.experiment import AGAINST_CAPTION, Experiment, Finished, Load
-from galjax.report import html as report
-from galjax.report.html import Chapter, Section
-from galjax.runs import folder as runs
+from galjax.report.html import Chapter, Report, Section, write_report
+from galjax.runs.folder import RunFolder, describe_environment, open_run
 from galjax.sample import GalaxySample
 from galjax.terminal.console import say
 from galjax.terminal.progress import ConsoleProgress
@@ -131,12 +130,12 @@ def run(config: Thesis, console: Console) -> None:
         with ConsoleProgress(console) as progress:  # before a folder is made for nothing
             source = SourceConfig(data=config.data, folder=config.folder)
             digest = load(source, config.seed, progress.images_read).digest()
-    folder = runs.open_run(NAME, config, config.out, resume=config.resume, sample_digest=digest)
+    folder = open_run(NAME, config, config.out, resume=config.resume, sample_digest=digest)
     with closing(folder):
         _run(config, folder, load, console)
 
 
-def _run(config: Thesis, folder: runs.RunFolder, load: Load, console: Console) -> None:
+def _run(config: Thesis, folder: RunFolder, load: Load, console: Console) -> None:
     started = time.perf_counter()
     finished: dict[str, Finished] = {}
     left_out: dict[str, str] = {}
@@ -178,7 +177,7 @@ def remembering(load: Load) -> Load:
 
 
 def _write(
-    config: Thesis, folder: runs.RunFolder, finished: dict[str, Finished], left_out: dict[str, str], seconds: float
+    config: Thesis, folder: RunFolder, finished: dict[str, Finished], left_out: dict[str, str], seconds: float
 ) -> None:
     """The tables and the report of all experiments."""
     beside = _beside(finished)
@@ -195,23 +194,23 @@ def _write(
         ),
     )
     environment = {
-        **runs.describe_environment(),
+        **describe_environment(),
         "experiments": {name: "left out" if name in left_out else "run" for name in config.experiments},
         "wall_seconds": round(seconds, 1),
         "finished": datetime.datetime.now().isoformat(timespec="seconds"),
     }
     cost = interpolation_cost.chapter()
     provenance = {key: value for done in finished.values() for key, value in done.provenance.items()}
-    report.write_report(
-        folder,
+    report = Report(
+        TITLE,
+        QUESTION,
         [overview, *(done.chapter for done in finished.values()), *([cost] if cost else [])],
-        title=TITLE,
-        question=QUESTION,
         conclusions=[f"{EXPERIMENTS[n].title}. {done.findings.headline}" for n, done in finished.items()],
         excluded=list(dict.fromkeys(row for done in finished.values() for row in done.excluded)),
         provenance=provenance,
         environment=environment,
     )
+    write_report(folder, report)
     folder.write_json("environment.json", environment)
 
 

@@ -19,13 +19,11 @@ from rich.table import Table as ScreenTable
 from galjax import draw, sources
 from galjax.analysis.published import Against, against_table
 from galjax.cli.command import ExperimentConfig, PresetName, described, run_command
-from galjax.config import json_form as configuration
+from galjax.config.json_form import as_words, fitted, to_json
 from galjax.draw import Draw
 from galjax.errors import InputError
-from galjax.report import html as report
-from galjax.report.html import Chapter, Section
-from galjax.runs import folder as runs
-from galjax.runs.folder import RunFolder
+from galjax.report.html import Chapter, Report, Section, kinds_of_reasons, write_figures, write_report
+from galjax.runs.folder import RunFolder, describe_environment, open_run
 from galjax.runs.stage import Stage, StageOutcome, run_stage
 from galjax.sample import Exclusion, GalaxySample
 from galjax.terminal.console import say
@@ -115,7 +113,7 @@ class ExperimentRun:
         self.provenance = {**self.provenance, **pool.provenance}
         counts = ", ".join(f"{n} {name}" for name, n in pool.class_counts().items())
         height, width = pool.images.shape[1:3]
-        kinds = report.kinds_of_reasons(pool.excluded)
+        kinds = kinds_of_reasons(pool.excluded)
         first = "; ".join(f"{n}: {kind}" for kind, n in kinds[:3]) + ("; ..." if len(kinds) > 3 else "")
         left_out = f"; {len(pool.excluded)} left out ({first})" if kinds else ""
         self.progress.note(f"{self.config.source.data}: {counts}, {height}x{width} px{left_out}")
@@ -127,7 +125,7 @@ class ExperimentRun:
         `limits` are the largest values possible, by field. Says on the screen, and in the conclusions, what was changed; what
         the user gave stays, to be refused where it cannot be.
         """
-        changes = {name: configuration.fitted(getattr(config, name), limit) for name, limit in limits.items()}
+        changes = {name: fitted(getattr(config, name), limit) for name, limit in limits.items()}
         changes = {name: value for name, value in changes.items() if value != getattr(config, name)}
         for name, value in changes.items():
             self._adjust(name, getattr(config, name), value)
@@ -149,19 +147,19 @@ class ExperimentRun:
         return {"test_fraction": config.test_fraction, "validation_fraction": config.validation_fraction}
 
     def _adjust(self, name: str, before: Any, now: Any) -> None:
-        was, words = (configuration.as_words(configuration.to_json(value)) for value in (before, now))
+        was, words = (as_words(to_json(value)) for value in (before, now))
         sentence = f"--{name.replace('_', '-')} is {words} instead of {was}: these galaxies allow no more."
         self.adjustments = (*self.adjustments, sentence)
         self.progress.note(sentence)
 
     def open(self, *samples: GalaxySample, draws: Iterable[Draw]) -> None:
-        """Make or find the run folder (`runs.open_run`), for trainings on `draws` of galaxies that are all in `samples`.
+        """Make or find the run folder (`galjax.runs.folder.open_run`), for trainings on `draws` of galaxies that are all in `samples`.
 
         Raises InputError where a draw trains on fewer galaxies than a batch of the size asked for has.
         """
         training = self.config.training
         fewest = min(drawn.train.shape[1] for drawn in draws)
-        batch = configuration.fitted(training.optimiser.batch_size, fewest)
+        batch = fitted(training.optimiser.batch_size, fewest)
         if batch != training.optimiser.batch_size:
             self._adjust("batch_size", training.optimiser.batch_size, batch)
             optimiser = dataclasses.replace(training.optimiser, batch_size=batch)
@@ -172,7 +170,7 @@ class ExperimentRun:
             )
         digest = "+".join(sample.digest() for sample in samples)
         config = self.config
-        self._folder = runs.open_run(self.name, config, config.out, resume=config.resume, sample_digest=digest)
+        self._folder = open_run(self.name, config, config.out, resume=config.resume, sample_digest=digest)
         for note in self._folder.notes:
             self.progress.note(note)
         self._folder.write_exclusions(self.excluded)
@@ -224,7 +222,7 @@ class ExperimentRun:
         training = sum(done.train_seconds for done in outcomes)
         checkpoints = sum(done.checkpoint_seconds for done in outcomes)
         return {
-            **runs.describe_environment(),
+            **describe_environment(),
             "execution": {name: done.execution._asdict() for name, done in self.outcomes.items()},
             "compile_seconds": round(sum(done.compile_seconds for done in outcomes), 1),
             "training_seconds": round(training, 1),
@@ -300,20 +298,15 @@ def _write(experiment: Experiment[Any], findings: Findings, run: ExperimentRun) 
     for file, table in tables.items():
         folder.write_table(file, table)
     folder.write_arrays("history.npz", findings.history)
-    for sentence in report.write_figures(folder, [figure for section in sections for figure in section.figures]):
+    for sentence in write_figures(folder, [figure for section in sections for figure in section.figures]):
         run.progress.note(sentence)
     environment = run.environment()
     sentences = (findings.headline, *findings.conclusions)
     chapter = Chapter(run.name, experiment.title, experiment.question, sentences, tuple(sections))
-    report.write_report(
-        folder,
-        [chapter],
-        title=experiment.title,
-        question=experiment.question,
-        excluded=run.excluded,
-        provenance=run.provenance,
-        environment=environment,
+    report = Report(
+        experiment.title, experiment.question, [chapter], run.excluded, run.provenance, environment=environment
     )
+    write_report(folder, report)
     folder.write_json("environment.json", environment)
     return dataclasses.replace(chapter, environment=environment)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from galjax.errors import InputError
 from galjax.io.whole_files import write_whole
 from galjax.sources.archives.addresses import join
-from galjax.sources.archives.download import BadContent, Client, FetchFailed
+from galjax.sources.archives.download import BadContent, Client, FetchFailed, Request
 
 NAME = "GalaxyZoo1_DR_table2"
 FILES = (f"{NAME}.csv.gz", f"{NAME}.fits", f"{NAME}.vot.gz")
@@ -30,7 +30,7 @@ def fetch_table2(client: Client, bases: Sequence[str], path: Path, note: Callabl
     reasons = []
     for base in bases:
         try:
-            content = client.fetch(join(base, path.name), lambda content: _checked(content, path.name)).value
+            content = client.fetch(Request(join(base, path.name)), lambda content: _checked(content, path.name)).value
         except FetchFailed as failure:
             reasons.append(f"{base}: {failure.reason}")
             continue

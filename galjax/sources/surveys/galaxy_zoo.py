@@ -23,8 +23,8 @@ from jaxtyping import Float64, Int32, Int64, Shaped
 
 from galjax.errors import InputError
 from galjax.sources.files.catalogue import flags_of_texts
-from galjax.sources.surveys import objid as objids
 from galjax.sources.surveys.galaxy_list import GalaxyList, Rejected
+from galjax.sources.surveys.objid import problems
 from galjax.sources.surveys.sexagesimal import hours_to_degrees, to_degrees
 
 CLASS_NAMES = ("spiral", "elliptical", "uncertain")
@@ -99,7 +99,7 @@ def _reasons(
     ids: np.ndarray, texts: np.ndarray, ra: np.ndarray, dec: np.ndarray, flags: np.ndarray
 ) -> list[str | None]:
     """Why each row cannot be used, or None."""
-    reasons = objids.problems(ids)
+    reasons = problems(ids)
     for row in np.flatnonzero(ids == 0):
         reasons[row] = f"OBJID {str(texts[row])!r} is not a whole number"
     _, first, inverse = np.unique(ids, return_index=True, return_inverse=True)
