@@ -45,7 +45,7 @@ from galjax.sources.build.assemble import Built, assemble, check_failures_file, 
 from galjax.sources.build.build_progress import ConsoleBuildProgress
 from galjax.sources.build.journal import Journal, open_journal
 from galjax.sources.build.pipeline import BuildProgress, cut_all, interruptible
-from galjax.sources.build.survey import FileStore, StampRequest, Survey
+from galjax.sources.build.survey import FileStore, StampRequest, SurveyImages
 from galjax.sources.surveys import sdss
 from galjax.sources.surveys.galaxy_list import GalaxyList, galaxies_of
 from galjax.sources.surveys.galaxy_zoo import read_table2
@@ -208,7 +208,7 @@ def _galaxies(
 
 def _survey(
     config: BuildSample, client: Client, store: FileStore, request: StampRequest, login: tuple[str, str] | None
-) -> Survey:
+) -> SurveyImages:
     if config.survey == "sdss-dr7":
         archives = archives_of(config.archive, config.addresses, config.units)
         return SdssFrames(client, archives, store, request, config.units)
@@ -230,7 +230,7 @@ def _facts(config: BuildSample, galaxies: GalaxyList, request: StampRequest) -> 
 
 def _write(
     config: BuildSample,
-    survey: Survey,
+    survey: SurveyImages,
     galaxies: GalaxyList,
     redshifts: Redshifts,
     journal: Journal,

@@ -102,7 +102,7 @@ from rich.console import Console
 from experiments import interpolation_cost
 from galjax import sources
 from galjax.analysis.published import against_table
-from galjax.cli.experiment import AGAINST_CAPTION, Experiment, Finished, Load
+from galjax.cli.experiment import AGAINST_CAPTION, Experiment, Finished, LoadGalaxies
 from galjax.report.html import Chapter, Report, Section, write_report
 from galjax.runs.folder import RunFolder, describe_environment, open_run
 from galjax.sample import GalaxySample
@@ -135,7 +135,7 @@ def run(config: Thesis, console: Console) -> None:
         _run(config, folder, load, console)
 
 
-def _run(config: Thesis, folder: RunFolder, load: Load, console: Console) -> None:
+def _run(config: Thesis, folder: RunFolder, load: LoadGalaxies, console: Console) -> None:
     started = time.perf_counter()
     finished: dict[str, Finished] = {}
     left_out: dict[str, str] = {}
@@ -160,7 +160,7 @@ def _run(config: Thesis, folder: RunFolder, load: Load, console: Console) -> Non
     say(console, f"Results: {folder.path}/report.html")
 
 
-def remembering(load: Load) -> Load:
+def remembering(load: LoadGalaxies) -> LoadGalaxies:
     """`load` that reads the galaxies of a source once, however many experiments ask for them one after the other."""
     newest: dict[Any, GalaxySample] = {}
 

@@ -35,7 +35,7 @@ from galjax.training.repeats import RepeatKeys, repeat_keys
 from galjax.training.step import Pool
 
 Config = TypeVar("Config", bound=ExperimentConfig)
-Load = Callable[[sources.SourceConfig, int, Callable[[int, int], None] | None], GalaxySample]
+LoadGalaxies = Callable[[sources.SourceConfig, int, Callable[[int, int], None] | None], GalaxySample]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +76,7 @@ class ExperimentRun:
     """One run of an experiment: gives it galaxies, a folder and trainings, and remembers what they cost."""
 
     def __init__(
-        self, name: str, config: ExperimentConfig, progress: ConsoleProgress, load: Load = sources.load
+        self, name: str, config: ExperimentConfig, progress: ConsoleProgress, load: LoadGalaxies = sources.load
     ) -> None:
         self.name, self.config, self.progress = name, config, progress
         self._load = load
@@ -250,7 +250,7 @@ class Experiment(Generic[Config]):
         description = described(self.question, self.recipe)
         return run_command(self.presets, self.run, f"python -m experiments.{self.name}", description, arguments)
 
-    def run(self, config: Config, console: Console, load: Load = sources.load) -> Finished:
+    def run(self, config: Config, console: Console, load: LoadGalaxies = sources.load) -> Finished:
         """Do the study, write its tables, figures and report into the run folder, and print what it found."""
         with ConsoleProgress(console) as progress, closing(ExperimentRun(self.name, config, progress, load)) as run:
             findings = _with_dropped(self.study(config, run), run)

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 from astropy.table import Table
+from flax.traverse_util import flatten_dict
 
 from galjax.config import jax_settings
 from galjax.config.json_form import as_words, dumps, flags, from_json, to_json
@@ -200,7 +201,7 @@ def _open(experiment: str, config: Any, out: Path | None, resume: bool, sample_d
             found = _read(out)
             _check_same(out, found, wanted, type(config))
             notes = jax_settings.check_same(found["jax"], wanted["jax"], str(out))
-            if _flat(found["config"]) != _flat(wanted["config"]):  # its results are of fewer epochs
+            if found["config"] != wanted["config"]:  # its results are of fewer epochs
                 (out / "environment.json").unlink(missing_ok=True)
             wanted |= {name: found[name] for name in ("started", "jax")}
         folder = RunFolder(out, is_new=is_new, lock=lock, notes=notes)
@@ -329,7 +330,8 @@ def _check_experiment(out: Path, found: dict[str, Any], experiment: str) -> None
 def _check_same(out: Path, found: dict[str, Any], wanted: dict[str, Any], kind: type) -> None:
     """Raise InputError unless `out` holds a run of this experiment, configuration and galaxies."""
     _check_experiment(out, found, wanted["experiment"])
-    ours, theirs, named = _flat(wanted["config"]), _flat(found["config"]), flags(kind)
+    ours, theirs = (flatten_dict(run["config"], sep=".") for run in (wanted, found))
+    named = flags(kind)
     differences = []
     for path in sorted({*ours, *theirs}):
         before, now = theirs.get(path, "not there"), ours.get(path, "not there")
@@ -353,13 +355,6 @@ def _check_same(out: Path, found: dict[str, Any], wanted: dict[str, Any], kind: 
 def _is_no_less(now: Any, before: Any) -> bool:
     """Of two numbers; None is what a preset has, which each experiment of a run of several checks by itself."""
     return None in (now, before) or (isinstance(now, int) and isinstance(before, int) and now >= before)
-
-
-def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in nested.items():
-        flat.update(_flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value})
-    return flat
 
 
 def _version(package: str) -> str:

@@ -13,7 +13,7 @@ from galjax.io.whole_files import replacing
 from galjax.sample import Exclusion, GalaxySample
 from galjax.sources.archives.skyserver import Redshifts
 from galjax.sources.build.journal import Failure, Journal
-from galjax.sources.build.survey import StampRequest, Survey
+from galjax.sources.build.survey import StampRequest, SurveyImages
 from galjax.sources.surveys.galaxy_list import GalaxyList
 
 FAILURE_COLUMNS = ("id", "stage", "reason", "attempts")
@@ -49,7 +49,7 @@ def failures_table(galaxies: GalaxyList, failures: Sequence[Failure]) -> Table:
 
 
 def assemble(
-    survey: Survey,
+    survey: SurveyImages,
     galaxies: GalaxyList,
     redshifts: Redshifts,
     request: StampRequest,

@@ -38,7 +38,7 @@ class StampRequest(NamedTuple):
 
 
 @runtime_checkable
-class Survey(Protocol):
+class SurveyImages(Protocol):
     """A survey and the way to its images. Methods may be called in several threads at once, `done` in the main one."""
 
     pixel_scale: float

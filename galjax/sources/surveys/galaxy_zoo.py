@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from astropy.io import fits
 from astropy.io.votable import parse_single_table
 from astropy.io.votable.exceptions import VOTableSpecError
 from astropy.utils.exceptions import AstropyWarning
@@ -22,6 +21,7 @@ from astropy.utils.xml.iterparser import get_xml_iterator
 from jaxtyping import Float64, Int32, Int64, Shaped
 
 from galjax.errors import InputError
+from galjax.io.fits_files import open_fits
 from galjax.sources.files.catalogue import flags_of_texts
 from galjax.sources.surveys.galaxy_list import GalaxyList, Rejected
 from galjax.sources.surveys.objid import problems
@@ -185,8 +185,7 @@ def _number(text: str) -> float:
 def _read_fits(path: Path) -> Mapping[str, np.ndarray]:
     """The needed columns by upper-case name."""
     try:
-        with warnings.catch_warnings(), fits.open(path, memmap=False) as hdus:
-            warnings.simplefilter("error", AstropyWarning)  # astropy only warns of a file that is cut off
+        with open_fits(path) as hdus:
             data = hdus[1].data
             at = _find_columns([name.upper() for name in data.names], path)
             return {name: np.asarray(data[data.names[i]]) for name, i in at.items()}

@@ -18,7 +18,7 @@ class HipsCutouts:
 
     client: Client
     bases: Sequence[str]
-    survey: hips.Survey
+    survey: hips.HipsSurvey
     store: FileStore
     request: StampRequest
 
