@@ -96,14 +96,14 @@ def study(config: ClassBalance, run: ExperimentRun) -> Findings:
     again = repeat_keys(config.seed, range(config.repeats, 2 * config.repeats))
     draws = {which: _draws(config, pool, run, keys) for which, keys in ((FIRST, run.keys), (SECOND, again))}
     run.open(sample, draws=[drawn for its in draws.values() for drawn in its.values()])
-    device_pool, names = to_device(pool), pool.class_names
+    device_sample, names = to_device(pool), pool.class_names
     cases: dict[tuple[str, str], Case] = {}
     for name, drawn in draws[FIRST].items():
-        history = run.train(Stage(name, name, drawn, (ORIGINAL,)), device_pool, pool)
+        history = run.train(Stage(name, name, drawn, (ORIGINAL,)), device_sample, pool)
         case = cases[name, FIRST] = Case({"draw": name, "trainings": FIRST}, history, class_names=names)
         epoch = case.epoch()
         stage = Stage(f"{name}_again", f"{name}, to epoch {epoch}", draws[SECOND][name], (ORIGINAL,))
-        history = run.train(stage, device_pool, pool, again, epochs=epoch)
+        history = run.train(stage, device_sample, pool, again, epochs=epoch)
         keys = {"draw": name, "trainings": SECOND}
         cases[name, SECOND] = Case(keys, history, class_names=names, selections=("last",))
     every = list(cases.values())

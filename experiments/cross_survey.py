@@ -127,7 +127,7 @@ def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
     steps = degrade_in_steps(matched, config.seeing(), config.seed)
     names = list(steps.views)
     first, *further = steps.views.values()
-    device_pool = to_device(dataclasses.replace(matched.sharp, images=first), *further)
+    device_sample = to_device(dataclasses.replace(matched.sharp, images=first), *further)
     conditions = [Condition(view=view) for view in range(len(names))]
     histories = {
         trained_on: run.train(
@@ -138,7 +138,7 @@ def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
                 conditions,
                 Condition(view=names.index(trained_on)),
             ),
-            device_pool,
+            device_sample,
             matched.sharp,
         )
         for trained_on in (SHARP, COARSE)

@@ -124,11 +124,11 @@ def study(config: PhaseShift, run: ExperimentRun) -> Findings:
     on_grid = recentre(pool.images)
     even = [size for size in sizes if size % 2 == 0]
     on_pixel = [recentre(pool.images, offset_of_pixel(height, size)).images for size in even]
-    device_pool = to_device(pool, on_grid.images, *on_pixel)
+    device_sample = to_device(pool, on_grid.images, *on_pixel)
     view_of = {(position, size): POSITIONS.index(position) for position in (AS_CUT, ON_GRID) for size in sizes}
     view_of |= {(ON_PIXEL, size): even.index(size) + 2 if size in even else 1 for size in sizes}
     keys, conditions = _conditions(config.methods, sizes, view_of, height)
-    history = run.train(Stage("training", "training", drawn, conditions), device_pool, pool)
+    history = run.train(Stage("training", "training", drawn, conditions), device_sample, pool)
     cases = [
         Case(dict(zip(("position", "size", "method"), key, strict=True)), history, number)
         for number, key in enumerate(keys)

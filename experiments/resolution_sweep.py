@@ -98,13 +98,13 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
         config = run.fitted(config, per_class=draw.most_per_class(pool))
     draws = _draws(config, pool, run)
     conditions = make_conditions(config.factors, config.methods)
-    device_pool = to_device(pool)
-    device_conditions(device_pool, conditions, config.training.convention)  # is every factor possible?
+    device_sample = to_device(pool)
+    device_conditions(device_sample, conditions, config.training.convention)  # is every factor possible?
     run.open(sample, draws=draws.values())
     histories = {
         per_class: run.train(
             Stage(f"per_class_{per_class}", f"{per_class} per class", drawn, conditions),
-            device_pool,
+            device_sample,
             pool,
         )
         for per_class, drawn in draws.items()

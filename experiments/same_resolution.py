@@ -77,13 +77,13 @@ def study(config: SameResolution, run: ExperimentRun) -> Findings:
     config = run.fitted(config, per_class=draw.most_per_class(pool), factors=min(pool.images.shape[1:3]))
     drawn = run.draw_balanced(pool, config.per_class)
     conditions = make_conditions(sorted(config.factors), (config.method,))
-    device_pool = to_device(pool)
-    device_conditions(device_pool, conditions, config.training.convention)  # is every factor possible?
+    device_sample = to_device(pool)
+    device_conditions(device_sample, conditions, config.training.convention)  # is every factor possible?
     run.open(sample, draws=[drawn])
     histories = {
         condition.factor: run.train(
             Stage(f"factor_{condition.factor}", f"trained at {condition.label}", drawn, conditions, condition),
-            device_pool,
+            device_sample,
             pool,
         )
         for condition in conditions

@@ -12,7 +12,7 @@ from galjax.draw import Draw
 from galjax.resample import condition_matrices
 from galjax.training.execution import ExecutionConfig, Sizes, choose
 from galjax.training.repeats import RepeatProgram
-from galjax.training.step import Conditions, OptimiserConfig, Pool, hyperparameters_of
+from galjax.training.step import Conditions, DeviceSample, OptimiserConfig, hyperparameters_of
 
 SWEEP = [(1, "nearest"), *((factor, method) for factor in range(2, 9) for method in ("nearest", "bilinear", "bicubic"))]
 """The 22 conditions of the thesis's resolution sweep: Original once, and seven factors by three methods."""
@@ -52,7 +52,7 @@ class JaxRepeats:
         self.program = RepeatProgram(
             self.execution.trainer(network, optimiser, 2),
             hyperparameters_of(optimiser),
-            Pool(jnp.asarray(images)[None], jnp.asarray(labels)),
+            DeviceSample(jnp.asarray(images)[None], jnp.asarray(labels)),
             draw,
             jax.tree.map(lambda leaf: leaf[0], seen),
             seen,

@@ -32,7 +32,7 @@ from galjax.terminal.progress import ConsoleProgress
 from galjax.training.divergence import Divergence, describe
 from galjax.training.history import History
 from galjax.training.repeats import RepeatKeys, repeat_keys
-from galjax.training.step import Pool
+from galjax.training.step import DeviceSample
 
 Config = TypeVar("Config", bound=ExperimentConfig)
 LoadGalaxies = Callable[[sources.SourceConfig, int, Callable[[int, int], None] | None], GalaxySample]
@@ -193,19 +193,19 @@ class ExperimentRun:
     def train(
         self,
         stage: Stage,
-        pool: Pool,
+        sample: DeviceSample,
         galaxies: GalaxySample,
         keys: RepeatKeys | None = None,
         epochs: int | None = None,
     ) -> History:
-        """All repeats of one training on `galaxies`, whose pixels are in `pool` (`stages.run_stage`), by the configuration;
+        """All repeats of one training on `galaxies`, whose pixels are in `sample` (`galjax.runs.stage.run_stage`), by the configuration;
         `epochs` stops it earlier."""
         training = self.config.training
         if epochs is not None:
             every = min(training.schedule.evaluate_every, epochs)
             schedule = dataclasses.replace(training.schedule, epochs=epochs, evaluate_every=every)
             training = dataclasses.replace(training, schedule=schedule)
-        outcome = run_stage(stage, pool, keys or self.keys, galaxies, training, self.folder, self.progress)
+        outcome = run_stage(stage, sample, keys or self.keys, galaxies, training, self.folder, self.progress)
         self.outcomes[stage.name] = outcome
         return outcome.history
 

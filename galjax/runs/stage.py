@@ -30,7 +30,7 @@ from galjax.sample import GalaxySample
 from galjax.config.settings import Convention, TrainingConfig
 from galjax.statistics import summarise
 from galjax.terminal.interrupts import Interrupted, stop_requests
-from galjax.training.step import Conditions, Pool, hyperparameters_of
+from galjax.training.step import Conditions, DeviceSample, hyperparameters_of
 
 
 class Stage(NamedTuple):
@@ -59,7 +59,7 @@ class StageOutcome(NamedTuple):
 
 def run_stage(
     stage: Stage,
-    pool: Pool,
+    pool: DeviceSample,
     keys: RepeatKeys,
     galaxies: GalaxySample,
     config: TrainingConfig,

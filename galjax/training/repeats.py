@@ -21,11 +21,11 @@ from galjax.training.history import History
 from galjax.training.placement import gather, gather_on_first, place, scatter_from_first
 from galjax.training.step import (
     Conditions,
+    DeviceSample,
     Evaluation,
     Galaxies,
     Hyperparameters,
     Parameters,
-    Pool,
     StepMeasures,
     Trainer,
     TrainingState,
@@ -113,7 +113,7 @@ class RepeatProgram:
         self,
         trainer: Trainer,
         hyperparameters: Hyperparameters,
-        pool: Pool,
+        pool: DeviceSample,
         draw: Draw,
         trained_at: Conditions,
         conditions: Conditions,
@@ -379,7 +379,7 @@ def _train(
     at_once: int,
     trained: Trained,
     own: tuple[Key[Array, " repeat"], Int[Array, "repeat train"], Int[Array, " repeat"], Int[Array, " repeat"]],
-    shared: tuple[Int[Array, " 2"], Int[Array, ""], Hyperparameters, Pool, Conditions],
+    shared: tuple[Int[Array, " 2"], Int[Array, ""], Hyperparameters, DeviceSample, Conditions],
 ) -> Trained:
     """Train this device's repeats on the blocks of a `Part`.
 
@@ -416,7 +416,7 @@ def _evaluate(
     at_once: int,
     evaluated: Evaluated,
     own: tuple[Parameters, tuple[Any, Any], Int[Array, " repeat"], Int[Array, " repeat"]],
-    shared: tuple[Int[Array, " 2"], Pool, Conditions],
+    shared: tuple[Int[Array, " 2"], DeviceSample, Conditions],
 ) -> Evaluated:
     """Evaluate this device's repeats under the conditions of a `Part`.
 

@@ -17,7 +17,7 @@ from galjax.resample import condition_matrices
 from galjax.runs.checkpoints import Checkpoints
 from galjax.training.execution import ExecutionConfig, Sizes, choose
 from galjax.training.repeats import RepeatProgram, repeat_keys
-from galjax.training.step import Conditions, OptimiserConfig, Pool, hyperparameters_of
+from galjax.training.step import Conditions, DeviceSample, OptimiserConfig, hyperparameters_of
 
 SMALL = NetworkConfig(filters=(4, 4, 4), dense_units=(16, 16), dropout=0.25)
 PAIRS = [(1, "nearest"), (2, "bilinear"), (4, "nearest")]
@@ -36,7 +36,7 @@ def make_program(
     rows, columns = (jnp.asarray(m, jnp.float32) for m in condition_matrices((16, 16), PAIRS))
     conditions = Conditions(jnp.zeros(len(PAIRS), jnp.int32), rows, columns)
     original = jax.tree.map(lambda leaf: leaf[0], conditions)
-    pool = Pool(jnp.asarray(images)[None], jnp.asarray(labels))
+    pool = DeviceSample(jnp.asarray(images)[None], jnp.asarray(labels))
     devices = execution.pop("devices", None)
     sizes = Sizes((16, 16, 1), 60, drawn.train.shape[1], drawn.test.shape[1])
     chosen = choose(ExecutionConfig(**execution), SMALL, optimiser, sizes, len(repeats))
