@@ -9,6 +9,7 @@ from astropy.table import Table
 
 import experiments
 from experiments import thesis
+from galjax.cli.experiment import Experiment
 from galjax.config.settings import ScheduleConfig, TrainingConfig
 from galjax.networks.thesis import NetworkConfig
 from galjax.sources import SourceConfig
@@ -123,9 +124,9 @@ def test_bad_flags_get_a_sentence(flags, sentence, capsys):
 
 
 def test_every_experiment_is_offered():
-    """The registry has every module of the folder with an `EXPERIMENT`, each under its own name."""
+    """The registry has every module of the folder whose `EXPERIMENT` is one, each under its own name."""
     folder = Path(experiments.__file__).parent
     modules = [importlib.import_module(f"experiments.{path.stem}") for path in folder.glob("[!_]*.py")]
-    found = {module.NAME: module.EXPERIMENT.name for module in modules if hasattr(module, "EXPERIMENT")}
+    found = {m.NAME: m.EXPERIMENT.name for m in modules if isinstance(getattr(m, "EXPERIMENT", None), Experiment)}
     assert found == {name: name for name in experiments.EXPERIMENTS}
     assert thesis.Thesis().experiments == experiments.EXPERIMENTS == tuple(thesis.EXPERIMENTS)
