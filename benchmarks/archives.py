@@ -44,8 +44,8 @@ from galjax.config.jax_settings import PRNG
 from galjax.sample import GalaxySample
 from galjax.sources.archives.das import CorrectedFrames
 from galjax.sources.archives.download import Client, Politeness
-from galjax.sources.build import pipeline as build
 from galjax.sources.build.journal import open_journal
+from galjax.sources.build.pipeline import SilentProgress, cut_all
 from galjax.sources.build.survey import FileStore, StampRequest
 from galjax.sources.simulated.population import draw_galaxies
 from galjax.sources.simulated.rendering import render
@@ -227,7 +227,7 @@ def _with_galjax(galaxies: GalaxyList, base: str, folder: Path, connections: int
     shutil.rmtree(place, ignore_errors=True)
     survey = SdssFrames(client, (CorrectedFrames(base),), FileStore(place / "frames", keep=False), _request())
     with open_journal(place) as journal:
-        build.cut_all(survey, galaxies, client, journal, build.SilentProgress())
+        cut_all(survey, galaxies, client, journal, SilentProgress())
         return {
             int(galaxies.id[galaxy]): np.frombuffer(pixels, "<f4").reshape(64, 64)
             for galaxy, pixels, _ in journal.stamps()

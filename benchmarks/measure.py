@@ -18,7 +18,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from galjax.config.jax_settings import PRNG
 from galjax.config.json_form import dumps
-from galjax.runs import folder as runs
+from galjax.io.whole_files import write_whole
+from galjax.runs.folder import describe_environment
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -123,7 +124,7 @@ def machine_name() -> str:
 
 def describe_machine() -> dict[str, Any]:
     """Device, cores and versions of everything that is compared."""
-    environment = runs.describe_environment()
+    environment = describe_environment()
     others = ("torch", "keras", "tensorflow")
     versions = environment["versions"] | {name: _version(name) for name in others}
     keys = ("python", "platform", "device", "cpu_count", "xla_flags", "commit")
@@ -141,9 +142,7 @@ def describe_machine() -> dict[str, Any]:
 def write_results(name: str, results: Mapping[str, Any]) -> Path:
     """Keep the results of benchmark `name` for this machine, with its description; gives the path."""
     path = RESULTS / machine_name() / f"{name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"environment": describe_machine(), **results}
-    path.write_text(dumps(content, indent=1))
+    write_whole(path, dumps({"environment": describe_machine(), **results}, indent=1).encode())
     return path
 
 

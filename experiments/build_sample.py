@@ -41,11 +41,11 @@ from galjax.sources.archives.download import Client, Politeness
 from galjax.sources.archives.frame import Band, Units
 from galjax.sources.archives.galaxy_zoo_tables import fetch_table2
 from galjax.sources.archives.skyserver import Redshifts
-from galjax.sources.build import pipeline as build
 from galjax.sources.build.assemble import Built, assemble, check_failures_file, failures_table, write_failures
 from galjax.sources.build.build_progress import ConsoleBuildProgress
 from galjax.sources.build.journal import Journal, open_journal
-from galjax.sources.build.survey import FileStore, StampRequest, Survey
+from galjax.sources.build.pipeline import BuildProgress, cut_all, interruptible
+from galjax.sources.build.survey import FileStore, StampRequest, SurveyImages
 from galjax.sources.surveys import sdss
 from galjax.sources.surveys.galaxy_list import GalaxyList, galaxies_of
 from galjax.sources.surveys.galaxy_zoo import read_table2
@@ -53,6 +53,7 @@ from galjax.sources.surveys.hips import HipsCutouts
 from galjax.sources.surveys.hsc import HscCutouts
 from galjax.sources.surveys.redshifts import redshifts_of
 from galjax.sources.surveys.sdss import ArchiveChoice, SdssFrames, archives_of
+from galjax.terminal.console import say
 from galjax.terminal.interrupts import Interrupted
 
 NAME = "build_sample"
@@ -155,29 +156,22 @@ def run(config: BuildSample, console: Console) -> int:
     if config.check:
         return _check(config, client, console)
     try:
-        with build.interruptible(), ConsoleBuildProgress(console) as progress:
+        with interruptible(), ConsoleBuildProgress(console) as progress:
             built = _build(config, client, progress)
     except Interrupted as stop:
-        Console(stderr=True).print(
-            f"{stop} Nothing is lost: run the same command again to go on.",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+        say(Console(stderr=True), f"{stop} Nothing is lost: run the same command again to go on.")
         return stop.exit_code
     counts = ", ".join(f"{name} {count}" for name, count in built.sample.class_counts().items())
-    console.print(
+    say(
+        console,
         f"{len(built.sample)} galaxies ({counts}) are in {config.out}; {len(built.failures)} are left out, with reasons in "
         f"{config.failures_path()}"
         f"{f' ({built.may_pass} may pass: --retry-failed)' if built.may_pass else ''}.\nNext: python -m experiments.resolution_sweep --data {config.out}",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
     )
     return 0
 
 
-def _build(config: BuildSample, client: Client, progress: build.BuildProgress) -> Built:
+def _build(config: BuildSample, client: Client, progress: BuildProgress) -> Built:
     """The sample and the table of failures, both written."""
     check_failures_file(config.failures_path(), config.out)
     folder = config.out.with_name(config.out.name + ".build")
@@ -194,13 +188,13 @@ def _build(config: BuildSample, client: Client, progress: build.BuildProgress) -
         redshifts, about = known or redshifts_of(
             galaxies, config.redshifts, client, config.addresses.skyserver_url, journal, progress.note
         )
-        build.cut_all(survey, galaxies, client, journal, progress, stop_in_outage=not config.retry_failed)
+        cut_all(survey, galaxies, client, journal, progress, stop_in_outage=not config.retry_failed)
         store.clear()
-        return _write(config, survey, galaxies, redshifts, request, journal, about)
+        return _write(config, survey, galaxies, redshifts, journal, about)
 
 
 def _galaxies(
-    config: BuildSample, client: Client, progress: build.BuildProgress
+    config: BuildSample, client: Client, progress: BuildProgress
 ) -> tuple[GalaxyList, tuple[Redshifts, dict[str, str]] | None]:
     """The galaxies, and their redshifts where they come from another sample."""
     if config.same_as is not None:
@@ -214,7 +208,7 @@ def _galaxies(
 
 def _survey(
     config: BuildSample, client: Client, store: FileStore, request: StampRequest, login: tuple[str, str] | None
-) -> Survey:
+) -> SurveyImages:
     if config.survey == "sdss-dr7":
         archives = archives_of(config.archive, config.addresses, config.units)
         return SdssFrames(client, archives, store, request, config.units)
@@ -236,10 +230,9 @@ def _facts(config: BuildSample, galaxies: GalaxyList, request: StampRequest) -> 
 
 def _write(
     config: BuildSample,
-    survey: Survey,
+    survey: SurveyImages,
     galaxies: GalaxyList,
     redshifts: Redshifts,
-    request: StampRequest,
     journal: Journal,
     about: dict[str, str],
 ) -> Built:
@@ -251,7 +244,7 @@ def _write(
         **about,
     }
     write_failures(failures_table(galaxies, journal.failures()), config.failures_path(), config.out)
-    built = assemble(survey, galaxies, redshifts, request, journal, provenance)
+    built = assemble(survey, galaxies, redshifts, config.stamp_request(), journal, provenance)
     try:
         built.sample.save(config.out)
     except OSError as error:
@@ -277,7 +270,7 @@ def _check(config: BuildSample, client: Client, console: Console) -> int:
         table.add_row(*row)
     console.print(table)
     down = sum(not finding.up for finding in findings)
-    console.print(f"{len(findings) - down} of {len(findings)} are up.", highlight=False)
+    say(console, f"{len(findings) - down} of {len(findings)} are up.")
     return SOME_DOWN if down else 0
 
 

@@ -52,13 +52,12 @@ if __name__ == "__main__":  # before what computes is imported
     answer_flags(PRESETS, f"python -m experiments.{NAME}", described(QUESTION, __doc__))
 
 import numpy as np
-from astropy.table import Table
 from rich.table import Table as ScreenTable
 
 from galjax import draw
-from galjax.analysis import tables
+from galjax.analysis.cases import Case
 from galjax.analysis.published import Against, Published
-from galjax.analysis.tables import Case, values_of
+from galjax.analysis.tables import history_arrays, metrics_of, results_table, summary_table
 from galjax.analysis.wording import fixed, interval_and_test, listed, mean_of, plus_minus, signed
 from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.draw import Draw
@@ -75,6 +74,8 @@ from galjax.training.repeats import RepeatKeys, repeat_keys
 
 NATURAL, BALANCED = "natural", "balanced"
 FIRST, SECOND = "first", "second"
+Cases = Mapping[tuple[str, str], Case]
+"""By draw and trainings."""
 PUBLISHED = {
     (NATURAL, FIRST, "accuracy"): Published("natural, accuracy", 0.931, 0.017, place="4.3"),
     (BALANCED, FIRST, "accuracy"): Published("balanced, accuracy", 0.922, 0.018, place="4.3"),
@@ -93,64 +94,61 @@ def study(config: ClassBalance, run: ExperimentRun) -> Findings:
     pool = run.galaxies(sample)
     config = run.fitted(config, total=len(config.classes) * draw.most_per_class(pool))
     again = repeat_keys(config.seed, range(config.repeats, 2 * config.repeats))
-    draws = {keys: _draws(config, pool, its) for keys, its in ((FIRST, run.keys), (SECOND, again))}
+    draws = {which: _draws(config, pool, run, keys) for which, keys in ((FIRST, run.keys), (SECOND, again))}
     run.open(sample, draws=[drawn for its in draws.values() for drawn in its.values()])
-    device_pool = to_device(pool)
+    device_sample, names = to_device(pool), pool.class_names
     cases: dict[tuple[str, str], Case] = {}
     for name, drawn in draws[FIRST].items():
-        history = run.train(Stage(name, name, drawn, (ORIGINAL,)), device_pool, pool)
-        case = cases[name, FIRST] = Case({"draw": name, "trainings": FIRST}, history)
-        epoch = int(history.evaluated_epoch[case.chosen("test-mean")])
+        history = run.train(Stage(name, name, drawn, (ORIGINAL,)), device_sample, pool)
+        case = cases[name, FIRST] = Case({"draw": name, "trainings": FIRST}, history, class_names=names)
+        epoch = case.epoch()
         stage = Stage(f"{name}_again", f"{name}, to epoch {epoch}", draws[SECOND][name], (ORIGINAL,))
-        history = run.train(stage, device_pool, pool, again, epochs=epoch)
-        cases[name, SECOND] = Case({"draw": name, "trainings": SECOND}, history, selections=("last",))
-    results = tables.results_table(list(cases.values()), tables.class_metrics(pool.class_names))
-    metrics = tuple(results.colnames[results.colnames.index("epoch") + 1 :])
-    summary = tables.summary_table(results, metrics)
+        history = run.train(stage, device_sample, pool, again, epochs=epoch)
+        keys = {"draw": name, "trainings": SECOND}
+        cases[name, SECOND] = Case(keys, history, class_names=names, selections=("last",))
+    every = list(cases.values())
+    metrics, summary = metrics_of(every), summary_table(every)
     first = {name: cases[name, FIRST].history for name in (NATURAL, BALANCED)}
-    headline, *conclusions = _conclusions(results, pool, metrics)
+    headline, *conclusions = _conclusions(cases, pool, metrics)
     return Findings(
         headline=headline,
         conclusions=tuple(conclusions),
         sections=(
             Section(
                 "Natural against balanced",
-                figures=tuple(_figures(cases, pool, results, metrics)),
+                figures=tuple(_figures(cases, pool, metrics)),
                 tables={"Summary over repeats": summary},
             ),
         ),
-        results=results,
+        results=results_table(every),
         summary=summary,
-        history=tables.history_arrays(first, "draw", (ORIGINAL,), pool.class_names),
-        screen=(_screen(results, metrics),),
+        history=history_arrays(first, "draw", (ORIGINAL,), pool.class_names),
+        screen=(_screen(cases, metrics),),
         thesis_figures={"4.13": "training_curves", "4.14-4.16": "accuracy_and_skill", "4.17, 4.18": "confusion"},
         against=tuple(
-            Against(published, _values(results, name, metric))
+            Against(published, _values(cases, name, metric))
             for (name, _, metric), published in PUBLISHED.items()
             if metric in metrics
         ),
     )
 
 
-def _draws(config: ClassBalance, pool: GalaxySample, keys: RepeatKeys) -> dict[str, Draw]:
-    fractions = {"test_fraction": config.test_fraction, "validation_fraction": config.validation_fraction}
-    per_class = config.total // len(config.classes)
+def _draws(config: ClassBalance, pool: GalaxySample, run: ExperimentRun, keys: RepeatKeys) -> dict[str, Draw]:
     return {
-        NATURAL: draw.draw_natural(pool.labels, pool.class_names, config.total, keys.draw, **fractions),
-        BALANCED: draw.draw_balanced(pool.labels, pool.class_names, per_class, keys.draw, **fractions),
+        NATURAL: run.draw_natural(pool, config.total, keys),
+        BALANCED: run.draw_balanced(pool, config.total // len(config.classes), keys),
     }
 
 
-def _values(results: Table, name: str, metric: str) -> np.ndarray:
+def _values(cases: Cases, name: str, metric: str) -> np.ndarray:
     """The accuracy of the first trainings at the chosen epoch; other metrics of the second ones, which ended there."""
-    which = {"trainings": FIRST, "selection": "test-mean"} if metric == "accuracy" else {"trainings": SECOND}
-    return values_of(results, metric, draw=name, **which)
+    return cases[name, FIRST].values() if metric == "accuracy" else cases[name, SECOND].values(metric, "last")
 
 
-def _screen(results: Table, metrics: Sequence[str]) -> ScreenTable:
+def _screen(cases: Cases, metrics: Sequence[str]) -> ScreenTable:
     rows, values = [], []
     for metric in metrics:
-        values += [_values(results, name, metric) for name in (NATURAL, BALANCED)]
+        values += [_values(cases, name, metric) for name in (NATURAL, BALANCED)]
         found = [summarise(one) for one in values[-2:]]
         cells = [
             plus_minus(float(s.mean), 2 * float(s.std)) + (f" ({fixed(2 * float(s.ste))})" if s.n > 1 else "")
@@ -160,12 +158,12 @@ def _screen(results: Table, metrics: Sequence[str]) -> ScreenTable:
     return screen_table(mean_of(repeats_left(*values), "2 std (2 ste)"), ["", NATURAL, BALANCED], rows)
 
 
-def _conclusions(results: Table, pool: GalaxySample, metrics: Sequence[str]) -> list[str]:
-    compared = {m: compare_independent(_values(results, BALANCED, m), _values(results, NATURAL, m)) for m in metrics}
+def _conclusions(cases: Cases, pool: GalaxySample, metrics: Sequence[str]) -> list[str]:
+    compared = {m: compare_independent(_values(cases, BALANCED, m), _values(cases, NATURAL, m)) for m in metrics}
     corrected = dict(zip(compared, holm([found.p_value for found in compared.values()]), strict=True))
     sentences = [_verdict(corrected)]
     for metric, found in compared.items():
-        means = [fixed(float(summarise(_values(results, name, metric)).mean)) for name in (NATURAL, BALANCED)]
+        means = [fixed(float(summarise(_values(cases, name, metric)).mean)) for name in (NATURAL, BALANCED)]
         words = interval_and_test(
             found.low, found.high, corrected[metric], found.n, "Welch's t-test, Holm's correction"
         )
@@ -196,11 +194,9 @@ def _named(metric: str) -> str:
     return f"TPR of {metric.removeprefix('tpr_')}" if metric.startswith("tpr_") else metric
 
 
-def _figures(
-    cases: dict[tuple[str, str], Case], pool: GalaxySample, results: Table, metrics: Sequence[str]
-) -> list[NamedFigure]:
+def _figures(cases: Cases, pool: GalaxySample, metrics: Sequence[str]) -> list[NamedFigure]:
     both = (NATURAL, BALANCED)
-    panels = {_named(metric): {name: _values(results, name, metric) for name in both} for metric in metrics}
+    panels = {_named(metric): {name: _values(cases, name, metric) for name in both} for metric in metrics}
     main = {name: values for name, values in panels.items() if not name.startswith("TPR")}
     rates = {name: values for name, values in panels.items() if name.startswith("TPR")}
     return [

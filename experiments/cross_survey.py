@@ -15,8 +15,8 @@ The thesis finds sharp -> coarse significantly worse than the other two, which d
 import dataclasses
 import itertools
 import sys
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described
 from galjax.config.json_form import Suggested
@@ -83,7 +83,7 @@ from astropy.table import Table
 from rich.table import Table as ScreenTable
 
 from galjax import draw
-from galjax.analysis import tables
+from galjax.analysis.cases import Case, values_by
 from galjax.analysis.instruments import (
     COARSE,
     SHARP,
@@ -94,7 +94,7 @@ from galjax.analysis.instruments import (
     match_by_id,
     unknown_fields,
 )
-from galjax.analysis.tables import Case, values_of
+from galjax.analysis.tables import comparisons_table, history_arrays, results_table, summary_table
 from galjax.analysis.wording import fixed, interval_and_test, mean_of, minus, plus_minus, signed
 from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.report.figures import NamedFigure
@@ -104,11 +104,13 @@ from galjax.report.figures.galleries import clearest
 from galjax.report.figures.instruments import instrument_gallery, steps_figure
 from galjax.report.html import Section
 from galjax.runs.stage import Stage
-from galjax.statistics import compare_paired, holm, repeats_left, summarise
+from galjax.statistics import compare_paired, repeats_left, summarise
 from galjax.training.conditions import Condition, to_device
 
 CONDITIONS = {"coarse → coarse": (COARSE, COARSE), "sharp → coarse": (SHARP, COARSE), "sharp → sharp": (SHARP, SHARP)}
 """Trained on, tested on."""
+Accuracies = Mapping[tuple[Any, ...], np.ndarray]
+"""In every repeat, by what was trained on and tested on."""
 PAIRED = "paired t-test, Holm's correction"
 
 
@@ -117,14 +119,7 @@ def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
     matched = _matched(config, run)
     pool = matched.coarse
     config = run.fitted(config, per_class=draw.most_per_class(pool))
-    drawn = draw.draw_balanced(
-        pool.labels,
-        pool.class_names,
-        config.per_class,
-        run.keys.draw,
-        test_fraction=config.test_fraction,
-        validation_fraction=config.validation_fraction,
-    )
+    drawn = run.draw_balanced(pool, config.per_class)
     height, width = matched.sharp.images.shape[1:3]
     config.training.network.check_image_shape(height, width)
     run.open(*matched, draws=[drawn])
@@ -132,7 +127,7 @@ def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
     steps = degrade_in_steps(matched, config.seeing(), config.seed)
     names = list(steps.views)
     first, *further = steps.views.values()
-    device_pool = to_device(dataclasses.replace(matched.sharp, images=first), *further)
+    device_sample = to_device(dataclasses.replace(matched.sharp, images=first), *further)
     conditions = [Condition(view=view) for view in range(len(names))]
     histories = {
         trained_on: run.train(
@@ -143,24 +138,18 @@ def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
                 conditions,
                 Condition(view=names.index(trained_on)),
             ),
-            device_pool,
+            device_sample,
             matched.sharp,
         )
         for trained_on in (SHARP, COARSE)
     }
-    results = tables.results_table(
-        [
-            Case({"trained_on": trained_on, "tested_on": tested_on}, history, number)
-            for trained_on, history in histories.items()
-            for number, tested_on in enumerate(names)
-        ]
-    )
-    summary = tables.summary_table(results)
-    accuracies = {
-        (one, other): values_of(results, trained_on=one, tested_on=other, selection="test-mean")
-        for one in histories
-        for other in names
-    }
+    cases = [
+        Case({"trained_on": trained_on, "tested_on": tested_on}, history, number)
+        for trained_on, history in histories.items()
+        for number, tested_on in enumerate(names)
+    ]
+    summary = summary_table(cases)
+    accuracies = values_by(cases, "trained_on", "tested_on")
     compared, costs = conditions_table(accuracies), steps_table(accuracies, names)
     headline, *conclusions = _conclusions(compared, costs, accuracies, config)
     return Findings(
@@ -195,9 +184,9 @@ def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
                 },
             ),
         ),
-        results=results,
+        results=results_table(cases),
         summary=summary,
-        history=tables.history_arrays(histories, "trained_on", conditions, pool.class_names),
+        history=history_arrays(histories, "trained_on", conditions, pool.class_names),
         screen=(_screen(accuracies, names),),
         thesis_figures={"6.1": "conditions"},
         further_tables={"conditions.ecsv": compared, "steps.ecsv": costs},
@@ -228,35 +217,26 @@ def _matched(config: CrossSurvey, run: ExperimentRun) -> MatchedSamples:
     return MatchedSamples(pool, sharp)
 
 
-def conditions_table(accuracies: dict[tuple[str, str], np.ndarray]) -> Table:
+def conditions_table(accuracies: Accuracies) -> Table:
     """Every pair of the three conditions compared: paired over repeats, which draw the same galaxies."""
-    names = list(CONDITIONS)
     rows = [
         (minus(f"({one})", f"({other})"), *compare_paired(accuracies[CONDITIONS[one]], accuracies[CONDITIONS[other]]))
-        for index, one in enumerate(names)
-        for other in names[index + 1 :]
+        for one, other in itertools.combinations(CONDITIONS, 2)
     ]
-    return _corrected(Table(rows=rows, names=("conditions", "difference", "low", "high", "p_value", "n")))
+    return comparisons_table(rows, ("conditions", "difference"))
 
 
-def steps_table(accuracies: dict[tuple[str, str], np.ndarray], steps: Sequence[str]) -> Table:
+def steps_table(accuracies: Accuracies, steps: Sequence[str]) -> Table:
     """What every step from sharp to coarse costs a network trained on sharp images; paired over repeats."""
     rows = []
     for before, step in itertools.pairwise(steps):
         found = compare_paired(accuracies[SHARP, before], accuracies[SHARP, step])
         name = "what remains to the coarse images" if step == COARSE else step
         rows.append((name, float(summarise(accuracies[SHARP, step]).mean), *found))
-    return _corrected(Table(rows=rows, names=("step", "accuracy", "cost", "low", "high", "p_value", "n")))
+    return comparisons_table(rows, ("step", "accuracy", "cost"))
 
 
-def _corrected(table: Table) -> Table:
-    table["p_corrected"] = holm(table["p_value"].tolist())
-    return table
-
-
-def _conclusions(
-    compared: Table, costs: Table, accuracies: dict[tuple[str, str], np.ndarray], config: CrossSurvey
-) -> list[str]:
+def _conclusions(compared: Table, costs: Table, accuracies: Accuracies, config: CrossSurvey) -> list[str]:
     means = ", ".join(
         f"{name} {plus_minus(*(float(v) for v in summarise(accuracies[pair])[:2]))}"
         for name, pair in CONDITIONS.items()
@@ -305,7 +285,7 @@ def _gallery(matched: MatchedSamples, steps: Steps) -> NamedFigure:
     return instrument_gallery(steps.views, chosen, [names[matched.coarse.labels[index]] for index in chosen])
 
 
-def _screen(accuracies: dict[tuple[str, str], np.ndarray], names: Sequence[str]) -> ScreenTable:
+def _screen(accuracies: Accuracies, names: Sequence[str]) -> ScreenTable:
     rows = []
     for name in names:
         found = [summarise(accuracies[trained_on, name]) for trained_on in (SHARP, COARSE)]

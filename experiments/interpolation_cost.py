@@ -23,6 +23,7 @@ from galjax.cli.command import exit_code
 from galjax.cli.experiment import screen_table
 from galjax.errors import InputError
 from galjax.report.html import Chapter, Section
+from galjax.terminal.console import say
 
 NAME = "interpolation_cost"
 TITLE = "The cost of enlarging"
@@ -51,7 +52,7 @@ def _show(arguments: list[str]) -> None:
             rows = [[fixed(v, 1) if isinstance(v, float) else str(v) for v in row] for row in table]
             console.print(screen_table(caption, list(table.colnames), rows))
     for sentence in found.conclusions:
-        console.print(sentence, highlight=False, soft_wrap=True)
+        say(console, sentence)
 
 
 def chapter() -> Chapter | None:

@@ -19,6 +19,7 @@ import dataclasses
 import itertools
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described
 from galjax.config.json_form import Suggested, suggested
@@ -74,7 +75,7 @@ from astropy.table import Table
 from rich.table import Table as ScreenTable
 
 from galjax import draw
-from galjax.analysis import tables
+from galjax.analysis.cases import Case, values_by
 from galjax.analysis.phase import (
     Recentred,
     cutouts,
@@ -84,7 +85,7 @@ from galjax.analysis.phase import (
     recentre,
     shrunk_table,
 )
-from galjax.analysis.tables import Case, values_of
+from galjax.analysis.tables import comparisons_table, history_arrays, results_table, summary_table
 from galjax.analysis.wording import fixed, interval, listed, mean_of, minus, plus_minus, signed
 from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.report.figures import NamedFigure
@@ -94,13 +95,13 @@ from galjax.report.figures.style import grey
 from galjax.report.html import Section
 from galjax.runs.stage import Stage
 from galjax.sample import GalaxySample
-from galjax.statistics import compare_paired, holm, repeats_left, summarise
+from galjax.statistics import compare_paired, repeats_left, summarise
 from galjax.training.conditions import ORIGINAL, Condition, to_device
 
 AS_CUT, ON_GRID, ON_PIXEL = "as cut", "centred on the grid", "centred on a pixel"
 POSITIONS = (AS_CUT, ON_GRID, ON_PIXEL)
 ALL = "all methods"
-BySize = Mapping[tuple[str, str, int], np.ndarray]
+BySize = Mapping[tuple[Any, ...], np.ndarray]
 """Accuracy in every repeat by position, method and size."""
 
 
@@ -115,14 +116,7 @@ def study(config: PhaseShift, run: ExperimentRun) -> Findings:
         raise InputError(
             f"Images of {height} px leave the sizes {sizes}: too small to compare even and odd. Use larger images."
         )
-    drawn = draw.draw_balanced(
-        pool.labels,
-        pool.class_names,
-        config.per_class,
-        run.keys.draw,
-        test_fraction=config.test_fraction,
-        validation_fraction=config.validation_fraction,
-    )
+    drawn = run.draw_balanced(pool, config.per_class)
     if max(config.factors) > height:
         raise InputError(f"--factors can be up to {height} for images of {height} px, not {max(config.factors)}.")
     run.open(sample, draws=[drawn])
@@ -130,24 +124,19 @@ def study(config: PhaseShift, run: ExperimentRun) -> Findings:
     on_grid = recentre(pool.images)
     even = [size for size in sizes if size % 2 == 0]
     on_pixel = [recentre(pool.images, offset_of_pixel(height, size)).images for size in even]
-    device_pool = to_device(pool, on_grid.images, *on_pixel)
+    device_sample = to_device(pool, on_grid.images, *on_pixel)
     view_of = {(position, size): POSITIONS.index(position) for position in (AS_CUT, ON_GRID) for size in sizes}
     view_of |= {(ON_PIXEL, size): even.index(size) + 2 if size in even else 1 for size in sizes}
     keys, conditions = _conditions(config.methods, sizes, view_of, height)
-    history = run.train(Stage("training", "training", drawn, conditions), device_pool, pool)
-    results = tables.results_table(
-        [
-            Case(dict(zip(("position", "size", "method"), key, strict=True)), history, number)
-            for number, key in enumerate(keys)
-        ]
+    history = run.train(Stage("training", "training", drawn, conditions), device_sample, pool)
+    cases = [
+        Case(dict(zip(("position", "size", "method"), key, strict=True)), history, number)
+        for number, key in enumerate(keys)
+    ]
+    summary = summary_table(cases)
+    accuracies = values_by(
+        (case for case in cases if case.keys["method"] in config.methods), "position", "method", "size"
     )
-    summary = tables.summary_table(results)
-    accuracies: BySize = {
-        (position, method, size): values_of(results, position=position, method=method, size=size, selection="test-mean")
-        for position in POSITIONS
-        for method in config.methods
-        for size in sizes
-    }
     parity = parity_table(accuracies, config.methods)
     shrunk, enlarged = shrunk_table(height, config.factors), enlarged_table(height, config.factors, config.methods)
     return Findings(
@@ -171,9 +160,9 @@ def study(config: PhaseShift, run: ExperimentRun) -> Findings:
                 },
             ),
         ),
-        results=results,
+        results=results_table(cases),
         summary=summary,
-        history=tables.history_arrays({"training": history}, "training", conditions, pool.class_names),
+        history=history_arrays({"training": history}, "training", conditions, pool.class_names),
         screen=(_screen(accuracies, config.methods, sizes),),
         thesis_figures={"5.15": "phase_gallery"},
         further_tables={"brightest_pixel.ecsv": shrunk, "centre_shift.ecsv": enlarged, "parity.ecsv": parity},
@@ -212,9 +201,7 @@ def parity_table(accuracies: BySize, methods: Sequence[str]) -> Table:
         for position in (ON_GRID, ON_PIXEL):
             compared[_less(position)] = compare_paired(deficits[AS_CUT], deficits[position])
         rows += [(method, position, *found) for position, found in compared.items()]
-    table = Table(rows=rows, names=("method", "position", "lost_on_even", "low", "high", "p_value", "n"))
-    table["p_corrected"] = holm(table["p_value"].tolist())
-    return table
+    return comparisons_table(rows, ("method", "position", "lost_on_even"))
 
 
 def _less(position: str) -> str:

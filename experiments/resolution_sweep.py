@@ -14,7 +14,7 @@ import dataclasses
 import itertools
 import sys
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described
 from galjax.config.json_form import suggested
@@ -66,10 +66,10 @@ from astropy.table import Table
 from rich.table import Table as ScreenTable
 
 from galjax import draw
-from galjax.analysis import tables
+from galjax.analysis.cases import Case, values_by
 from galjax.analysis.published import Against, Published
 from galjax.analysis.sweep_answer import SweepAnswer
-from galjax.analysis.tables import Case, rows_with, values_of
+from galjax.analysis.tables import comparisons_table, history_arrays, results_table, rows_with, summary_table
 from galjax.analysis.usable import with_usable
 from galjax.analysis.wording import mean_of, minus, plus_minus, signed
 from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
@@ -79,10 +79,12 @@ from galjax.report.figures.sweep import sweep_figures
 from galjax.report.html import Section
 from galjax.runs.stage import Stage
 from galjax.sample import GalaxySample
-from galjax.statistics import compare_paired, count_in_words, holm
+from galjax.statistics import DEFAULT_SELECTION, compare_paired, count_in_words
 from galjax.training.conditions import device_conditions, make_conditions, to_device
 from galjax.training.history import History
 
+Accuracies = Mapping[tuple[Any, ...], np.ndarray]
+"""In every repeat, by galaxies per class, factor and method."""
 NEAR = 0.9
 """The accuracy that the thesis asks of a usable resolution."""
 
@@ -96,8 +98,8 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
         config = run.fitted(config, per_class=draw.most_per_class(pool))
     draws = _draws(config, pool, run)
     conditions = make_conditions(config.factors, config.methods)
-    device_pool = to_device(pool)
-    device_conditions(device_pool, conditions, config.training.convention)  # is every factor possible?
+    device_sample = to_device(pool)
+    device_conditions(device_sample, conditions, config.training.convention)  # is every factor possible?
     run.open(sample, draws=draws.values())
     histories = {
         per_class: run.train(
@@ -108,7 +110,7 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
                 conditions,
                 keeps_ensemble=drawn is draws[max(draws)],
             ),
-            device_pool,
+            device_sample,
             pool,
         )
         for per_class, drawn in draws.items()
@@ -118,14 +120,14 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
         for per_class, history in histories.items()
         for number, condition in enumerate(conditions)
     ]
-    results = tables.results_table(cases)
-    summary = with_usable(tables.summary_table(results), results, config.usable)
+    results, summary = results_table(cases), with_usable(summary_table(cases), cases, config.usable)
+    accuracies = values_by(cases, "per_class", "factor", "method")
     guesses = {per_class: most_frequent_share(history) for per_class, history in histories.items()}
     if config.total is not None:
         note = f"natural draw of {config.total} galaxies; per_class is their number divided by the number of classes"
         results.meta["draw"] = summary.meta["draw"] = note
-    headline, *conclusions = _conclusions(results, summary, guesses, config)
-    methods = methods_table(results, config)
+    headline, *conclusions = _conclusions(accuracies, guesses, config)
+    methods = methods_table(accuracies, config)
     figures = sweep_figures(summary, histories, pool, config.factors, config.methods, config.training.convention)
     return Findings(
         headline=headline,
@@ -150,9 +152,9 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
         ),
         results=results,
         summary=summary,
-        history=tables.history_arrays(histories, "per_class", conditions, config.classes),
+        history=history_arrays(histories, "per_class", conditions, config.classes),
         screen=tuple(_screen(summary, config)),
-        against=tuple(_against(results, config)),
+        against=tuple(_against(accuracies, config)),
         further_tables={"methods.ecsv": methods},
         thesis_figures=_thesis_figures(config),
     )
@@ -160,16 +162,11 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
 
 def _draws(config: ResolutionSweep, pool: GalaxySample, run: ExperimentRun) -> dict[int, Draw]:
     """The draw of every sample size, by galaxies per class; all are checked before anything is trained."""
-    fractions = {"test_fraction": config.test_fraction, "validation_fraction": config.validation_fraction}
     if config.total is not None:
-        drawn = draw.draw_natural(pool.labels, pool.class_names, config.total, run.keys.draw, **fractions)
-        return {round(config.total / len(config.classes)): drawn}
+        return {round(config.total / len(config.classes)): run.draw_natural(pool, config.total)}
     for per_class in config.per_class:
         draw.check_enough(pool.labels, pool.class_names, per_class)
-    return {
-        per_class: draw.draw_balanced(pool.labels, pool.class_names, per_class, run.keys.draw, **fractions)
-        for per_class in config.per_class
-    }
+    return {per_class: run.draw_balanced(pool, per_class) for per_class in config.per_class}
 
 
 def most_frequent_share(history: History) -> float:
@@ -178,15 +175,13 @@ def most_frequent_share(history: History) -> float:
     return float(of_class.max() / of_class.sum()) if of_class.sum() else float("nan")
 
 
-def _conclusions(results: Table, summary: Table, guesses: Mapping[int, float], config: ResolutionSweep) -> list[str]:
+def _conclusions(accuracies: Accuracies, guesses: Mapping[int, float], config: ResolutionSweep) -> list[str]:
     """In words, computed from the results, at the thesis's choice of epoch: for each sample size, then the definition."""
-    sentences = [
-        SweepAnswer(results, summary, per_class, config.factors, config.methods, config.usable, config.seed).sentences(
-            guess, _drawn(per_class, config)
-        )
-        for per_class, guess in guesses.items()
-    ]
-    return [*sentences, f"{summary.meta['usable']}."]
+    sentences = []
+    for per_class, guess in guesses.items():
+        found = {key[1:]: values for key, values in accuracies.items() if key[0] == per_class}
+        sentences.append(SweepAnswer(found, config.usable, config.seed).sentences(guess, _drawn(per_class, config)))
+    return [*sentences, f"{config.usable.rule()}."]
 
 
 def _drawn(per_class: int, config: ResolutionSweep) -> str:
@@ -201,7 +196,7 @@ def _screen(summary: Table, config: ResolutionSweep) -> list[ScreenTable]:
     below = f"; ~ loses less than {allowed:g} but stays below {threshold:g}" if threshold else ""
     tables = []
     for per_class in dict.fromkeys(summary["per_class"].tolist()):
-        rows = rows_with(summary, per_class=per_class, selection="test-mean")
+        rows = rows_with(summary, per_class=per_class, selection=DEFAULT_SELECTION)
         lines = []
         for factor in sorted(set(rows["factor"])):
             cells = []
@@ -218,19 +213,15 @@ def _screen(summary: Table, config: ResolutionSweep) -> list[ScreenTable]:
     return tables
 
 
-def methods_table(results: Table, config: ResolutionSweep) -> Table:
+def methods_table(accuracies: Accuracies, config: ResolutionSweep) -> Table:
     """Every pair of interpolation methods at every factor and sample size, paired over repeats, at the thesis's epochs."""
-    rows = []
-    for per_class in dict.fromkeys(results["per_class"].tolist()):
-        chosen = rows_with(results, per_class=per_class, selection="test-mean")
-        for factor in sorted(config.factors):
-            for one, other in itertools.combinations(config.methods, 2):
-                first, second = (values_of(chosen, factor=factor, method=method) for method in (one, other))
-                rows.append((per_class, factor, minus(one, other), *compare_paired(first, second)))
-    names = ("per_class", "factor", "methods", "difference", "low", "high", "p_value", "n")
-    table = Table(rows=rows or None, names=names, dtype=("i8", "i8", "U40", *["f8"] * 4, "i8"))
-    table["p_corrected"] = holm(table["p_value"].tolist())
-    return table
+    sizes = dict.fromkeys(per_class for per_class, _, _ in accuracies)
+    rows = [
+        (*key, minus(one, other), *compare_paired(accuracies[*key, one], accuracies[*key, other]))
+        for key in itertools.product(sizes, sorted(config.factors))
+        for one, other in itertools.combinations(config.methods, 2)
+    ]
+    return comparisons_table(rows, ("per_class", "factor", "methods", "difference"), ("i8", "i8", "U40"))
 
 
 def _about_methods(methods: Table) -> list[str]:
@@ -253,7 +244,7 @@ def _about_sizes(summary: Table, config: ResolutionSweep) -> list[str]:
     sizes = sorted(dict.fromkeys(summary["per_class"].tolist()))
     if len(sizes) < 2:
         return []
-    chosen = rows_with(summary, selection="test-mean")
+    chosen = rows_with(summary, selection=DEFAULT_SELECTION)
     few, many = (rows_with(chosen, per_class=size) for size in (sizes[0], sizes[-1]))
     fine = np.asarray(few["factor"]) <= 4
     coarsest = int(np.asarray(few["factor"])[fine].max())
@@ -283,17 +274,16 @@ def _thesis_figures(config: ResolutionSweep) -> dict[str, str]:
     }
 
 
-def _against(results: Table, config: ResolutionSweep) -> list[Against]:
+def _against(accuracies: Accuracies, config: ResolutionSweep) -> list[Against]:
     """What the thesis states in figures, for its sample sizes: chance at 1/8, and how many runs reach 0.9 at 1/5."""
     if config.total is not None:  # the thesis's draws are balanced
         return []
-    chosen = rows_with(results, selection="test-mean")
-    pairs = []
+    nothing, pairs = np.array([]), []
     for method in config.methods:
-        values = values_of(chosen, per_class=300, factor=8, method=method)
+        values = accuracies.get((300, 8, method), nothing)
         pairs.append(Against(Published(f"accuracy at 1/8, {method}, 300 per class", 0.5, place="5.2"), values))
     for per_class, share, place in ((300, 0.17, "5.2"), (1000, 0.25, "5.3")):
-        values = values_of(chosen, per_class=per_class, factor=5, method="nearest")
+        values = accuracies.get((per_class, 5, "nearest"), nothing)
         published = Published(
             f"share of runs that reach {NEAR} at 1/5, nearest, {per_class} per class", share, place=place
         )

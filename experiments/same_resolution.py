@@ -13,7 +13,6 @@ The thesis leaves open whether a network trained on 1/8 images classifies 1/8 im
 
 import dataclasses
 import sys
-from collections.abc import Sequence
 
 from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described
 from galjax.config.json_form import Suggested, suggested
@@ -60,15 +59,15 @@ from astropy.table import Table
 from rich.table import Table as ScreenTable
 
 from galjax import draw
-from galjax.analysis import tables
-from galjax.analysis.tables import Case, values_of
+from galjax.analysis.cases import Case, values_by
+from galjax.analysis.tables import comparisons_table, history_arrays, results_table, summary_table
 from galjax.analysis.wording import fixed, interval, signed
 from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.report.figures.resolutions import Accuracies, loss_figure, resolution_matrix, same_resolution_figure
 from galjax.report.html import Section
 from galjax.runs.stage import Stage
-from galjax.statistics import compare_paired, holm, repeats_left, summarise
-from galjax.training.conditions import Condition, device_conditions, make_conditions, to_device
+from galjax.statistics import compare_paired, repeats_left, summarise
+from galjax.training.conditions import device_conditions, make_conditions, to_device
 
 
 def study(config: SameResolution, run: ExperimentRun) -> Findings:
@@ -76,35 +75,25 @@ def study(config: SameResolution, run: ExperimentRun) -> Findings:
     sample = run.load()
     pool = run.galaxies(sample)
     config = run.fitted(config, per_class=draw.most_per_class(pool), factors=min(pool.images.shape[1:3]))
-    drawn = draw.draw_balanced(
-        pool.labels,
-        pool.class_names,
-        config.per_class,
-        run.keys.draw,
-        test_fraction=config.test_fraction,
-        validation_fraction=config.validation_fraction,
-    )
+    drawn = run.draw_balanced(pool, config.per_class)
     conditions = make_conditions(sorted(config.factors), (config.method,))
-    device_pool = to_device(pool)
-    device_conditions(device_pool, conditions, config.training.convention)  # is every factor possible?
+    device_sample = to_device(pool)
+    device_conditions(device_sample, conditions, config.training.convention)  # is every factor possible?
     run.open(sample, draws=[drawn])
     histories = {
         condition.factor: run.train(
             Stage(f"factor_{condition.factor}", f"trained at {condition.label}", drawn, conditions, condition),
-            device_pool,
+            device_sample,
             pool,
         )
         for condition in conditions
     }
-    results = tables.results_table(
-        [
-            Case({"trained_at": trained_at, "factor": condition.factor, "method": condition.method}, history, number)
-            for trained_at, history in histories.items()
-            for number, condition in enumerate(conditions)
-        ]
-    )
-    summary = tables.summary_table(results)
-    accuracies = _accuracies(results, conditions)
+    cases = [
+        Case({"trained_at": trained_at, "factor": condition.factor, "method": condition.method}, history, number)
+        for trained_at, history in histories.items()
+        for number, condition in enumerate(conditions)
+    ]
+    accuracies = values_by(cases, "trained_at", "factor")
     losses = losses_table(accuracies)
     factors = [condition.factor for condition in conditions]
     figures = (
@@ -113,6 +102,7 @@ def study(config: SameResolution, run: ExperimentRun) -> Findings:
         resolution_matrix(accuracies, factors, config.method),
     )
     headline, *conclusions = _conclusions(losses)
+    summary = summary_table(cases)
     return Findings(
         headline=headline,
         conclusions=tuple(conclusions),
@@ -127,23 +117,12 @@ def study(config: SameResolution, run: ExperimentRun) -> Findings:
                 },
             ),
         ),
-        results=results,
+        results=results_table(cases),
         summary=summary,
-        history=tables.history_arrays(histories, "trained_at", conditions, pool.class_names),
+        history=history_arrays(histories, "trained_at", conditions, pool.class_names),
         screen=(_screen(losses, accuracies),),
         further_tables={"losses.ecsv": losses},
     )
-
-
-def _accuracies(results: Table, conditions: Sequence[Condition]) -> Accuracies:
-    """At the thesis's choice of epoch."""
-    return {
-        (one.factor, other.factor): values_of(
-            results, trained_at=one.factor, factor=other.factor, selection="test-mean"
-        )
-        for one in conditions
-        for other in conditions
-    }
 
 
 def losses_table(accuracies: Accuracies) -> Table:
@@ -161,9 +140,7 @@ def losses_table(accuracies: Accuracies) -> Table:
             "mismatch": (same, mixed),
         }.items():
             rows.append((factor, part, *compare_paired(one, other)))
-    table = Table(rows=rows, names=("factor", "part", "difference", "low", "high", "p_value", "n"))
-    table["p_corrected"] = holm(table["p_value"].tolist())
-    return table
+    return comparisons_table(rows, ("factor", "part", "difference"))
 
 
 def _conclusions(losses: Table) -> list[str]:

@@ -11,14 +11,17 @@ uncertain class, too few of a class, no second instrument) is left out and named
 
 import dataclasses
 import datetime
+import importlib
 import re
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
+from experiments import EXPERIMENTS as NAMES
+from experiments import ExperimentName
 from galjax.cli.command import PresetName, answer_flags, described, run_command
 from galjax.config.markers import DATA, EXPERIMENT, OUTPUT, SHARP_IMAGES, Flat, Hidden
 from galjax.config.settings import OnDivergence, ProcessesConfig
@@ -30,9 +33,6 @@ TITLE = "Galaxy morphology across resolutions: every experiment of the thesis"
 QUESTION = (
     "How far may the resolution of the images a CNN is trained on differ from that of the images it must classify?"
 )
-ExperimentName = Literal[
-    "uncertain_labels", "class_balance", "resolution_sweep", "phase_shift", "same_resolution", "cross_survey"
-]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,14 +43,7 @@ class Thesis:
 
     preset: Annotated[PresetName, Hidden] = "quick"
     """Preset of every experiment."""
-    experiments: tuple[ExperimentName, ...] = (
-        "uncertain_labels",
-        "class_balance",
-        "resolution_sweep",
-        "phase_shift",
-        "same_resolution",
-        "cross_survey",
-    )
+    experiments: tuple[ExperimentName, ...] = NAMES
     """Experiments to run, in this order."""
     data: Annotated[str, DATA] = "simulated"
     """Galaxies to use: `simulated` (rendered here), a folder with a catalogue and images, or a saved sample (*.fits)."""
@@ -93,7 +86,7 @@ class Thesis:
         if self.epochs is not None:
             schedule = dataclasses.replace(schedule, epochs=self.epochs)
         changes["training"] = dataclasses.replace(config.training, schedule=schedule)
-        if name == cross_survey.NAME:
+        if hasattr(config, "sharp"):
             changes["sharp"] = self.sharp
         return dataclasses.replace(config, **changes)
 
@@ -106,28 +99,19 @@ if __name__ == "__main__":  # before what computes is imported
 from astropy.table import Table, vstack
 from rich.console import Console
 
-from experiments import (
-    class_balance,
-    cross_survey,
-    interpolation_cost,
-    phase_shift,
-    resolution_sweep,
-    same_resolution,
-    uncertain_labels,
-)
+from experiments import interpolation_cost
 from galjax import sources
 from galjax.analysis.published import against_table
-from galjax.cli.experiment import AGAINST_CAPTION, Experiment, Finished, Load
-from galjax.report import html as report
-from galjax.report.html import Chapter, Section
-from galjax.runs import folder as runs
+from galjax.cli.experiment import AGAINST_CAPTION, Experiment, Finished, LoadGalaxies
+from galjax.report.html import Chapter, Report, Section, write_report
+from galjax.runs.folder import RunFolder, describe_environment, open_run
 from galjax.sample import GalaxySample
+from galjax.terminal.console import say
 from galjax.terminal.progress import ConsoleProgress
 from galjax.training import processes
 
 EXPERIMENTS: dict[str, Experiment[Any]] = {
-    module.NAME: module.EXPERIMENT
-    for module in (uncertain_labels, class_balance, resolution_sweep, phase_shift, same_resolution, cross_survey)
+    name: importlib.import_module(f"experiments.{name}").EXPERIMENT for name in NAMES
 }
 
 
@@ -146,12 +130,12 @@ def run(config: Thesis, console: Console) -> None:
         with ConsoleProgress(console) as progress:  # before a folder is made for nothing
             source = SourceConfig(data=config.data, folder=config.folder)
             digest = load(source, config.seed, progress.images_read).digest()
-    folder = runs.open_run(NAME, config, config.out, resume=config.resume, sample_digest=digest)
+    folder = open_run(NAME, config, config.out, resume=config.resume, sample_digest=digest)
     with closing(folder):
         _run(config, folder, load, console)
 
 
-def _run(config: Thesis, folder: runs.RunFolder, load: Load, console: Console) -> None:
+def _run(config: Thesis, folder: RunFolder, load: LoadGalaxies, console: Console) -> None:
     started = time.perf_counter()
     finished: dict[str, Finished] = {}
     left_out: dict[str, str] = {}
@@ -164,19 +148,19 @@ def _run(config: Thesis, folder: runs.RunFolder, load: Load, console: Console) -
             if processes.on_first(begun.exists):  # It had begun: not for want of galaxies.
                 raise
             left_out[name] = str(reason)
-            console.print(f"left out: {reason}", highlight=False, markup=False, soft_wrap=True)
+            say(console, f"left out: {reason}")
     if not finished:
         raise InputError(f"No experiment can be run. {next(iter(left_out.values()))}")
     _write(config, folder, finished, left_out, time.perf_counter() - started)
     console.rule("All experiments")
     for ran, done in finished.items():
-        console.print(f"{ran}: {done.findings.headline}", highlight=False, markup=False, soft_wrap=True)
+        say(console, f"{ran}: {done.findings.headline}")
     for left, why in left_out.items():
-        console.print(f"{left}: left out. {why}", highlight=False, markup=False, soft_wrap=True)
-    console.print(f"Results: {folder.path}/report.html", highlight=False, markup=False, soft_wrap=True)
+        say(console, f"{left}: left out. {why}")
+    say(console, f"Results: {folder.path}/report.html")
 
 
-def remembering(load: Load) -> Load:
+def remembering(load: LoadGalaxies) -> LoadGalaxies:
     """`load` that reads the galaxies of a source once, however many experiments ask for them one after the other."""
     newest: dict[Any, GalaxySample] = {}
 
@@ -193,7 +177,7 @@ def remembering(load: Load) -> Load:
 
 
 def _write(
-    config: Thesis, folder: runs.RunFolder, finished: dict[str, Finished], left_out: dict[str, str], seconds: float
+    config: Thesis, folder: RunFolder, finished: dict[str, Finished], left_out: dict[str, str], seconds: float
 ) -> None:
     """The tables and the report of all experiments."""
     beside = _beside(finished)
@@ -210,23 +194,23 @@ def _write(
         ),
     )
     environment = {
-        **runs.describe_environment(),
+        **describe_environment(),
         "experiments": {name: "left out" if name in left_out else "run" for name in config.experiments},
         "wall_seconds": round(seconds, 1),
         "finished": datetime.datetime.now().isoformat(timespec="seconds"),
     }
     cost = interpolation_cost.chapter()
     provenance = {key: value for done in finished.values() for key, value in done.provenance.items()}
-    report.write_report(
-        folder,
+    report = Report(
+        TITLE,
+        QUESTION,
         [overview, *(done.chapter for done in finished.values()), *([cost] if cost else [])],
-        title=TITLE,
-        question=QUESTION,
         conclusions=[f"{EXPERIMENTS[n].title}. {done.findings.headline}" for n, done in finished.items()],
         excluded=list(dict.fromkeys(row for done in finished.values() for row in done.excluded)),
         provenance=provenance,
         environment=environment,
     )
+    write_report(folder, report)
     folder.write_json("environment.json", environment)
 
 

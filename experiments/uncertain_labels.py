@@ -13,6 +13,7 @@ of the first and 0.72 of the second.
 
 import dataclasses
 import sys
+from collections.abc import Mapping
 
 from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described
 from galjax.config.json_form import Suggested
@@ -58,12 +59,10 @@ if __name__ == "__main__":  # before what computes is imported
     answer_flags(PRESETS, f"python -m experiments.{NAME}", described(QUESTION, __doc__))
 
 import numpy as np
-from astropy.table import Table, vstack
 
-from galjax import draw
-from galjax.analysis import tables
+from galjax.analysis.cases import Case
 from galjax.analysis.published import Against, Published
-from galjax.analysis.tables import Case, values_of
+from galjax.analysis.tables import history_arrays, metrics_of, results_table, summary_table
 from galjax.analysis.wording import fixed, interval_and_test, mean_of, plus_minus, signed
 from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.report.figures import NamedFigure
@@ -98,32 +97,24 @@ def study(config: UncertainLabels, run: ExperimentRun) -> Findings:
         TWO: run.galaxies(sample, config.classes),
     }
     config = run.fitted(config, total=min(len(pool) for pool in pools.values()))
-    fractions = {"test_fraction": config.test_fraction, "validation_fraction": config.validation_fraction}
-    stages_ = {
-        name: Stage(
-            name,
-            name,
-            draw.draw_natural(pool.labels, pool.class_names, config.total, run.keys.draw, **fractions),
-            (ORIGINAL,),
+    draws = {name: run.draw_natural(pool, config.total) for name, pool in pools.items()}
+    run.open(sample, draws=draws.values())
+    cases = {
+        name: Case(
+            {"labels": name},
+            run.train(Stage(name, name, draws[name], (ORIGINAL,)), to_device(pool), pool),
+            class_names=pool.class_names,
         )
         for name, pool in pools.items()
     }
-    run.open(sample, draws=[stage.draw for stage in stages_.values()])
-    cases = {
-        name: Case({"labels": name}, run.train(stage, to_device(pools[name]), pools[name]))
-        for name, stage in stages_.items()
-    }
-    results = _results(cases, pools)
-    metrics = tuple(results.colnames[results.colnames.index("epoch") + 1 :])
-    summary = tables.summary_table(results, metrics)
-    summary = summary[np.isfinite(summary["mean"])]
-    histories = {name: case.history for name, case in cases.items()}
+    every = list(cases.values())
+    metrics, summary = metrics_of(every), summary_table(every)
     arrays = {
         f"{name}_{key}": value
-        for name, history in histories.items()
-        for key, value in tables.history_arrays({name: history}, "labels", (ORIGINAL,), pools[name].class_names).items()
+        for name, case in cases.items()
+        for key, value in history_arrays({name: case.history}, "labels", (ORIGINAL,), case.class_names).items()
     }
-    headline, *conclusions = _conclusions(results, pools)
+    headline, *conclusions = _conclusions(cases, pools)
     return Findings(
         headline=headline,
         conclusions=tuple(conclusions),
@@ -132,22 +123,17 @@ def study(config: UncertainLabels, run: ExperimentRun) -> Findings:
                 "The galaxies and the network",
                 figures=overview_figures(pools[THREE], config.training.network, len(config.classes)),
             ),
-            Section(
-                "Accuracy", figures=tuple(_figures(cases, pools, results)), tables={"Summary over repeats": summary}
-            ),
+            Section("Accuracy", figures=tuple(_figures(cases)), tables={"Summary over repeats": summary}),
         ),
-        results=results,
+        results=results_table(every),
         summary=summary,
         history=arrays,
         screen=(
             screen_table(
-                f"{mean_of(repeats_left(*(values_of(results, labels=name, selection='test-mean') for name in cases)), 'std')}, at the "
+                f"{mean_of(repeats_left(*(case.values() for case in every)), 'std')}, at the "
                 f"epoch of the best mean test accuracy",
                 ["", *cases],
-                [
-                    [metric, *(_cell(values_of(results, metric, labels=name, selection="test-mean")) for name in cases)]
-                    for metric in metrics
-                ],
+                [[metric, *(_cell(case.values(metric)) for case in every)] for metric in metrics],
             ),
         ),
         thesis_figures={
@@ -158,19 +144,11 @@ def study(config: UncertainLabels, run: ExperimentRun) -> Findings:
             "4.11, 4.12": "confusion",
         },
         against=tuple(
-            Against(published, values_of(results, metric, labels=labels, selection="test-mean"))
+            Against(published, cases[labels].values(metric))
             for (labels, metric), published in PUBLISHED.items()
             if metric in metrics
         ),
     )
-
-
-def _results(cases: dict[str, Case], pools: dict[str, GalaxySample]) -> Table:
-    """Both trainings; a rate of a class that a training does not have is NaN."""
-    tables = [
-        tables.results_table([case], tables.class_metrics(pools[name].class_names)) for name, case in cases.items()
-    ]
-    return vstack(tables).filled(np.nan)
 
 
 def _cell(values: np.ndarray) -> str:
@@ -178,8 +156,8 @@ def _cell(values: np.ndarray) -> str:
     return plus_minus(float(mean), float(std)) if n else "-"
 
 
-def _conclusions(results: Table, pools: dict[str, GalaxySample]) -> list[str]:
-    values = {name: values_of(results, labels=name, selection="test-mean") for name in pools}
+def _conclusions(cases: Mapping[str, Case], pools: Mapping[str, GalaxySample]) -> list[str]:
+    values = {name: case.values() for name, case in cases.items()}
     found = compare_independent(values[TWO], values[THREE])
     guesses = {name: max(pool.class_counts().values()) / len(pool) for name, pool in pools.items()}
     gains = {name: float(summarise(values[name]).mean) - guess for name, guess in guesses.items()}
@@ -193,11 +171,7 @@ def _conclusions(results: Table, pools: dict[str, GalaxySample]) -> list[str]:
         f"always naming the largest class gives {fixed(guesses[name])}."
         for name in pools
     ]
-    names = pools[THREE].class_names
-    rates = {
-        name: float(summarise(values_of(results, f"tpr_{name}", labels=THREE, selection="test-mean")).mean)
-        for name in names
-    }
+    rates = {name: float(summarise(cases[THREE].values(f"tpr_{name}")).mean) for name in pools[THREE].class_names}
     sentences.append(
         "With three classes the true positive rates are "
         + ", ".join(f"{fixed(rate)} ({name})" for name, rate in rates.items())
@@ -212,24 +186,22 @@ def _more_or_less(difference: float) -> str:
     return f"{fixed(abs(difference))} {'higher' if difference > 0 else 'lower'}"
 
 
-def _figures(cases: dict[str, Case], pools: dict[str, GalaxySample], results: Table) -> list[NamedFigure]:
+def _figures(cases: Mapping[str, Case]) -> list[NamedFigure]:
     rates = {
         f"TPR of {name}": {
-            labels: values_of(results, f"tpr_{name}", labels=labels, selection="test-mean")
-            for labels, pool in pools.items()
-            if name in pool.class_names
+            labels: case.values(f"tpr_{name}") for labels, case in cases.items() if name in case.class_names
         }
-        for name in pools[THREE].class_names
+        for name in cases[THREE].class_names
     }
-    accuracies = {labels: values_of(results, labels=labels, selection="test-mean") for labels in pools}
+    accuracies = {labels: case.values() for labels, case in cases.items()}
     return [
         *(
             training_curves({"": case.history}, f"training_curves_{name}", f"{name}, natural proportions")
             for name, case in cases.items()
         ),
         confusion_figure(
-            {name: case.confusion("test-mean") for name, case in cases.items()},
-            [pool.class_names for pool in pools.values()],
+            {name: case.confusion() for name, case in cases.items()},
+            [case.class_names for case in cases.values()],
             "confusion",
             "both trainings",
         ),

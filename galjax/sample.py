@@ -19,6 +19,7 @@ from galjax.errors import InputError
 from galjax.io.arrays import sample_of_arrays
 from galjax.io.fits_files import open_fits
 from galjax.io.host import host_memory
+from galjax.io.whole_files import replacing
 
 FORMAT = 1
 """Version of the FITS layout that `GalaxySample.save` writes, stored in the card GALJAX."""
@@ -210,9 +211,8 @@ class GalaxySample:
         hdus = fits.HDUList([primary])
         for name, table in {"GALAXIES": galaxies, "PROVENANCE": notes, "EXCLUDED": excluded}.items():
             hdus.append(fits.table_to_hdu(table, name=name))
-        partial = path.with_name(path.name + ".partial")
-        hdus.writeto(partial, overwrite=True)
-        partial.replace(path)
+        with replacing(path) as partial:
+            hdus.writeto(partial, overwrite=True)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "GalaxySample":

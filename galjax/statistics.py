@@ -11,6 +11,8 @@ from jaxtyping import Bool, Float
 from galjax.errors import InputError
 
 Selection = Literal["test-mean", "last", "validation"]
+DEFAULT_SELECTION: Selection = "test-mean"
+"""The thesis's choice of the epoch to report (`choose_evaluation`)."""
 ROUNDING = 64 * float(np.finfo(np.float64).eps)
 """Float64 accuracies, and sums and means of a few of them, are not known better than to this share of the largest (or of 1)."""
 

@@ -9,22 +9,14 @@ import hashlib
 import os
 import re
 import shutil
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.table import Table
 
-from experiments import (
-    class_balance,
-    cross_survey,
-    interpolation_cost,
-    phase_shift,
-    resolution_sweep,
-    same_resolution,
-    thesis,
-    uncertain_labels,
-)
+from experiments import EXPERIMENTS
 from galjax.report import html as report
 from galjax.sources import FolderOptions, SourceConfig, load
 from galjax.sources.files import image_files
@@ -35,26 +27,14 @@ from tests.bad_input.making import GOOD, HEADER, STAMP, make_folder, put, save_a
 from tests.bad_input.run_folders import RUN_FOLDERS
 from tests.bad_input.samples import SAMPLES
 
-EXPERIMENTS = {
-    module.NAME: module
-    for module in (
-        resolution_sweep,
-        uncertain_labels,
-        class_balance,
-        phase_shift,
-        same_resolution,
-        cross_survey,
-        thesis,
-        interpolation_cost,
-    )
-}
+COMMANDS = {name: import_module(f"experiments.{name}") for name in (*EXPERIMENTS, "thesis", "interpolation_cost")}
 EVIL = ("../../etc/passwd", "/etc/passwd", "..", "$(touch evil)", "[/b]")
 
 
 def run(name, *flags):
     """The command's exit code, as the shell would see it."""
     try:
-        return EXPERIMENTS[name].main([str(flag) for flag in flags])
+        return COMMANDS[name].main([str(flag) for flag in flags])
     except SystemExit as ended:
         return ended.code
 

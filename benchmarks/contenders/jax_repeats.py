@@ -12,7 +12,7 @@ from galjax.config.settings import ExecutionConfig, OptimiserConfig, ScheduleCon
 from galjax.draw import Draw
 from galjax.training.conditions import Condition, make_conditions
 from galjax.training.repeats import Task, assemble, execution_of
-from galjax.training.step import Pool
+from galjax.training.step import DeviceSample
 
 SWEEP = make_conditions(range(2, 9), ("nearest", "bilinear", "bicubic"))
 """The 22 conditions of the thesis's resolution sweep: Original once, and seven factors by three methods."""
@@ -40,7 +40,7 @@ class JaxRepeats:
         train = jnp.tile(jnp.arange(problem.galaxies), (repeats, 1))
         test = jnp.tile(jnp.arange(tested) % problem.galaxies, (repeats, 1))
         draw = Draw(train, jnp.zeros((repeats, 0), jnp.int32), test)
-        pool = Pool(jnp.asarray(images)[None], jnp.asarray(labels))
+        pool = DeviceSample(jnp.asarray(images)[None], jnp.asarray(labels))
         task = Task(pool, draw, problem.keys(repeats), 2, conditions)
         settings = TrainingConfig(
             ScheduleConfig(epochs=epochs, evaluate_every=epochs),

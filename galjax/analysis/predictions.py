@@ -1,14 +1,14 @@
 """What every repeat said of its own test galaxies, as a table."""
 
+import itertools
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 from astropy.table import Table, vstack
 
-from galjax.analysis.usable import usable_limit
 from galjax.metrics import accuracy
 from galjax.statistics import Selection, choose_evaluation
-from galjax.training.conditions import Condition
+from galjax.training.conditions import ORIGINAL, Condition
 from galjax.training.ensemble import HeldOut, predictions_table
 from galjax.training.history import History
 
@@ -58,13 +58,18 @@ def coarsest_usable(summary: Table, conditions: Sequence[Condition]) -> int | No
     """
     if "usable" not in summary.colnames:
         return None
-    per_class = int(max(summary["per_class"]))
-    limits = {c.method: usable_limit(summary, per_class, c.method, "test-mean") for c in conditions if c.factor > 1}
-    best = max(limits.values(), default=0)
-    if best < 2:
+    rows = summary[(summary["per_class"] == max(summary["per_class"])) & (summary["selection"] == "test-mean")]
+    found = {(int(row["factor"]), str(row["method"])): row for row in rows}
+    if not found[ORIGINAL.factor, ORIGINAL.method]["usable"]:
         return None
-    chosen = summary[(summary["per_class"] == per_class) & (summary["factor"] == best)]
-    chosen = chosen[chosen["selection"] == "test-mean"]
-    means = {row["method"]: row["mean"] for row in chosen if limits.get(row["method"]) == best}
-    method = max(means, key=lambda name: means[name])
-    return next(n for n, c in enumerate(conditions) if (c.factor, c.method) == (best, method))
+    methods = {condition.method for condition in conditions if condition.factor > 1}
+    chains = {method: [found[key] for key in sorted(found) if key[1] == method] for method in methods}
+    # The last of those in a row, from the finest on, that are usable.
+    usable = [
+        row for chain in chains.values() for row in list(itertools.takewhile(lambda row: row["usable"], chain))[-1:]
+    ]
+    if not usable:
+        return None
+    best = max(usable, key=lambda row: (row["factor"], row["mean"]))
+    wanted = (int(best["factor"]), str(best["method"]))
+    return next(n for n, condition in enumerate(conditions) if (condition.factor, condition.method) == wanted)

@@ -1,34 +1,41 @@
 """The answer of a resolution sweep in words: what accuracy was found, what it loses, and which resolutions are usable."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from astropy.table import Table
 from jaxtyping import Float64
 
-from galjax.analysis.tables import rows_with, values_of
-from galjax.analysis.usable import Criterion, UsableConfig, limit_interval, usable_limit
+from galjax.analysis.usable import UsableConfig, is_as_accurate, is_usable, limit_interval
 from galjax.analysis.wording import fixed, interval, listed, signed
 from galjax.statistics import ROUNDING, compare_paired, summarise, upper_bound_of_mean
 from galjax.training.conditions import ORIGINAL
+
+Criterion = Callable[[Float64[np.ndarray, " repeat"], Float64[np.ndarray, " repeat"], UsableConfig], bool]
 
 
 @dataclasses.dataclass(frozen=True)
 class SweepAnswer:
     """What one sample size of a sweep says, at the epochs of the best mean test accuracy."""
 
-    results: Table
-    """Of the sweep (`galjax.analysis.tables.results_table`, keys per_class, factor and method)."""
-    summary: Table
-    """With `galjax.analysis.usable.with_usable`."""
-    per_class: int
-    factors: Sequence[int]
-    """Above 1."""
-    methods: Sequence[str]
+    accuracies: Mapping[tuple[int, str], Float64[np.ndarray, " repeat"]]
+    """In every repeat, by factor and method; of Original and of every method at every factor above 1."""
     usable: UsableConfig
     seed: int = 0
     """Of the bootstrap."""
+
+    @property
+    def factors(self) -> list[int]:
+        """Those above 1, from the finest on."""
+        return sorted({factor for factor, _ in self.accuracies} - {ORIGINAL.factor})
+
+    @property
+    def methods(self) -> list[str]:
+        """In the order of the accuracies."""
+        return [
+            method for method in dict.fromkeys(method for _, method in self.accuracies) if method != ORIGINAL.method
+        ]
 
     def sentences(self, guess: float, drawn: str) -> str:
         """First what was found, then what is as accurate as Original, then what the absolute threshold leaves of it.
@@ -39,25 +46,33 @@ class SweepAnswer:
 
     def _meeting(self, criterion: Criterion) -> dict[str, list[int]]:
         """By method the factors that meet a criterion, Original's 1 among them."""
-        rows = rows_with(self.summary, **{criterion: True}, per_class=self.per_class, selection="test-mean")
+        original = self._accuracies(ORIGINAL.factor)
         return {
-            method: sorted(int(row["factor"]) for row in rows if row["method"] in (method, ORIGINAL.method))
+            method: [
+                factor
+                for factor in (ORIGINAL.factor, *self.factors)
+                if criterion(original, self._accuracies(factor, method), self.usable)
+            ]
             for method in self.methods
         }
 
-    def _reach(self, method: str, criterion: Criterion, factors: Sequence[int]) -> str:
+    def _limit(self, meeting: Sequence[int]) -> int:
+        """The largest factor up to which all that were tested are among those; 0 where not even Original is."""
+        tested = itertools.takewhile(meeting.__contains__, (ORIGINAL.factor, *self.factors))
+        return max(tested, default=0)
+
+    def _reach(self, method: str, factors: Sequence[int]) -> str:
         """Down to which resolution all that were tested meet the criterion, and which do beyond a gap."""
         if ORIGINAL.factor not in factors:
             coarser = f", but at {listed([f'1/{factor}' for factor in factors])}" if factors else ""
             return f"{method} not at full resolution{coarser}"
-        limit = usable_limit(self.summary, self.per_class, method, "test-mean", criterion)
+        limit = self._limit(factors)
         beyond = [f"1/{factor}" for factor in factors if factor > limit]
         gap = f" and, beyond a gap, at {listed(beyond)}" if beyond else ""
         return f"{method} {f'down to 1/{limit}' if limit > 1 else 'only at full resolution'}{gap}"
 
     def _accuracies(self, factor: int, method: str = ORIGINAL.method) -> Float64[np.ndarray, " repeat"]:
-        chosen = rows_with(self.results, per_class=self.per_class, selection="test-mean")
-        return values_of(chosen, factor=factor, method=ORIGINAL.method if factor == ORIGINAL.factor else method)
+        return self.accuracies[factor, ORIGINAL.method if factor == ORIGINAL.factor else method]
 
     def _found(self, guess: float, drawn: str) -> str:
         original = self._accuracies(ORIGINAL.factor)
@@ -72,10 +87,10 @@ class SweepAnswer:
 
     def _changes(self) -> str:
         """What the method that is best on average changes at its limit, or the finest resolution, and at the coarsest."""
-        factors = sorted(self.factors)
+        factors = self.factors
         means = {m: np.mean([summarise(self._accuracies(factor, m)).mean for factor in factors]) for m in self.methods}
         best = max(self.methods, key=lambda method: float(means[method]))
-        limit = usable_limit(self.summary, self.per_class, best, "test-mean", "within_loss")
+        limit = self._limit(self._meeting(is_as_accurate)[best])
         words, before = [], ""
         for factor in sorted({limit if limit > 1 else factors[0], factors[-1]}):
             found = compare_paired(self._accuracies(factor, best), self._accuracies(ORIGINAL.factor))
@@ -88,20 +103,17 @@ class SweepAnswer:
         return f"With {best}{among} it {listed(words)}."
 
     def _as_accurate(self) -> list[str]:
-        meeting, allowed = self._meeting("within_loss"), f"{self.usable.usable_loss:g}"
+        meeting, allowed = self._meeting(is_as_accurate), f"{self.usable.usable_loss:g}"
         if not any(meeting.values()):
             return ["Which resolutions are as accurate as the full one cannot be said of one repeat."]
         if _original_alone(meeting):
             return [f"No reduced resolution is shown to lose less than {allowed}."]
-        words = [
-            f"{self._reach(method, 'within_loss', factors)}{self._limit_interval(method)}"
-            for method, factors in meeting.items()
-        ]
+        words = [f"{self._reach(method, factors)}{self._limit_interval(method)}" for method, factors in meeting.items()]
         return [f"As accurate as full resolution, with a loss shown to be below {allowed}: {', '.join(words)}."]
 
     def _limit_interval(self, method: str) -> str:
         """How far the limit would move with other repeats; nothing where that cannot be said."""
-        factors = (ORIGINAL.factor, *sorted(self.factors))
+        factors = (ORIGINAL.factor, *self.factors)
         values = np.stack([self._accuracies(factor, method) for factor in factors])
         found = limit_interval(factors, values, dataclasses.replace(self.usable, usable_accuracy=0.0), self.seed)
         if found is None or found.low == found.high:
@@ -113,8 +125,8 @@ class SweepAnswer:
         """What the absolute threshold leaves of it; nothing where none is asked for or one repeat says nothing."""
         threshold, as_accurate, usable = (
             self.usable.usable_accuracy,
-            self._meeting("within_loss"),
-            self._meeting("usable"),
+            self._meeting(is_as_accurate),
+            self._meeting(is_usable),
         )
         if not threshold or not any(as_accurate.values()):
             return []
@@ -125,7 +137,7 @@ class SweepAnswer:
             return [f"Only full resolution counts as usable, which asks for {flag} as well."]
         if usable == as_accurate:
             return [f"All of these also reach {flag} and count as usable."]
-        words = ", ".join(self._reach(method, "usable", factors) for method, factors in usable.items())
+        words = ", ".join(self._reach(method, factors) for method, factors in usable.items())
         return [f"Usable, which asks for {flag} as well: {words}."]
 
 

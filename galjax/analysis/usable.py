@@ -1,15 +1,16 @@
 """When a degraded resolution counts as usable, the coarsest one that does, and how sure that is."""
 
 import dataclasses
-from typing import Literal, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from astropy.table import Table
 from jaxtyping import Bool, Float, Float64, Int
 
-from galjax.analysis.tables import rows_with, values_of
+from galjax.analysis.cases import Case, values_by
 from galjax.config.settings import UsableConfig
-from galjax.statistics import ROUNDING, Selection, upper_bound_of_mean
+from galjax.statistics import ROUNDING, upper_bound_of_mean
 from galjax.training.conditions import ORIGINAL
 
 RESAMPLES = 2000
@@ -45,43 +46,23 @@ def _is_near(values: Float[np.ndarray, "*any repeat"], config: UsableConfig) -> 
     return np.asarray(values.mean(-1) >= config.usable_accuracy - ROUNDING)
 
 
-def with_usable(summary: Table, results: Table, config: UsableConfig) -> Table:
-    """The summary of a sweep (columns per_class, factor, method, selection) with columns `usable` and `within_loss`.
+def with_usable(summary: Table, cases: Sequence[Case], config: UsableConfig) -> Table:
+    """The summary of a sweep's cases (keys per_class, factor, method) with columns `usable` and `within_loss`.
 
     Its meta says what they mean: `usable` in words, and the thresholds by their flags.
     """
     found = summary.copy()
+    names = ("per_class", "factor", "method")
+    by_selection = {way: values_by(cases, *names, selection=way) for way in dict.fromkeys(summary["selection"])}
     usable, as_accurate = [], []
     for row in summary:
-        alike = rows_with(results, per_class=row["per_class"], selection=row["selection"])
-        original = values_of(alike, factor=ORIGINAL.factor, method=ORIGINAL.method)
-        degraded = values_of(alike, factor=row["factor"], method=row["method"])
-        usable.append(is_usable(original, degraded, config))
-        as_accurate.append(is_as_accurate(original, degraded, config))
+        values = by_selection[row["selection"]]
+        pair = (values[row["per_class"], *ORIGINAL[:2]], values[tuple(row[list(names)])])
+        usable.append(is_usable(*pair, config))
+        as_accurate.append(is_as_accurate(*pair, config))
     found["usable"], found["within_loss"] = usable, as_accurate
     found.meta |= {"usable": config.rule(), **dataclasses.asdict(config)}
     return found
-
-
-Criterion = Literal["usable", "within_loss"]
-
-
-def usable_limit(
-    summary: Table, per_class: int, method: str, selection: Selection, criterion: Criterion = "usable"
-) -> int:
-    """The largest factor up to which every evaluated factor meets the criterion, a column of the summary.
-
-    1 where only Original does, 0 where not even that.
-    """
-    chosen = summary[(summary["per_class"] == per_class) & (summary["selection"] == selection)]
-    chosen = chosen[(chosen["method"] == method) | (chosen["factor"] == 1)]
-    chosen.sort("factor")
-    limit = 0
-    for row in chosen:
-        if not row[criterion]:
-            break
-        limit = int(row["factor"])
-    return limit
 
 
 class LimitInterval(NamedTuple):

@@ -20,25 +20,24 @@ from galjax import draw, sources
 from galjax.analysis.predictions import coarsest_usable, test_predictions
 from galjax.analysis.published import Against, against_table
 from galjax.cli.command import ExperimentConfig, PresetName, described, run_command
-from galjax.config import json_form as configuration
+from galjax.config.json_form import as_words, fitted, to_json
 from galjax.draw import Draw
 from galjax.errors import InputError
-from galjax.report import html as report
-from galjax.report.html import Chapter, Section
-from galjax.runs import folder as runs
-from galjax.runs.folder import RunFolder
+from galjax.report.html import Chapter, Report, Section, kinds_of_reasons, write_figures, write_report
+from galjax.runs.folder import RunFolder, describe_environment, open_run
 from galjax.runs.stage import Stage, StageOutcome, run_stage
 from galjax.sample import Exclusion, GalaxySample
+from galjax.terminal.console import say
 from galjax.terminal.interrupts import last_words
 from galjax.terminal.progress import ConsoleProgress
 from galjax.training.divergence import Divergence, describe
 from galjax.training.ensemble import HeldOut
 from galjax.training.history import History
 from galjax.training.repeats import RepeatKeys, Task, repeat_keys
-from galjax.training.step import Pool
+from galjax.training.step import DeviceSample
 
 Config = TypeVar("Config", bound=ExperimentConfig)
-Load = Callable[[sources.SourceConfig, int, Callable[[int, int], None] | None], GalaxySample]
+LoadGalaxies = Callable[[sources.SourceConfig, int, Callable[[int, int], None] | None], GalaxySample]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +78,7 @@ class ExperimentRun:
     """One run of an experiment: gives it galaxies, a folder and trainings, and remembers what they cost."""
 
     def __init__(
-        self, name: str, config: ExperimentConfig, progress: ConsoleProgress, load: Load = sources.load
+        self, name: str, config: ExperimentConfig, progress: ConsoleProgress, load: LoadGalaxies = sources.load
     ) -> None:
         self.name, self.config, self.progress = name, config, progress
         self._load = load
@@ -117,7 +116,7 @@ class ExperimentRun:
         self.provenance = {**self.provenance, **pool.provenance}
         counts = ", ".join(f"{n} {name}" for name, n in pool.class_counts().items())
         height, width = pool.images.shape[1:3]
-        kinds = report.kinds_of_reasons(pool.excluded)
+        kinds = kinds_of_reasons(pool.excluded)
         first = "; ".join(f"{n}: {kind}" for kind, n in kinds[:3]) + ("; ..." if len(kinds) > 3 else "")
         left_out = f"; {len(pool.excluded)} left out ({first})" if kinds else ""
         self.progress.note(f"{self.config.source.data}: {counts}, {height}x{width} px{left_out}")
@@ -129,27 +128,41 @@ class ExperimentRun:
         `limits` are the largest values possible, by field. Says on the screen, and in the conclusions, what was changed; what
         the user gave stays, to be refused where it cannot be.
         """
-        changes = {name: configuration.fitted(getattr(config, name), limit) for name, limit in limits.items()}
+        changes = {name: fitted(getattr(config, name), limit) for name, limit in limits.items()}
         changes = {name: value for name, value in changes.items() if value != getattr(config, name)}
         for name, value in changes.items():
             self._adjust(name, getattr(config, name), value)
         self.config = config = dataclasses.replace(config, **changes)
         return config
 
+    def draw_balanced(self, pool: GalaxySample, per_class: int, keys: RepeatKeys | None = None) -> Draw:
+        """As many galaxies of each class for every repeat, or those of other keys (`galjax.draw.draw_balanced`)."""
+        return draw.draw_balanced(
+            pool.labels, pool.class_names, per_class, (keys or self.keys).draw, **self._fractions()
+        )
+
+    def draw_natural(self, pool: GalaxySample, total: int, keys: RepeatKeys | None = None) -> Draw:
+        """So many galaxies of any class for every repeat, or those of other keys (`galjax.draw.draw_natural`)."""
+        return draw.draw_natural(pool.labels, pool.class_names, total, (keys or self.keys).draw, **self._fractions())
+
+    def _fractions(self) -> dict[str, float]:
+        config = self.config
+        return {"test_fraction": config.test_fraction, "validation_fraction": config.validation_fraction}
+
     def _adjust(self, name: str, before: Any, now: Any) -> None:
-        was, words = (configuration.as_words(configuration.to_json(value)) for value in (before, now))
+        was, words = (as_words(to_json(value)) for value in (before, now))
         sentence = f"--{name.replace('_', '-')} is {words} instead of {was}: these galaxies allow no more."
         self.adjustments = (*self.adjustments, sentence)
         self.progress.note(sentence)
 
     def open(self, *samples: GalaxySample, draws: Iterable[Draw]) -> None:
-        """Make or find the run folder (`runs.open_run`), for trainings on `draws` of galaxies that are all in `samples`.
+        """Make or find the run folder (`galjax.runs.folder.open_run`), for trainings on `draws` of galaxies that are all in `samples`.
 
         Raises InputError where a draw trains on fewer galaxies than a batch of the size asked for has.
         """
         training = self.config.training
         fewest = min(drawn.train.shape[1] for drawn in draws)
-        batch = configuration.fitted(training.optimiser.batch_size, fewest)
+        batch = fitted(training.optimiser.batch_size, fewest)
         if batch != training.optimiser.batch_size:
             self._adjust("batch_size", training.optimiser.batch_size, batch)
             optimiser = dataclasses.replace(training.optimiser, batch_size=batch)
@@ -160,7 +173,7 @@ class ExperimentRun:
             )
         digest = "+".join(sample.digest() for sample in samples)
         config = self.config
-        self._folder = runs.open_run(self.name, config, config.out, resume=config.resume, sample_digest=digest)
+        self._folder = open_run(self.name, config, config.out, resume=config.resume, sample_digest=digest)
         for note in self._folder.notes:
             self.progress.note(note)
         self._folder.write_exclusions(self.excluded)
@@ -183,12 +196,12 @@ class ExperimentRun:
     def train(
         self,
         stage: Stage,
-        pool: Pool,
+        sample: DeviceSample,
         galaxies: GalaxySample,
         keys: RepeatKeys | None = None,
         epochs: int | None = None,
     ) -> History:
-        """All repeats of one training on `galaxies`, whose pixels are in `pool` (`stages.run_stage`), by the configuration;
+        """All repeats of one training on `galaxies`, whose pixels are in `sample` (`galjax.runs.stage.run_stage`), by the configuration;
         `epochs` stops it earlier."""
         training = self.config.training
         if epochs is not None:
@@ -196,7 +209,7 @@ class ExperimentRun:
             schedule = dataclasses.replace(training.schedule, epochs=epochs, evaluate_every=every)
             training = dataclasses.replace(training, schedule=schedule)
         names = galaxies.class_names
-        task = Task(pool, stage.draw, keys or self.keys, len(names), stage.conditions, stage.trained_at)
+        task = Task(sample, stage.draw, keys or self.keys, len(names), stage.conditions, stage.trained_at)
         outcome = run_stage(stage, task, galaxies, training, self.folder, self.progress)
         if stage.keeps_ensemble:
             self._main = (stage, HeldOut(galaxies, np.asarray(stage.draw.test)), outcome.history)
@@ -227,7 +240,7 @@ class ExperimentRun:
         training = sum(done.train_seconds for done in outcomes)
         checkpoints = sum(done.checkpoint_seconds for done in outcomes)
         return {
-            **runs.describe_environment(),
+            **describe_environment(),
             "execution": {name: done.execution._asdict() for name, done in self.outcomes.items()},
             "compile_seconds": round(sum(done.compile_seconds for done in outcomes), 1),
             "training_seconds": round(training, 1),
@@ -255,7 +268,7 @@ class Experiment(Generic[Config]):
         description = described(self.question, self.recipe)
         return run_command(self.presets, self.run, f"python -m experiments.{self.name}", description, arguments)
 
-    def run(self, config: Config, console: Console, load: Load = sources.load) -> Finished:
+    def run(self, config: Config, console: Console, load: LoadGalaxies = sources.load) -> Finished:
         """Do the study, write its tables, figures and report into the run folder, and print what it found."""
         with ConsoleProgress(console) as progress, closing(ExperimentRun(self.name, config, progress, load)) as run:
             findings = _with_dropped(self.study(config, run), run)
@@ -265,8 +278,8 @@ class Experiment(Generic[Config]):
         for table in findings.screen:
             console.print(table)
         for sentence in (findings.headline, *findings.conclusions):
-            console.print(sentence, highlight=False, markup=False, soft_wrap=True)
-        console.print(f"Results: {run.folder.path}/report.html", highlight=False, markup=False, soft_wrap=True)
+            say(console, sentence)
+        say(console, f"Results: {run.folder.path}/report.html")
         return Finished(run.folder, findings, chapter, run.excluded, run.provenance)
 
 
@@ -306,20 +319,15 @@ def _write(experiment: Experiment[Any], findings: Findings, run: ExperimentRun) 
     for file, table in tables.items():
         folder.write_table(file, table)
     folder.write_arrays("history.npz", findings.history)
-    for sentence in report.write_figures(folder, [figure for section in sections for figure in section.figures]):
+    for sentence in write_figures(folder, [figure for section in sections for figure in section.figures]):
         run.progress.note(sentence)
     environment = run.environment()
     sentences = (findings.headline, *findings.conclusions)
     chapter = Chapter(run.name, experiment.title, experiment.question, sentences, tuple(sections))
-    report.write_report(
-        folder,
-        [chapter],
-        title=experiment.title,
-        question=experiment.question,
-        excluded=run.excluded,
-        provenance=run.provenance,
-        environment=environment,
+    report = Report(
+        experiment.title, experiment.question, [chapter], run.excluded, run.provenance, environment=environment
     )
+    write_report(folder, report)
     folder.write_json("environment.json", environment)
     return dataclasses.replace(chapter, environment=environment)
 

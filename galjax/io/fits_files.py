@@ -55,11 +55,17 @@ def open_fits(source: Path | bytes, *, tiled_images: bool = False) -> Iterator[f
                 yield hdus
 
 
-def check_structure(stream: io.BufferedIOBase) -> None:
-    """Raise FitsError unless the stream holds whole HDUs from its beginning to its end, of sizes that can be."""
+def check_structure(stream: io.BufferedIOBase, *, rest_may_follow: bool = False) -> None:
+    """Raise FitsError unless the stream holds whole HDUs from its beginning to its end, of sizes that can be.
+
+    With `rest_may_follow` what comes after them may be something else, which is not looked at.
+    """
     size = stream.seek(0, io.SEEK_END)
     position = 0
     while position < size:
+        stream.seek(position)
+        if position and rest_may_follow and stream.read(8) != b"XTENSION":
+            return
         stream.seek(position)
         counts = _counts(_header(stream, position), is_first=position == 0)
         _check_tiles(counts)

@@ -56,34 +56,33 @@ def write_figures(folder: RunFolder, figures: Sequence[NamedFigure]) -> list[str
     return [shown.caption for shown, files in map(_render, figures) if not files]
 
 
-def write_report(
-    folder: RunFolder,
-    chapters: Sequence[Chapter],
-    *,
-    title: str,
-    question: str,
-    conclusions: Sequence[str] = (),
-    excluded: Sequence[Exclusion],
-    provenance: Mapping[str, str],
-    environment: Mapping[str, Any],
-) -> None:
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """All that the report of a run says."""
+
+    title: str
+    question: str
+    chapters: Sequence[Chapter]
+    excluded: Sequence[Exclusion]
+    provenance: Mapping[str, str]
+    environment: Mapping[str, Any]
+    conclusions: Sequence[str] = ()
+    """Of all chapters together."""
+
+
+def write_report(folder: RunFolder, report: Report) -> None:
     """Write report.html, which holds its figures and needs nothing from outside."""
     if not folder.writes:
         return
     template = jinja2.Environment(
         loader=jinja2.PackageLoader("galjax.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     ).get_template("report.html.j2")
-    page = template.render(
-        title=title,
-        question=question,
-        conclusions=conclusions,
-        chapters=[_as_template_sees_it(chapter, alone=len(chapters) == 1) for chapter in chapters],
-        excluded=kinds_of_reasons(excluded),
-        excluded_count=len(excluded),
-        provenance=provenance,
-        environment=environment,
-    )
-    folder.write_text("report.html", page)
+    seen = {
+        "chapters": [_as_template_sees_it(chapter, alone=len(report.chapters) == 1) for chapter in report.chapters],
+        "excluded": kinds_of_reasons(report.excluded),
+        "excluded_count": len(report.excluded),
+    }
+    folder.write_text("report.html", template.render({**vars(report), **seen}))
 
 
 def _as_template_sees_it(chapter: Chapter, *, alone: bool) -> dict[str, Any]:

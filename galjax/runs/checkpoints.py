@@ -14,15 +14,13 @@ from typing import Any
 import numpy as np
 import orbax.checkpoint as ocp
 
-from galjax.training import processes
-
-from galjax.io import stored_arrays
-from galjax.config.json_form import dumps
-from galjax.errors import InputError
-from galjax.training.repeats import RepeatProgram, Snapshot
-from galjax.training.history import History
 from galjax.config.settings import MOST_EPOCHS
+from galjax.errors import InputError
+from galjax.io import stored_arrays
 from galjax.io.stored_arrays import Corrupt
+from galjax.training import processes
+from galjax.training.history import History
+from galjax.training.repeats import RepeatProgram, Snapshot
 
 LARGEST_SHARE = 0.05
 """Of the time between two writes that waiting for them may take."""

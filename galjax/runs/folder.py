@@ -17,15 +17,16 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 from astropy.table import Table
+from flax.traverse_util import flatten_dict
 
 from galjax.config import jax_settings
-
-from galjax.training import processes
 from galjax.config.json_form import as_words, dumps, flags, from_json, to_json
 from galjax.errors import InputError
+from galjax.io.whole_files import partial_of, write_whole
 from galjax.runs.lock import HOLDER, LOCK, RunLock
-from galjax.training.history import History
 from galjax.sample import Exclusion
+from galjax.training import processes
+from galjax.training.history import History
 
 FORMAT = 2
 """Version of the run folder's layout, stored in config.json."""
@@ -72,18 +73,14 @@ class RunFolder:
         path = self.path / name
         if not self.writes:
             return path
-        partial = path.with_name(path.name + ".partial")
+        partial = partial_of(path)
         if not Path(os.path.realpath(partial)).is_relative_to(os.path.realpath(self.path)):
             raise InputError(
                 f"{partial} lies outside of the run folder, through a link in it. Remove the link, or give another --out."
             )
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_bytes(content)
-            os.replace(partial, path)
+            write_whole(path, content)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                partial.unlink()
             raise InputError(
                 f"Cannot write {path} ({error.strerror}). What was computed so far is kept in {self.path}; make room "
                 f"or mend the permissions, and run the same command with --out {self.path} to go on."
@@ -181,8 +178,12 @@ def _open(experiment: str, config: Any, out: Path | None, resume: bool, sample_d
         home = Path("runs", experiment)
         out = newest_run(experiment) if resume else _unused(home / now.strftime("%Y-%m-%dT%H-%M-%SZ"))
     wanted: dict[str, Any] = {
-        "format": FORMAT, "experiment": experiment, "started": now.isoformat(), "config": _plain(config),
-        "sample": sample_digest, "jax": jax_settings.describe(),
+        "format": FORMAT,
+        "experiment": experiment,
+        "started": now.isoformat(),
+        "config": _plain(config),
+        "sample": sample_digest,
+        "jax": jax_settings.describe(),
     }
     notes: list[str] = []
     try:
@@ -200,7 +201,7 @@ def _open(experiment: str, config: Any, out: Path | None, resume: bool, sample_d
             found = _read(out)
             _check_same(out, found, wanted, type(config))
             notes = jax_settings.check_same(found["jax"], wanted["jax"], str(out))
-            if _flat(found["config"]) != _flat(wanted["config"]):  # its results are of fewer epochs
+            if found["config"] != wanted["config"]:  # its results are of fewer epochs
                 (out / "environment.json").unlink(missing_ok=True)
             wanted |= {name: found[name] for name in ("started", "jax")}
         folder = RunFolder(out, is_new=is_new, lock=lock, notes=notes)
@@ -265,8 +266,18 @@ def _is_empty(out: Path) -> bool:
 
 def describe_environment() -> dict[str, Any]:
     """Versions, device, command and commit: what else decides a result and its speed."""
-    packages = ("galjax", "jax", "jaxlib", "flax", "optax", "numpy", "scipy", "astropy", "opencv-python-headless",
-                "orbax-checkpoint")
+    packages = (
+        "galjax",
+        "jax",
+        "jaxlib",
+        "flax",
+        "optax",
+        "numpy",
+        "scipy",
+        "astropy",
+        "opencv-python-headless",
+        "orbax-checkpoint",
+    )
     device = jax.devices()[0]
     return {
         "python": platform.python_version(),
@@ -319,7 +330,8 @@ def _check_experiment(out: Path, found: dict[str, Any], experiment: str) -> None
 def _check_same(out: Path, found: dict[str, Any], wanted: dict[str, Any], kind: type) -> None:
     """Raise InputError unless `out` holds a run of this experiment, configuration and galaxies."""
     _check_experiment(out, found, wanted["experiment"])
-    ours, theirs, named = _flat(wanted["config"]), _flat(found["config"]), flags(kind)
+    ours, theirs = (flatten_dict(run["config"], sep=".") for run in (wanted, found))
+    named = flags(kind)
     differences = []
     for path in sorted({*ours, *theirs}):
         before, now = theirs.get(path, "not there"), ours.get(path, "not there")
@@ -343,13 +355,6 @@ def _check_same(out: Path, found: dict[str, Any], wanted: dict[str, Any], kind: 
 def _is_no_less(now: Any, before: Any) -> bool:
     """Of two numbers; None is what a preset has, which each experiment of a run of several checks by itself."""
     return None in (now, before) or (isinstance(now, int) and isinstance(before, int) and now >= before)
-
-
-def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in nested.items():
-        flat.update(_flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value})
-    return flat
 
 
 def _version(package: str) -> str:

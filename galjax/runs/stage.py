@@ -86,9 +86,9 @@ def run_stage(
         stop_requests(lambda: progress.note(_ending(program))) as stop,
         Checkpoints(place, schedule.checkpoint_seconds, progress.note) as checkpoints,
     ):
-        snapshot = _resumed(program, checkpoints, stage, schedule, progress)
-        diverged = find_diverged(snapshot.history) if snapshot.history else []
-        for snapshot in program.continue_from(snapshot, schedule.epochs):
+        snapshot = first = _resumed(program, checkpoints, stage, schedule, progress)
+        diverged = find_diverged(first.history) if first.history else []
+        for snapshot in program.continue_from(first, schedule.epochs):
             # Before anything is written: a checkpoint of a network that diverged is not one to resume from.
             newly = find_diverged(snapshot.history) if snapshot.history else []
             if snapshot.history and newly:
@@ -181,4 +181,6 @@ def _keep_ensemble(
     ensemble = Ensemble(description, parameters_of(own, "state/parameters/"))
     place = folder.path / IN_RUN
     ensemble.save(place)
-    progress.note(f"{count} of {program.repeats} trained networks are kept in {place} ({ensemble.size / 1e6:.0f} MB; --keep-ensemble)")
+    progress.note(
+        f"{count} of {program.repeats} trained networks are kept in {place} ({ensemble.size / 1e6:.0f} MB; --keep-ensemble)"
+    )

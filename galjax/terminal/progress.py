@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from galjax.terminal.console import say
+
 Line = TypeVar("Line", bound="ConsoleLine")
 WIDE = 100
 """Columns from which on the line has a long bar, and the time that has passed."""
@@ -67,7 +69,7 @@ class ConsoleLine:
 
     def note(self, text: str) -> None:
         """Print a line above the bar."""
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        say(self._console, text)
 
     def start_line(self, label: str, unit: str, done: int | float, total: int) -> None:
         """Start a new bar, which stands at `done` of `total` units of work."""

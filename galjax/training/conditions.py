@@ -9,7 +9,7 @@ from jaxtyping import Float32, Float64
 
 from galjax.resample import Convention, degrade_matrices, round_trip_matrices
 from galjax.sample import GalaxySample
-from galjax.training.step import Conditions, Pool
+from galjax.training.step import Conditions, DeviceSample
 
 
 class Condition(NamedTuple):
@@ -45,13 +45,13 @@ def make_conditions(factors: Sequence[int], methods: Sequence[str]) -> tuple[Con
     return (ORIGINAL, *(Condition(factor, method) for method in methods for factor in factors if factor > 1))
 
 
-def to_device(sample: GalaxySample, *views: Float32[np.ndarray, "galaxy height width *band"]) -> Pool:
+def to_device(sample: GalaxySample, *views: Float32[np.ndarray, "galaxy height width *band"]) -> DeviceSample:
     """The sample's images, always with a band axis, and labels as device arrays; and further views of its galaxies."""
     images = [view if view.ndim == 4 else view[..., None] for view in (sample.images, *views)]
-    return Pool(jnp.stack(images), jnp.asarray(sample.labels))
+    return DeviceSample(jnp.stack(images), jnp.asarray(sample.labels))
 
 
-def device_conditions(pool: Pool, conditions: Sequence[Condition], convention: Convention) -> Conditions:
+def device_conditions(pool: DeviceSample, conditions: Sequence[Condition], convention: Convention) -> Conditions:
     """The conditions' views, and their resampling matrices for the pool's image size, in float32."""
     shape = (pool.images.shape[2], pool.images.shape[3])
     pairs = [condition.matrices(shape, convention) for condition in conditions]

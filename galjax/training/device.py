@@ -12,11 +12,11 @@ from jaxtyping import Array, Int, Key
 from galjax.training.execution import Execution
 from galjax.training.step import (
     Conditions,
+    DeviceSample,
     Evaluation,
     Galaxies,
     Hyperparameters,
     Parameters,
-    Pool,
     StepMeasures,
     Trainer,
     TrainingState,
@@ -128,7 +128,7 @@ def _train(
     at_once: int,
     trained: Trained,
     own: tuple[Key[Array, " repeat"], Int[Array, "repeat train"], Int[Array, " repeat"], Int[Array, " repeat"]],
-    shared: tuple[Int[Array, " 2"], Int[Array, ""], Hyperparameters, Pool, Conditions],
+    shared: tuple[Int[Array, " 2"], Int[Array, ""], Hyperparameters, DeviceSample, Conditions],
 ) -> Trained:
     """Train this device's repeats on the blocks of a `Part`.
 
@@ -165,7 +165,7 @@ def _evaluate(
     at_once: int,
     evaluated: Evaluated,
     own: tuple[Parameters, tuple[Any, Any], Int[Array, " repeat"], Int[Array, " repeat"]],
-    shared: tuple[Int[Array, " 2"], Pool, Conditions],
+    shared: tuple[Int[Array, " 2"], DeviceSample, Conditions],
 ) -> Evaluated:
     """Evaluate this device's repeats under the conditions of a `Part`.
 

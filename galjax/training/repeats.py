@@ -32,7 +32,7 @@ from galjax.training.execution import Execution, choose, load_of
 from galjax.training.history import History
 from galjax.training.memory import Load, Sizes, check_fits
 from galjax.training.placement import gather, gather_on_first, place, scatter_from_first
-from galjax.training.step import Pool, TrainingState, blocks_of, hyperparameters_of
+from galjax.training.step import DeviceSample, TrainingState, blocks_of, hyperparameters_of
 
 
 class RepeatKeys(NamedTuple):
@@ -54,7 +54,7 @@ def repeat_keys(seed: int, repeats: Sequence[int]) -> RepeatKeys:
 class Task(NamedTuple):
     """One training of all repeats: its galaxies, and how they are seen."""
 
-    pool: Pool
+    pool: DeviceSample
     draw: Draw
     keys: RepeatKeys
     num_classes: int

@@ -22,7 +22,7 @@ class Hyperparameters(NamedTuple):
     momentum: Float[Array, ""]
 
 
-class Pool(NamedTuple):
+class DeviceSample(NamedTuple):
     """The galaxies that all repeats draw from, on the device."""
 
     images: Float[Array, "view galaxy height width band"]
@@ -259,7 +259,7 @@ def train_epoch(
 
 
 def see(
-    pool: Pool, chosen: Int[Array, " chosen"], condition: Conditions, scaling: InputScaling
+    pool: DeviceSample, chosen: Int[Array, " chosen"], condition: Conditions, scaling: InputScaling
 ) -> Float[Array, "chosen height width band"]:
     """Images of the `chosen` galaxies under one condition, as they enter the network.
 
@@ -304,14 +304,14 @@ def logits_of(
 
 
 def evaluate(
-    trainer: Trainer, parameters: Parameters, pool: Pool, chosen: Int[Array, " test"], conditions: Conditions
+    trainer: Trainer, parameters: Parameters, pool: DeviceSample, chosen: Int[Array, " test"], conditions: Conditions
 ) -> Evaluation:
     """Show the network the `chosen` galaxies under every condition, and count what it takes them for."""
     return jax.lax.map(lambda condition: evaluate_one(trainer, parameters, pool, chosen, condition), conditions)
 
 
 def evaluate_one(
-    trainer: Trainer, parameters: Parameters, pool: Pool, chosen: Int[Array, " test"], condition: Conditions
+    trainer: Trainer, parameters: Parameters, pool: DeviceSample, chosen: Int[Array, " test"], condition: Conditions
 ) -> Evaluation:
     """`evaluate` under one condition, without the condition axis."""
     labels, num_classes = pool.labels[chosen], trainer.network.num_classes

@@ -2,11 +2,9 @@
 
 import numpy as np
 import pytest
-from astropy.table import Table
 
 from galjax.analysis.sweep_answer import SweepAnswer
-from galjax.analysis.tables import summary_table
-from galjax.analysis.usable import UsableConfig, with_usable
+from galjax.config.settings import UsableConfig
 
 SPREAD = np.array([-2, -1, 0, 1, 2]) / 1000
 NAN = float("nan")
@@ -14,17 +12,8 @@ NAN = float("nan")
 
 def answer(accuracies, guess=0.5, **usable):
     """Of accuracies by (factor, method), in every repeat."""
-    rows = [
-        (number, 20, factor, method, "test-mean", 3, value)
-        for (factor, method), values in accuracies.items()
-        for number, value in enumerate(values)
-    ]
-    results = Table(rows=rows, names=("repeat", "per_class", "factor", "method", "selection", "epoch", "accuracy"))
-    config = UsableConfig(**usable)
-    summary = with_usable(summary_table(results), results, config)
-    factors, methods = ({key[axis] for key in accuracies} - {1, "none"} for axis in (0, 1))
-    made = SweepAnswer(results, summary, 20, sorted(factors), sorted(methods), config)
-    said = made.sentences(guess, "20 galaxies per class")
+    found = {key: np.asarray(values, np.float64) for key, values in accuracies.items()}
+    said = SweepAnswer(found, UsableConfig(**usable)).sentences(guess, "20 galaxies per class")
     assert "nan" not in said
     assert "-0.000" not in said
     return said

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from galjax.analysis.tables import Case, class_metrics, history_arrays, results_table, summary_table, values_of
+from galjax.analysis.cases import Case, values_by
+from galjax.analysis.tables import comparisons_table, history_arrays, results_table, summary_table
 from galjax.resample import degrade_matrices, round_trip_matrices
 from galjax.training.conditions import ORIGINAL, Condition, make_conditions
 from galjax.training.history import History
@@ -45,24 +46,61 @@ def test_results_hold_every_repeat_at_the_chosen_epoch():
 
 
 def test_summaries_of_one_and_of_several_metrics():
-    cases = [Case({"kind": kind}, make_history([[2], [4], [6]])) for kind in ("a", "b")]
-    results = results_table(cases, class_metrics(("spiral", "elliptical")))
-    assert results.colnames[-4:] == ["accuracy", "tss", "tpr_spiral", "tpr_elliptical"]
-    summary = summary_table(results)
+    plain = [Case({"kind": kind}, make_history([[2], [4], [6]])) for kind in ("a", "b")]
+    cases = [case._replace(class_names=("spiral", "elliptical")) for case in plain]
+    assert results_table(cases).colnames[-4:] == ["accuracy", "tss", "tpr_spiral", "tpr_elliptical"]
+    summary = summary_table(plain)
     assert summary.colnames == ["kind", "selection", "epoch", "mean", "std", "ste", "n"]
     assert len(summary) == 4
     assert summary["mean"][0] == pytest.approx(0.7)
     assert summary["std"][0] == pytest.approx(0.1)
     assert summary["ste"][0] == pytest.approx(0.1 / 3**0.5)
-    several = summary_table(results, ("accuracy", "tpr_spiral", "tss"))
+    several = summary_table(cases)
     rows = {(row["kind"], row["selection"], row["metric"]): row["mean"] for row in several}
     assert rows["b", "last", "tpr_spiral"] == pytest.approx(0.4)
     assert rows["b", "last", "tss"] == pytest.approx(0.4)  # no false positives
-    np.testing.assert_allclose(values_of(results, "tpr_spiral", kind="a", selection="last"), [0.2, 0.4, 0.6])
+    np.testing.assert_allclose(cases[0].values("tpr_spiral", "last"), [0.2, 0.4, 0.6])
 
 
 def test_three_classes_have_no_true_skill_statistic():
-    assert list(class_metrics(("a", "b", "c"))) == ["accuracy", "tpr_a", "tpr_b", "tpr_c"]
+    case = Case({}, make_history([[2]]), class_names=("a", "b", "c"))
+    assert case.metrics == ("accuracy", "tpr_a", "tpr_b", "tpr_c")
+
+
+def test_cases_of_other_classes_stand_in_one_table():
+    """The metrics that only one of them has are NaN in the rows of the other, which has no such row in the summary."""
+    history = make_history([[2], [4]])
+    two = Case({"labels": 2}, history, class_names=("a", "b"), selections=("last",))
+    one = Case({"labels": 1}, history, selections=("last",))
+    results = results_table([one, two])
+    assert results.colnames == ["repeat", "labels", "selection", "epoch", "accuracy", "tss", "tpr_a", "tpr_b"]
+    np.testing.assert_array_equal(results["tpr_a"], [np.nan, np.nan, 0.2, 0.4])
+    summary = summary_table([one, two])
+    assert [(row["labels"], row["metric"]) for row in summary] == [
+        (1, "accuracy"),
+        (2, "accuracy"),
+        (2, "tss"),
+        (2, "tpr_a"),
+        (2, "tpr_b"),
+    ]
+
+
+def test_values_are_looked_up_by_keys_at_the_epoch_asked_for():
+    history = make_history([[2, 8, 6], [4, 8, 6]])
+    cases = [Case({"kind": kind, "size": size}, history) for kind in ("a", "b") for size in (3, 5)]
+    found = values_by(cases, "size", "kind")
+    assert list(found) == [(3, "a"), (5, "a"), (3, "b"), (5, "b")]
+    np.testing.assert_array_equal(found[5, "b"], [0.9, 0.9])  # the best mean
+    np.testing.assert_array_equal(values_by(cases, "kind", selection="last")["a",], [0.8, 0.8])
+
+
+def test_comparisons_are_corrected_for_their_number():
+    rows = [("one", 0.1, 0.0, 0.2, 0.01, 5), ("two", 0.2, 0.1, 0.3, 0.03, 5)]
+    table = comparisons_table(rows, ("what", "difference"))
+    assert table.colnames == ["what", "difference", "low", "high", "p_value", "n", "p_corrected"]
+    assert table["p_corrected"].tolist() == [0.02, 0.03]
+    nothing = comparisons_table([], ("what", "difference"), ("U9",))
+    assert (len(nothing), nothing["what"].dtype, nothing["n"].dtype) == (0, np.dtype("U9"), np.dtype("i8"))
 
 
 def test_conditions_start_at_original_and_have_their_matrices():

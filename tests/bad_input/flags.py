@@ -1,6 +1,7 @@
 """Flags that no run can have, and flags that only the galaxies show to be wrong: what is given, and what is said."""
 
-TRAINING = ("resolution_sweep", "uncertain_labels", "class_balance", "phase_shift", "same_resolution", "cross_survey")
+from experiments import EXPERIMENTS as TRAINING
+
 TINY = [
     "--image-size",
     "8",

@@ -12,21 +12,12 @@ from typing import Annotated
 import pytest
 import tyro
 
-from experiments import build_sample, interpolation_cost, resolution_sweep, thesis
-
-from experiments import class_balance, cross_survey, phase_shift, same_resolution, uncertain_labels  # isort: skip
+import experiments
+from experiments import build_sample, interpolation_cost, resolution_sweep
 from galjax.cli import flags
 
 ROOT = Path(__file__).resolve().parents[2]
-EXPERIMENTS = (
-    resolution_sweep,
-    uncertain_labels,
-    class_balance,
-    phase_shift,
-    same_resolution,
-    cross_survey,
-    thesis,
-)
+EXPERIMENTS = [importlib.import_module(f"experiments.{name}") for name in (*experiments.EXPERIMENTS, "thesis")]
 BENCHMARKS = (
     "accelerator",
     "archives",

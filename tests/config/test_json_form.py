@@ -2,26 +2,19 @@ import dataclasses
 import itertools
 import json
 import math
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from experiments import (
-    class_balance,
-    cross_survey,
-    phase_shift,
-    resolution_sweep,
-    same_resolution,
-    thesis,
-    uncertain_labels,
-)
+from experiments import EXPERIMENTS, cross_survey, phase_shift, resolution_sweep, thesis
 from galjax.cli.command import _parse
 from galjax.config.json_form import Suggested, dumps, fitted, flags, from_json, suggested, to_json
 from galjax.config.values import with_commas_split
 from galjax.errors import InputError
 
-MODULES = (resolution_sweep, uncertain_labels, class_balance, phase_shift, same_resolution, cross_survey, thesis)
+MODULES = [import_module(f"experiments.{name}") for name in (*EXPERIMENTS, "thesis")]
 
 
 def strictly(text):

@@ -20,6 +20,7 @@ from benchmarks.stand_in.services import Archives
 from benchmarks.stand_in.universe import Galaxy, Universe, make_universe
 from experiments import build_sample
 from galjax import GalaxySample
+from galjax.io.whole_files import write_whole
 from galjax.sources.archives import check, skyserver
 from galjax.sources.build import survey
 from tests.experiments.building import ATTEMPTS, NAME, QUICK, ROOT, SHAPE, flags, run
@@ -129,16 +130,16 @@ def folder(tmp_path, calm):
 
 
 def test_a_full_disk_is_a_sentence_and_the_build_goes_on(calm, folder, monkeypatch, capsys):
-    written, real = [], survey.os.replace
+    written = []
 
-    def replace(source, target):
-        written.append(target)
+    def write(path, content):
+        written.append(path)
         if len(written) == 10:
             raise OSError(errno.ENOSPC, "No space left on device")
-        real(source, target)
+        write_whole(path, content)
 
     with Server(Archives(calm)) as server:
-        monkeypatch.setattr(survey.os, "replace", replace)
+        monkeypatch.setattr(survey, "write_whole", write)
         assert run(folder, server) == 2
         error = capsys.readouterr().err
         assert re.search(r"The disk of .*sdss\.fits\.build is full\. What was done so far is kept", error)

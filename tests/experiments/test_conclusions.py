@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from astropy.table import Table
 
 from experiments import (
     class_balance,
@@ -15,6 +14,7 @@ from experiments import (
 from galjax.analysis.instruments import COARSE, PIXELS, SEEING, SHARP
 from galjax.analysis.tables import rows_with
 from galjax.sources import SimulatedSurvey, simulate
+from tests.made_up_cases import MadeUpCase
 
 RNG = np.random.default_rng(0)
 
@@ -75,16 +75,13 @@ def test_without_spread_there_is_no_interval_and_no_verdict(repeats):
     said = cross_survey._conclusions(compared, costs, steps, cross_survey.CrossSurvey())
     assert any(f"+0.083 ({why})." in sentence for sentence in said)
     assert not any("costs most" in sentence or "the dearest" in sentence for sentence in said)
-    results = Table(
-        {
-            "draw": np.repeat(["natural", "balanced"], 2 * repeats),
-            "trainings": np.tile(np.repeat(["first", "second"], repeats), 2),
-            "selection": ["test-mean"] * 4 * repeats,
-            "accuracy": np.repeat([0.5, 0.6], 2 * repeats),
-        }
-    )
+    cases = {
+        (name, which): MadeUpCase({}, {"accuracy": [value] * repeats})
+        for name, value in (("natural", 0.5), ("balanced", 0.6))
+        for which in ("first", "second")
+    }
     pool = simulate(SimulatedSurvey(galaxies=20, image_size=8)).with_classes(("spiral", "elliptical"))
-    verdict, found, *_ = class_balance._conclusions(results, pool, ("accuracy",))
+    verdict, found, *_ = class_balance._conclusions(cases, pool, ("accuracy",))
     assert verdict.startswith("Whether balancing the classes makes a difference cannot be said")
     assert f"difference +0.100 ({why}, n = {repeats})" in found
     for text in (sentence, *said, verdict, found, phase_shift._headline(parity)):
@@ -161,17 +158,14 @@ def test_a_step_that_gains_accuracy_costs_nothing():
     ],
 )
 def test_the_uncertain_class_may_help_or_hurt(two, three, sentence):
-    results = Table(
-        {
-            "labels": np.repeat([uncertain_labels.TWO, uncertain_labels.THREE], 2),
-            "selection": ["test-mean"] * 4,
-            "accuracy": [*two, *three],
-            **{f"tpr_{name}": [np.nan] * 4 for name in ("spiral", "elliptical", "uncertain")},
-        }
-    )
+    rates = {f"tpr_{name}": [np.nan] * 2 for name in ("spiral", "elliptical", "uncertain")}
+    cases = {
+        name: MadeUpCase({}, {"accuracy": values, **rates})
+        for name, values in ((uncertain_labels.TWO, two), (uncertain_labels.THREE, three))
+    }
     survey = simulate(SimulatedSurvey(galaxies=20, image_size=8))
     pools = {uncertain_labels.THREE: survey, uncertain_labels.TWO: survey.with_classes(("spiral", "elliptical"))}
-    said = uncertain_labels._conclusions(results, pools)
+    said = uncertain_labels._conclusions(cases, pools)
     assert said[0].startswith(sentence)
     assert said[-1] == "With three classes the true positive rates are - (spiral), - (elliptical), - (uncertain)."
 

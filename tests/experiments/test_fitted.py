@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-import galjax.runs.folder
+import galjax.cli.experiment
 from experiments import (
     class_balance,
     cross_survey,
@@ -43,7 +43,7 @@ def opened(monkeypatch):
         seen.append(config)
         raise InputError("enough")
 
-    monkeypatch.setattr(galjax.runs.folder, "open_run", stop)
+    monkeypatch.setattr(galjax.cli.experiment, "open_run", stop)
     return seen
 
 

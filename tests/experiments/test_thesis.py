@@ -1,11 +1,13 @@
 import dataclasses
+import importlib
 import json
 import re
+from pathlib import Path
 
-import numpy as np
 import pytest
 from astropy.table import Table
 
+import experiments
 from experiments import thesis
 from galjax.cli.experiment import Experiment
 from galjax.config.settings import ScheduleConfig, TrainingConfig
@@ -122,5 +124,9 @@ def test_bad_flags_get_a_sentence(flags, sentence, capsys):
 
 
 def test_every_experiment_is_offered():
-    assert all(isinstance(experiment, Experiment) for experiment in thesis.EXPERIMENTS.values())
-    assert np.array_equal(sorted(thesis.EXPERIMENTS), sorted(thesis.Thesis().experiments))
+    """The registry has every module of the folder whose `EXPERIMENT` is one, each under its own name."""
+    folder = Path(experiments.__file__).parent
+    modules = [importlib.import_module(f"experiments.{path.stem}") for path in folder.glob("[!_]*.py")]
+    found = {m.NAME: m.EXPERIMENT.name for m in modules if isinstance(getattr(m, "EXPERIMENT", None), Experiment)}
+    assert found == {name: name for name in experiments.EXPERIMENTS}
+    assert thesis.Thesis().experiments == experiments.EXPERIMENTS == tuple(thesis.EXPERIMENTS)

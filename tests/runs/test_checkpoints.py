@@ -9,9 +9,9 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
+from galjax.errors import InputError
 from galjax.io import stored_arrays
 from galjax.runs.checkpoints import Checkpoints
-from galjax.errors import InputError
 from tests.training.test_repeats import assert_equal_histories, make_program, train
 
 

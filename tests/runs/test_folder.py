@@ -36,7 +36,10 @@ def test_a_new_or_empty_folder_is_started(tmp_path):
     assert open_it(tmp_path / "empty").is_new
     config = json.loads((tmp_path / "empty" / "config.json").read_text(), parse_constant=not_json)["config"]
     assert config == {
-        "inner": {"rate": 0.1, "scale": "NaN"}, "data": "here", "epochs": 3, "methods": ["nearest", "bilinear"],
+        "inner": {"rate": 0.1, "scale": "NaN"},
+        "data": "here",
+        "epochs": 3,
+        "methods": ["nearest", "bilinear"],
     }
     again = configuration(Config, config, "")
     assert np.isnan(again.inner.scale)

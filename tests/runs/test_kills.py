@@ -22,9 +22,32 @@ from galjax.training.ensemble import load
 
 ROOT = Path(__file__).resolve().parents[2]
 SWEEP = [
-    "--simulated.galaxies", "120", "--simulated.image-size", "32", "--per-class", "15", "20", "--repeats", "3",
-    "--epochs", "120", "--evaluate-every", "2", "--factors", "2", "4", "--filters", "4", "4", "4", "--dense-units", "16",
-    "--checkpoint-seconds", "0", "--keep-ensemble", "all",
+    "--simulated.galaxies",
+    "120",
+    "--simulated.image-size",
+    "32",
+    "--per-class",
+    "15",
+    "20",
+    "--repeats",
+    "3",
+    "--epochs",
+    "120",
+    "--evaluate-every",
+    "2",
+    "--factors",
+    "2",
+    "4",
+    "--filters",
+    "4",
+    "4",
+    "4",
+    "--dense-units",
+    "16",
+    "--checkpoint-seconds",
+    "0",
+    "--keep-ensemble",
+    "all",
 ]
 MOMENTS = ("while training", "as a checkpoint begins", "during a checkpoint", "in the final report")
 
@@ -54,9 +77,7 @@ def training_begins(out, since):
     return is_new(out.glob(".lock.json"), since) and any(out.glob("checkpoints/*/"))
 
 
-BEGINNINGS = dict(
-    zip(MOMENTS, (training_begins, checkpoint_begins, checkpoint_begins, report_begins), strict=True)
-)
+BEGINNINGS = dict(zip(MOMENTS, (training_begins, checkpoint_begins, checkpoint_begins, report_begins), strict=True))
 LONGEST_DELAY = dict(zip(MOMENTS, (4.0, 0.0, 0.05, 2.0), strict=True))
 
 

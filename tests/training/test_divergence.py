@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from galjax.analysis.tables import Case, results_table, summary_table
+from galjax.analysis.cases import Case
+from galjax.analysis.tables import results_table, summary_table
 from galjax.analysis.usable import UsableConfig, is_usable, limit_interval
 from galjax.metrics import accuracy
 from galjax.statistics import compare_independent, compare_paired, repeats_left, summarise
@@ -75,12 +76,13 @@ def test_many_are_named_shortly():
 
 def test_tables_keep_the_rows_and_summaries_say_how_many_count():
     history = make_history([FINE, [1.0, NAN, NAN, NAN], FINE], [[1.0, 0.9], [NAN, NAN], [1.0, 0.9]])
-    results = results_table([Case({"factor": 1}, without(history, find_diverged(history)))])
+    cases = [Case({"factor": 1}, without(history, find_diverged(history)))]
+    results = results_table(cases)
     best = results[results["selection"] == "test-mean"]
     assert best["repeat"].tolist() == [0, 1, 2]
     assert best["epoch"].tolist() == [4, 4, 4]
     np.testing.assert_array_equal(best["accuracy"], [1.0, NAN, 1.0])
-    summary = summary_table(results)
+    summary = summary_table(cases)
     assert summary["n"].tolist() == [2, 2]
     assert summary["mean"].tolist() == [1.0, 1.0]
 

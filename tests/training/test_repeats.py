@@ -17,7 +17,7 @@ from galjax.draw import draw_balanced
 from galjax.runs.checkpoints import Checkpoints
 from galjax.training.conditions import ORIGINAL, Condition
 from galjax.training.repeats import Task, assemble, execution_of, repeat_keys
-from galjax.training.step import Pool
+from galjax.training.step import DeviceSample
 
 SMALL = NetworkConfig(filters=(4, 4, 4), dense_units=(16, 16), dropout=0.25)
 
@@ -31,7 +31,7 @@ def make_program(
     images[labels == 1, 4:9, 4:9] += 1.5
     keys = repeat_keys(seed, repeats)
     drawn = draw_balanced(labels, ("a", "b"), 20, keys.draw, validation_fraction=validation_fraction)
-    pool = Pool(jnp.asarray(images)[None], jnp.asarray(labels))
+    pool = DeviceSample(jnp.asarray(images)[None], jnp.asarray(labels))
     devices = execution.pop("devices", None)
     task = Task(pool, drawn, keys, 2, (ORIGINAL, Condition(2, "bilinear"), Condition(4, "nearest")))
     config = TrainingConfig(

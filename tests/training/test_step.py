@@ -12,9 +12,9 @@ from galjax.resample import condition_matrices, degrade
 from galjax.training.step import (
     Batch,
     Conditions,
+    DeviceSample,
     Galaxies,
     OptimiserConfig,
-    Pool,
     Trainer,
     evaluate,
     hyperparameters_of,
@@ -33,7 +33,7 @@ def make_pool(count=40, size=16, bands=1):
     labels = np.arange(count, dtype=np.int32) % 2
     images = rng.standard_normal((count, size, size, bands), dtype=np.float32)
     images[labels == 1, 4:8, 4:8] += 2
-    return Pool(jnp.asarray(images)[None], jnp.asarray(labels))
+    return DeviceSample(jnp.asarray(images)[None], jnp.asarray(labels))
 
 
 def make_conditions(pairs, size=16):

@@ -8,14 +8,13 @@ from jaxtyping import Float
 from galjax.analysis.wording import fixed
 from galjax.report.figures.galleries import brightness_range
 from galjax.report.figures.style import (
-    COLOURS,
-    MARKERS,
     NamedFigure,
     drawn,
     grey,
     legend_above,
     light_grid,
     make_panels,
+    means_with_std,
     points_and_bars,
     show_image,
 )
@@ -54,19 +53,8 @@ def steps_figure(
     figure, (panel,) = make_panels(1, width=6.4)
     trained = list(dict.fromkeys(one for one, _ in accuracies))
     for index, one in enumerate(trained):
-        found = [summarise(np.asarray(accuracies[one, step], np.float64)) for step in steps]
-        bars = np.array([float(s.std) for s in found])
-        panel.errorbar(
-            np.arange(len(steps)) + 0.05 * (2 * index - 1),
-            [float(s.mean) for s in found],
-            yerr=None if np.isnan(bars).all() else bars,
-            color=COLOURS[index],
-            marker=MARKERS[index],
-            linestyle="-" if index == 0 else "--",
-            markersize=5,
-            capsize=2.5,
-            label=f"trained on {one}",
-        )
+        values = [accuracies[one, step] for step in steps]
+        means_with_std(panel, np.arange(len(steps)) + 0.05 * (2 * index - 1), values, index, f"trained on {one}")
     panel.set_xticks(range(len(steps)), list(steps))
     panel.set(xlabel="test images", ylabel="accuracy", ylim=(None, min(1.0, panel.get_ylim()[1])))
     legend_above(panel)

@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from galjax.analysis.wording import fixed
 from galjax.report.figures.style import (
     COLOURS,
-    MARKERS,
     NamedFigure,
     drawn,
     legend_above,
     light_grid,
     make_panels,
+    means_with_std,
     points_and_bars,
 )
 from galjax.statistics import count_in_words, repeats_left, summarise
@@ -41,19 +41,7 @@ def same_resolution_figure(accuracies: Accuracies, factors: Sequence[int], metho
         "trained at the same resolution": [accuracies[factor, factor] for factor in factors],
     }
     for index, (label, values) in enumerate(lines.items()):
-        summaries = [summarise(np.asarray(v, np.float64)) for v in values]
-        bars = np.array([float(s.std) for s in summaries])
-        panel.errorbar(
-            np.array(factors) + 0.06 * (2 * index - 1),
-            [float(s.mean) for s in summaries],
-            yerr=None if np.isnan(bars).all() else bars,
-            color=COLOURS[index],
-            marker=MARKERS[index],
-            linestyle="-" if index == 0 else "--",
-            markersize=5,
-            capsize=2.5,
-            label=label,
-        )
+        means_with_std(panel, np.array(factors) + 0.06 * (2 * index - 1), values, index, label)
     panel.set_xticks(list(factors), [_name(factor) for factor in factors])
     panel.set(xlabel="resolution of the test images", ylabel="accuracy")
     legend_above(panel)

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib
@@ -13,7 +13,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from galjax.statistics import Selection
+from galjax.statistics import Selection, summarise
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe & Ito's palette, told apart also by colour-blind eyes; markers and line styles differ as well."""
@@ -97,6 +97,25 @@ def spread_of(table: Table, spread: str) -> Float[np.ndarray, " row"]:
     """Lengths of the bars: a key of `SPREADS`."""
     times, _, name = spread.rpartition(" ")
     return float(times or 1) * np.asarray(table[name], np.float64)
+
+
+def means_with_std(
+    panel: Axes, x: Float[np.ndarray, " point"], values: Sequence[Float[np.ndarray, " repeat"]], index: int, label: str
+) -> None:
+    """A line of means over the repeats, with bars of 1 std where there is one; the first is solid, a second dashed."""
+    found = [summarise(np.asarray(one, np.float64)) for one in values]
+    bars = np.array([float(summary.std) for summary in found])
+    panel.errorbar(
+        x,
+        [float(summary.mean) for summary in found],
+        yerr=None if np.isnan(bars).all() else bars,
+        color=COLOURS[index],
+        marker=MARKERS[index],
+        linestyle="-" if index == 0 else "--",
+        markersize=5,
+        capsize=2.5,
+        label=label,
+    )
 
 
 def light_grid(panel: Axes) -> None:

@@ -25,18 +25,18 @@ from galjax.report.figures.style import (
 )
 from galjax.resample import Convention
 from galjax.sample import GalaxySample
-from galjax.statistics import count_in_words
+from galjax.statistics import DEFAULT_SELECTION, count_in_words
 from galjax.training.history import History
 
 
 @drawn
 def accuracy_by_method(summary: Table, per_class: int, spread: str) -> NamedFigure:
     """Accuracy against resolution, one panel per method (thesis, figures 5.5-5.7 with std, 5.9-5.11 with ste)."""
-    chosen = rows_with(summary, per_class=per_class, selection="test-mean")
+    chosen = rows_with(summary, per_class=per_class, selection=DEFAULT_SELECTION)
     methods = _methods(chosen)
     figure, panels = make_panels(len(methods), sharey=True)
-    for panel, method, colour, marker in zip(panels, methods, COLOURS, MARKERS, strict=False):
-        _draw_line(panel, chosen, method, spread, colour, marker, method)
+    for index, (panel, method) in enumerate(zip(panels, methods, strict=True)):
+        _draw_line(panel, _line(chosen, method), spread, method, index)
         panel.set_title(method)
     _finish(figure, panels, chosen)
     n = count_in_words(chosen["n"])
@@ -45,7 +45,7 @@ def accuracy_by_method(summary: Table, per_class: int, spread: str) -> NamedFigu
         figure,
         f"Accuracy on test galaxies shrunk by the factor and enlarged back, for networks trained at Original on "
         f"{_drawn(summary, per_class)}. {points_and_bars(n, spread)}; each point at its "
-        f"{SELECTION_MEANING['test-mean']}. {_about_lines(summary)}",
+        f"{SELECTION_MEANING[DEFAULT_SELECTION]}. {_about_lines(summary)}",
         _describe(chosen, methods),
     )
 
@@ -53,12 +53,12 @@ def accuracy_by_method(summary: Table, per_class: int, spread: str) -> NamedFigu
 @drawn
 def methods_compared(summary: Table, per_class: int) -> NamedFigure:
     """All methods in one panel, points set apart sideways (thesis, figure 5.8)."""
-    chosen = rows_with(summary, per_class=per_class, selection="test-mean")
+    chosen = rows_with(summary, per_class=per_class, selection=DEFAULT_SELECTION)
     methods = _methods(chosen)
     figure, panels = make_panels(1, width=6.4, sharey=True)
     for index, method in enumerate(methods):
         shift = 0.12 * (index - (len(methods) - 1) / 2)
-        _draw_line(panels[0], chosen, method, "std", COLOURS[index], MARKERS[index], method, shift)
+        _draw_line(panels[0], _line(chosen, method), "std", method, index, shift)
     _finish(figure, panels, chosen, legend="enlarged with")
     n = count_in_words(chosen["n"])
     return NamedFigure(
@@ -73,14 +73,14 @@ def methods_compared(summary: Table, per_class: int) -> NamedFigure:
 @drawn
 def sample_sizes_compared(summary: Table) -> NamedFigure:
     """One line per number of training galaxies, one panel per method (thesis, figures 5.12-5.14)."""
-    chosen = rows_with(summary, selection="test-mean")
+    chosen = rows_with(summary, selection=DEFAULT_SELECTION)
     methods, sizes = _methods(chosen), sorted(set(chosen["per_class"]))
     figure, panels = make_panels(len(methods), sharey=True)
     for panel, method in zip(panels, methods, strict=True):
         for index, size in enumerate(sizes):
             shift = 0.12 * (index - (len(sizes) - 1) / 2)
             rows = rows_with(chosen, per_class=size)
-            _draw_line(panel, rows, method, "std", COLOURS[index], MARKERS[index], str(size), shift)
+            _draw_line(panel, _line(rows, method), "std", str(size), index, shift)
         panel.set_title(method)
     _finish(figure, panels, chosen, legend="galaxies per class")
     n = count_in_words(chosen["n"])
@@ -102,7 +102,7 @@ def selections_compared(summary: Table, per_class: int) -> NamedFigure:
         for index, way in enumerate(ways):
             shift = 0.12 * (index - (len(ways) - 1) / 2)
             rows = rows_with(chosen, selection=way)
-            _draw_line(panel, rows, method, "ste", COLOURS[index], MARKERS[index], way, shift)
+            _draw_line(panel, _line(rows, method), "ste", way, index, shift)
         panel.set_title(method)
     _finish(figure, panels, chosen, legend="epoch chosen by")
     n = count_in_words(chosen["n"])
@@ -151,17 +151,15 @@ def _line(summary: Table, method: str) -> Table:
     return rows
 
 
-def _draw_line(
-    panel: Axes, summary: Table, method: str, spread: str, colour: str, marker: str, label: str, shift: float = 0.0
-) -> None:
-    line = _line(summary, method)
+def _draw_line(panel: Axes, line: Table, spread: str, label: str, index: int, shift: float = 0.0) -> None:
+    """`index` is the line's colour and marker, `shift` how far it is set apart sideways."""
     bars = spread_of(line, spread)
     panel.errorbar(
         np.asarray(line["factor"]) + shift,
         line["mean"],
         yerr=None if np.isnan(bars).all() else bars,
-        color=colour,
-        marker=marker,
+        color=COLOURS[index],
+        marker=MARKERS[index],
         markersize=4,
         linewidth=1.2,
         capsize=2.5,

@@ -14,7 +14,7 @@ import numpy as np
 from galjax.sources.archives import hips, hsc, skyserver
 from galjax.sources.archives.addresses import Addresses, join
 from galjax.sources.archives.das import CorrectedFrames
-from galjax.sources.archives.download import BadContent, Client, FetchFailed
+from galjax.sources.archives.download import BadContent, Client, FetchFailed, Request
 from galjax.sources.archives.frame import FieldId
 from galjax.sources.archives.galaxy_zoo_tables import FILES
 from galjax.sources.archives.sas import SkySubtractedFrames
@@ -47,7 +47,7 @@ def check_archives(client: Client, addresses: Addresses) -> list[Finding]:
     table = FILES[0]
 
     def start(address: str, read: Callable[[bytes], str]) -> Callable[[], str]:
-        return lambda: client.fetch(address, read, first_bytes=ENOUGH).value
+        return lambda: client.fetch(Request(address, first_bytes=ENOUGH), read).value
 
     questions: list[tuple[str, str, Callable[[], str]]] = [
         (f"Galaxy Zoo 1 table, mirror {number + 1}", base, start(join(base, table), _table_start))
@@ -112,12 +112,8 @@ def _hsc(client: Client, base: str) -> str:
     known = bool(os.environ.get(hsc.USER) and os.environ.get(hsc.PASSWORD))
     positions = hsc.position_list(np.array([HSC_RA]), np.array([HSC_DEC]), 16, "r")
     try:
-        answer = client.fetch(
-            hsc.address(base),
-            lambda content: hsc.read_answer(content, 1),
-            files={"list": ("list.txt", positions)},
-            auth=hsc.login() if known else None,
-        )
+        asked = hsc.request(base, positions, hsc.login() if known else None)
+        answer = client.fetch(asked, lambda content: hsc.read_answer(content, 1))
     except FetchFailed as failure:
         if failure.status == 401 and not known:
             return f"asks for a login (set {hsc.USER} and {hsc.PASSWORD})"
@@ -127,7 +123,7 @@ def _hsc(client: Client, base: str) -> str:
 
 def _hips(client: Client, base: str) -> str:
     params = hips.parameters(hips.SURVEYS["hips-sdss"], KNOWN_RA, KNOWN_DEC, 16, "r")
-    _, pixels = client.fetch(base, lambda content: hips.read_answer(content, 16), params=params).value
+    _, pixels = client.fetch(Request(base, params), lambda content: hips.read_answer(content, 16)).value
     return f"cut-out of {pixels.shape[1]}x{pixels.shape[0]} px"
 
 

@@ -11,7 +11,6 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float32
 
-from galjax.sources.archives.cutout import NoCutout, read_wcs
 from galjax.sources.archives.download import BadContent
 from galjax.sources.archives.frame import (
     MOST_COMMON_COUNT,
@@ -19,11 +18,8 @@ from galjax.sources.archives.frame import (
     FieldId,
     Frame,
     Units,
-    check_field,
     clipped_median,
-    image_plane,
-    open_fits,
-    unpack,
+    read_frame,
 )
 
 SKY_ROWS_APART = 4
@@ -45,15 +41,10 @@ class CorrectedFrames:
         """The frame, in counts; without the cards SKY, RERUN and FIELD, too. Raises BadContent."""
         if units != "counts":
             raise BadContent(f"corrected frames are in counts, not in {units}")
-        with open_fits(unpack(content)) as hdus:
-            header, pixels = hdus[0].header, image_plane(hdus)
-        check_field(header, field, band, rerun=field.rerun)
+        hdus, wcs, pixels = read_frame(content, field, band, field.rerun)
+        header = hdus[0].header
         if pixels.dtype != np.uint16:
             raise BadContent(f"a frame with {pixels.dtype} pixels, not 16-bit counts")
-        try:
-            wcs = read_wcs(header)
-        except NoCutout as problem:
-            raise BadContent(str(problem)) from problem
         try:
             softbias = float(header.get("SOFTBIAS", 0.0))
             in_header = "SKY" in header

@@ -8,7 +8,7 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -78,6 +78,21 @@ class Stop:
         self.now.set()
 
 
+class Request(NamedTuple):
+    """What is asked of a server: a GET, or with `files` a POST of a multipart form."""
+
+    url: str
+    params: Mapping[str, str] | None = None
+    files: Mapping[str, tuple[str, bytes]] | None = None
+    """By field: name of the file, and content."""
+    auth: tuple[str, str] | None = None
+    """User and password."""
+    interval: float = 0.0
+    """Least time (s) between two requests to the host."""
+    first_bytes: int | None = None
+    """Receive no more than so many."""
+
+
 class Client:
     """An HTTP client to share between threads: each keeps its own connections open.
 
@@ -98,29 +113,18 @@ class Client:
         """Of all answers so far, in every thread."""
         return self._bytes
 
-    def fetch(
-        self,
-        url: str,
-        read: Callable[[bytes], Value],
-        *,
-        params: Mapping[str, str] | None = None,
-        files: Mapping[str, tuple[str, bytes]] | None = None,
-        auth: tuple[str, str] | None = None,
-        interval: float = 0.0,
-        first_bytes: int | None = None,
-    ) -> Answer[Value]:
-        """What `read` makes of the answer to a GET, or with `files` to a POST of a multipart form.
+    def fetch(self, request: Request, read: Callable[[bytes], Value]) -> Answer[Value]:
+        """What `read` makes of the answer.
 
         `read` raises BadContent where the bytes are not what they should be, and the file is asked for again, past
-        caches on the way (Cache-Control: no-cache). `interval` is the least time (s) between two requests to the host; with
-        `first_bytes` no more than so many are received. The bytes are as the server sent them: nothing is decompressed
+        caches on the way (Cache-Control: no-cache). The bytes are as the server sent them: nothing is decompressed
         on the way. Raises FetchFailed, or Stopped.
         """
 
         def attempt() -> Value:
             number = retrying.statistics["attempt_number"]
             try:
-                content = self._request(url, params, files, auth, interval, first_bytes, past_caches=number > 1)
+                content = self._request(request, past_caches=number > 1)
                 return read(content)
             except BadContent as problem:
                 raise _Attempt(str(problem), status=200) from problem
@@ -166,17 +170,9 @@ class Client:
             self._local.session = session
         return self._local.session
 
-    def _request(
-        self,
-        url: str,
-        params: Mapping[str, str] | None,
-        files: Mapping[str, tuple[str, bytes]] | None,
-        auth: tuple[str, str] | None,
-        interval: float,
-        first_bytes: int | None,
-        past_caches: bool,
-    ) -> bytes:
+    def _request(self, request: Request, *, past_caches: bool) -> bytes:
         """One try: the whole body, or _Attempt, or an error of the network."""
+        url, params, files, auth, interval, first_bytes = request
         headers = {"Accept-Encoding": "identity"}  # a file that is gzip itself must not be unpacked on the way
         if past_caches:
             headers |= {"Cache-Control": "no-cache", "Pragma": "no-cache"}

@@ -12,6 +12,8 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from jaxtyping import Float32, Float64
 
+from galjax.io.fits_files import BLOCK, FitsError, check_structure
+from galjax.sources.archives.cutout import NoCutout, read_wcs
 from galjax.sources.archives.download import BadContent
 
 Band = Literal["u", "g", "r", "i", "z"]
@@ -20,7 +22,6 @@ MOST_BYTES = 200_000_000
 """Of an unpacked frame; SDSS's have 6 and 25 MB."""
 MOST_COMMON_COUNT = 0.3
 """Largest share of a stamp that may be one and the same whole count: noise of 1.4 counts, less than in any band, gives 0.28."""
-_BLOCK = 2880
 
 
 class FieldId(NamedTuple):
@@ -124,34 +125,27 @@ def open_fits(content: bytes) -> fits.HDUList:
     """The HDUs of a FITS file in memory. Raises BadContent where it is not a whole one.
 
     astropy only warns of a file that is cut off, and warnings cannot be caught in a thread without others noticing: so
-    the sizes that the headers declare are added up here first.
+    the structure is checked first.
     """
     try:
-        stream, hdus = io.BytesIO(content), 0
-        while stream.tell() < len(content) and (hdus == 0 or content[stream.tell() : stream.tell() + 8] == b"XTENSION"):
-            header = fits.Header.fromfile(stream, padding=False)
-            size = _data_size(header)
-            if stream.tell() + size > len(content):
-                raise BadContent("a FITS file that is cut off")
-            stream.seek(-(-size // _BLOCK) * _BLOCK, io.SEEK_CUR)
-            hdus += 1
-        whole = -(-len(content) // _BLOCK) * _BLOCK
-        return fits.open(io.BytesIO(content.ljust(whole, b"\0")), memmap=False, lazy_load_hdus=False)
+        check_structure(io.BytesIO(content), rest_may_follow=True)
+        whole = content.ljust(-(-len(content) // BLOCK) * BLOCK, b"\0")
+        return fits.open(io.BytesIO(whole), memmap=False, lazy_load_hdus=False)
+    except FitsError as error:
+        raise BadContent(f"not a whole FITS file: {error}") from error
     except (OSError, EOFError, ValueError, TypeError, KeyError, fits.VerifyError) as error:
         raise BadContent("a damaged FITS file") from error
 
 
-def _data_size(header: fits.Header) -> int:
-    """Bytes of data that follow a header (FITS standard 4.0, eq. 2), without padding."""
-    axes = [int(header[f"NAXIS{axis}"]) for axis in range(1, int(header["NAXIS"]) + 1)]
-    if not axes:
-        return 0
-    return (
-        abs(int(header["BITPIX"]))
-        // 8
-        * int(header.get("GCOUNT", 1))
-        * (int(header.get("PCOUNT", 0)) + math.prod(axes))
-    )
+def read_frame(content: bytes, field: FieldId, band: Band, rerun: int | None) -> tuple[fits.HDUList, WCS, np.ndarray]:
+    """The HDUs of a packed frame, its coordinates and pixels. Raises BadContent unless it is the frame asked for."""
+    hdus = open_fits(unpack(content))
+    pixels = image_plane(hdus)
+    check_field(hdus[0].header, field, band, rerun=rerun)
+    try:
+        return hdus, read_wcs(hdus[0].header), pixels
+    except NoCutout as problem:
+        raise BadContent(str(problem)) from problem
 
 
 def check_field(header: fits.Header, field: FieldId, band: Band, *, rerun: int | None) -> None:

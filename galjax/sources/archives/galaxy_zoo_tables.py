@@ -2,14 +2,14 @@
 
 import gzip
 import hashlib
-import os
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from galjax.errors import InputError
+from galjax.io.whole_files import write_whole
 from galjax.sources.archives.addresses import join
-from galjax.sources.archives.download import BadContent, Client, FetchFailed
+from galjax.sources.archives.download import BadContent, Client, FetchFailed, Request
 
 NAME = "GalaxyZoo1_DR_table2"
 FILES = (f"{NAME}.csv.gz", f"{NAME}.fits", f"{NAME}.vot.gz")
@@ -30,7 +30,7 @@ def fetch_table2(client: Client, bases: Sequence[str], path: Path, note: Callabl
     reasons = []
     for base in bases:
         try:
-            content = client.fetch(join(base, path.name), lambda content: _checked(content, path.name)).value
+            content = client.fetch(Request(join(base, path.name)), lambda content: _checked(content, path.name)).value
         except FetchFailed as failure:
             reasons.append(f"{base}: {failure.reason}")
             continue
@@ -68,9 +68,7 @@ def _checked(content: bytes, name: str) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
     try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
+        write_whole(path, content)
     except OSError as error:
         raise InputError(f"Cannot write {path} ({error.strerror}). Make room, or give another place.") from error

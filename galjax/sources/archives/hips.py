@@ -21,7 +21,7 @@ SPARE = 4
 """Pixels that are asked for beyond a stamp's size, so that it can be placed on the grid."""
 
 
-class Survey(NamedTuple):
+class HipsSurvey(NamedTuple):
     """A survey as HiPS."""
 
     hips: str
@@ -33,14 +33,14 @@ class Survey(NamedTuple):
 
 
 SURVEYS = {
-    "hips-sdss": Survey("CDS/P/SDSS9/{band}", 0.396, "as in the HiPS (nanomaggies)", "ugriz"),
-    "hips-panstarrs": Survey("CDS/P/PanSTARRS/DR1/{band}", 0.25, "as in the HiPS", "griz"),
-    "hips-legacy": Survey("CDS/P/DESI-Legacy-Surveys/DR10/{band}", 0.262, "as in the HiPS (nanomaggies)", "griz"),
-    "hips-hsc": Survey("CDS/P/HSC/DR2/wide/{band}", 0.168, "as in the HiPS", "griz"),
+    "hips-sdss": HipsSurvey("CDS/P/SDSS9/{band}", 0.396, "as in the HiPS (nanomaggies)", "ugriz"),
+    "hips-panstarrs": HipsSurvey("CDS/P/PanSTARRS/DR1/{band}", 0.25, "as in the HiPS", "griz"),
+    "hips-legacy": HipsSurvey("CDS/P/DESI-Legacy-Surveys/DR10/{band}", 0.262, "as in the HiPS (nanomaggies)", "griz"),
+    "hips-hsc": HipsSurvey("CDS/P/HSC/DR2/wide/{band}", 0.168, "as in the HiPS", "griz"),
 }
 
 
-def parameters(survey: Survey, ra: float, dec: float, size: int, band: Band) -> dict[str, str]:
+def parameters(survey: HipsSurvey, ra: float, dec: float, size: int, band: Band) -> dict[str, str]:
     """Of the request for one position (degrees)."""
     side = size + SPARE
     return {

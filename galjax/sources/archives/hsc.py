@@ -17,7 +17,7 @@ from jaxtyping import Float64
 
 from galjax.errors import InputError
 from galjax.sources.archives.addresses import join
-from galjax.sources.archives.download import BadContent
+from galjax.sources.archives.download import BadContent, Request
 from galjax.sources.archives.frame import Band, open_fits
 
 PIXEL_SCALE = 0.168
@@ -48,9 +48,9 @@ def login() -> tuple[str, str]:
     return user, password
 
 
-def address(base: str) -> str:
-    """Of the cut-out program."""
-    return join(base, "cgi-bin/cutout")
+def request(base: str, positions: bytes, login: tuple[str, str] | None) -> Request:
+    """To the cut-out program, for a `position_list`."""
+    return Request(join(base, "cgi-bin/cutout"), files={"list": ("list.txt", positions)}, auth=login)
 
 
 def position_list(

@@ -11,7 +11,6 @@ import numpy as np
 from astropy.io import fits
 from jaxtyping import Float32
 
-from galjax.sources.archives.cutout import NoCutout, read_wcs
 from galjax.sources.archives.download import BadContent
 from galjax.sources.archives.frame import (
     Band,
@@ -19,10 +18,7 @@ from galjax.sources.archives.frame import (
     Frame,
     Units,
     bilinear,
-    check_field,
-    image_plane,
-    open_fits,
-    unpack,
+    read_frame,
 )
 
 RERUN = 301
@@ -42,15 +38,9 @@ class SkySubtractedFrames:
 
     def read(self, content: bytes, field: FieldId, band: Band, units: Units = "counts") -> Frame:
         """The frame in counts (nanomaggies divided by those of one count) or as it is. Raises BadContent."""
-        with open_fits(unpack(content)) as hdus:
-            header, pixels = hdus[0].header, image_plane(hdus)
-            check_field(header, field, band, rerun=RERUN)
-            per_count = _nanomaggies_per_count(hdus, pixels.shape[1])
-            allsky, x_grid, y_grid = _sky(hdus, pixels.shape)
-        try:
-            wcs = read_wcs(header)
-        except NoCutout as problem:
-            raise BadContent(str(problem)) from problem
+        hdus, wcs, pixels = read_frame(content, field, band, RERUN)
+        per_count = _nanomaggies_per_count(hdus, pixels.shape[1])
+        allsky, x_grid, y_grid = _sky(hdus, pixels.shape)
 
         def stamp(top: int, left: int, size: int) -> Float32[np.ndarray, "size size"]:
             cut = pixels[top : top + size, left : left + size].astype(np.float64)

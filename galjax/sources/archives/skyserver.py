@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from galjax.sources.archives.addresses import join
-from galjax.sources.archives.download import BadContent, Client, FetchFailed
+from galjax.sources.archives.download import BadContent, Client, FetchFailed, Request
 
 COLUMNS = ("dr7objid", "specobjid", "z", "zerr", "zwarning", "class")
 QUERIES_APART = 1.05
@@ -91,7 +91,7 @@ def fetch_page(client: Client, base: str, page: Page) -> Iterator[tuple[Page, li
     url = join(base, "en/tools/search/x_results.aspx")
     params = {"searchtool": "SQL", "TaskName": "Skyserver.Search.SQL", "cmd": query(page), "format": "csv"}
     try:
-        rows = client.fetch(url, read_answer, params=params, interval=QUERIES_APART).value
+        rows = client.fetch(Request(url, params, interval=QUERIES_APART), read_answer).value
         overflow = len(rows) >= MOST_ROWS
     except FetchFailed as failure:
         too_long = "stalled" in failure.reason or failure.status in (500, 504)

@@ -9,11 +9,12 @@ from astropy.io.ascii import InconsistentTableError
 from astropy.table import Table
 
 from galjax.errors import InputError
+from galjax.io.whole_files import replacing
 from galjax.sample import Exclusion, GalaxySample
 from galjax.sources.archives.skyserver import Redshifts
-from galjax.sources.surveys.galaxy_list import GalaxyList
 from galjax.sources.build.journal import Failure, Journal
-from galjax.sources.build.survey import StampRequest, Survey
+from galjax.sources.build.survey import StampRequest, SurveyImages
+from galjax.sources.surveys.galaxy_list import GalaxyList
 
 FAILURE_COLUMNS = ("id", "stage", "reason", "attempts")
 
@@ -48,7 +49,7 @@ def failures_table(galaxies: GalaxyList, failures: Sequence[Failure]) -> Table:
 
 
 def assemble(
-    survey: Survey,
+    survey: SurveyImages,
     galaxies: GalaxyList,
     redshifts: Redshifts,
     request: StampRequest,
@@ -104,10 +105,9 @@ def assemble(
 def write_failures(table: Table, path: Path, sample: Path) -> None:
     """Write the table as ECSV, whole or not at all; it remembers whose it is. Raises InputError where it cannot."""
     table.meta["sample"] = sample.name
-    partial = path.with_name(path.name + ".partial")
     try:
-        table.write(partial, format="ascii.ecsv", overwrite=True)
-        partial.replace(path)
+        with replacing(path) as partial:
+            table.write(partial, format="ascii.ecsv", overwrite=True)
     except OSError as error:
         raise InputError(
             f"Cannot write {path} ({error.strerror}). All cut-outs are kept: make room, and run the same command again."

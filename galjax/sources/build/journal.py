@@ -81,11 +81,11 @@ class Journal:
         outcomes = list(outcomes)
         stamps = [
             (o.galaxy, job, np.ascontiguousarray(o.pixels, "<f4").tobytes(), json.dumps(dict(o.facts)))
-            for o in outcomes if isinstance(o, Stamp)
+            for o in outcomes
+            if isinstance(o, Stamp)
         ]
         failures = [
-            (o.galaxy, job, o.stage, o.reason, o.attempts, int(o.transient))
-            for o in outcomes if isinstance(o, Failure)
+            (o.galaxy, job, o.stage, o.reason, o.attempts, int(o.transient)) for o in outcomes if isinstance(o, Failure)
         ]
         with self._writing():
             self._connection.executemany("INSERT OR REPLACE INTO stamps VALUES (?, ?, ?, ?)", stamps)
@@ -145,7 +145,8 @@ class Journal:
         ).fetchone()[0]
         differences = [
             f"{name} was {known.get(name, 'not there')}, now {facts.get(name, 'not there')}"
-            for name in sorted({*known, *facts}) if known.get(name) != facts.get(name)
+            for name in sorted({*known, *facts})
+            if known.get(name) != facts.get(name)
         ]
         if begun and differences:
             raise InputError(

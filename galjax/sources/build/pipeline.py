@@ -9,10 +9,10 @@ from typing import Protocol, runtime_checkable
 
 from galjax.errors import InputError
 from galjax.sources.archives.download import Client
-from galjax.sources.surveys.galaxy_list import GalaxyList
 from galjax.sources.build.journal import Failure, Journal
-from galjax.sources.build.survey import FETCH, Job, Outcome, Survey
+from galjax.sources.build.survey import FETCH, Job, Outcome, SurveyImages
 from galjax.sources.build.workers import Workers
+from galjax.sources.surveys.galaxy_list import GalaxyList
 from galjax.terminal.interrupts import Interrupted, handling
 
 OUTAGE = 12
@@ -47,7 +47,7 @@ def interruptible() -> Iterator[None]:
 
 
 def cut_all(
-    survey: Survey,
+    survey: SurveyImages,
     galaxies: GalaxyList,
     client: Client,
     journal: Journal,

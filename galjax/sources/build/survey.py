@@ -1,6 +1,5 @@
 """What a survey must offer so that a sample can be built of it, and the files that are kept while it is."""
 
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,11 +8,12 @@ from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 import numpy as np
 from astropy.wcs import WCS
 
-from galjax.sources.archives.frame import Band
+from galjax.io.whole_files import write_whole
 from galjax.sources.archives.cutout import CutoutConvention, pixel_positions, place
 from galjax.sources.archives.download import Answer, BadContent
-from galjax.sources.surveys.galaxy_list import GalaxyList
+from galjax.sources.archives.frame import Band
 from galjax.sources.build.journal import Failure, Stamp
+from galjax.sources.surveys.galaxy_list import GalaxyList
 
 Value = TypeVar("Value")
 Outcome = Stamp | Failure
@@ -38,7 +38,7 @@ class StampRequest(NamedTuple):
 
 
 @runtime_checkable
-class Survey(Protocol):
+class SurveyImages(Protocol):
     """A survey and the way to its images. Methods may be called in several threads at once, `done` in the main one."""
 
     pixel_scale: float
@@ -96,11 +96,7 @@ class FileStore:
 
     def write(self, name: str, content: bytes) -> None:
         """Keep a file: whole, or not at all."""
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
-        partial.write_bytes(content)
-        os.replace(partial, path)
+        write_whole(self.folder / name, content)
 
     def remove(self, name: str) -> None:
         """Delete a file, if it is there."""

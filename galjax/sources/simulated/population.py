@@ -31,7 +31,7 @@ SCHECHTER = (-21.2, -1.05)
 592, 819), shifted from z = 0.1 to 0 by eye; evolution and k-corrections are neglected throughout."""
 
 
-class Galaxies(NamedTuple):
+class GalaxyParameters(NamedTuple):
     """True parameters, one value per galaxy (or scalars inside vmap). Angles in radians, counter-clockwise from +x."""
 
     redshift: Float[Array, "*galaxy"]
@@ -78,12 +78,14 @@ def assign_classes(count: int, fractions: tuple[float, ...]) -> Int32[np.ndarray
 
 
 @jax.jit
-def draw_galaxies(key: Key[Array, ""], numbers: Int[Array, " galaxy"], classes: Int[Array, " galaxy"]) -> Galaxies:
+def draw_galaxies(
+    key: Key[Array, ""], numbers: Int[Array, " galaxy"], classes: Int[Array, " galaxy"]
+) -> GalaxyParameters:
     """Parameters of the galaxies with these numbers, given their classes (positions in `CLASS_NAMES`)."""
     return jax.vmap(lambda number, label: _one_galaxy(jax.random.fold_in(key, number), label))(numbers, classes)
 
 
-def _one_galaxy(key: Key[Array, ""], label: Int[Array, ""]) -> Galaxies:
+def _one_galaxy(key: Key[Array, ""], label: Int[Array, ""]) -> GalaxyParameters:
     keys = iter(jax.random.split(key, 32))
 
     def uniform(low: float, high: float) -> Float[Array, ""]:
@@ -132,7 +134,7 @@ def _one_galaxy(key: Key[Array, ""], label: Int[Array, ""]) -> Galaxies:
     star_magnitude = 21.0 + jnp.log10(jnp.maximum(depth, 1e-3)) / 0.2 * 0.5
     present = jax.random.uniform(next(keys), (neighbours,)) < 0.25
     one = jnp.float32(1)
-    return Galaxies(
+    return GalaxyParameters(
         redshift=redshift,
         magnitude=magnitude,
         half_light_radius=radius,

@@ -13,7 +13,7 @@ import numpy as np
 import scipy.special
 from jaxtyping import Array, Float, Float32, Key
 
-from galjax.sources.simulated.population import Galaxies
+from galjax.sources.simulated.population import GalaxyParameters
 
 OVERSAMPLING = 3
 MARGIN = 5
@@ -79,7 +79,7 @@ def _fine_nodes(image_size: int) -> Float[np.ndarray, " node"]:
     return (np.arange(count) + 0.5) / OVERSAMPLING - 0.5 - MARGIN
 
 
-def render(galaxy: Galaxies, instrument: Instrument) -> Float[Array, "height width"]:
+def render(galaxy: GalaxyParameters, instrument: Instrument) -> Float[Array, "height width"]:
     """One galaxy and its neighbours as counts per pixel, without sky and noise."""
     nodes = jnp.asarray(_fine_nodes(instrument.image_size), jnp.float32)
     low, high = instrument.centre
@@ -98,7 +98,7 @@ def render(galaxy: Galaxies, instrument: Instrument) -> Float[Array, "height wid
 
 
 def _spheroid(
-    galaxy: Galaxies, along: Float[Array, "y x"], across: Float[Array, "y x"], step: float
+    galaxy: GalaxyParameters, along: Float[Array, "y x"], across: Float[Array, "y x"], step: float
 ) -> Float[Array, "y x"]:
     """Share of a Sersic profile's light per fine node (Graham & Driver 2005, PASA 22, 118, eqs. 1-4).
 
@@ -117,7 +117,7 @@ def _spheroid(
     return jnp.where(inside, core_light / jnp.maximum(inside.sum().astype(jnp.float32), 1.0), sampled)
 
 
-def _disc(galaxy: Galaxies, along: Float[Array, "y x"], across: Float[Array, "y x"]) -> Float[Array, "y x"]:
+def _disc(galaxy: GalaxyParameters, along: Float[Array, "y x"], across: Float[Array, "y x"]) -> Float[Array, "y x"]:
     """Exponential disc of unit flux per square arcsec (Freeman 1970, ApJ 160, 811) with logarithmic arms.
 
     Light gathers along arms as a von Mises function of the angle, of mean 1 on every circle, so that arms do not change
@@ -136,7 +136,7 @@ def _disc(galaxy: Galaxies, along: Float[Array, "y x"], across: Float[Array, "y 
     return smooth * jnp.exp(strength * (wave - 1)) / jax.scipy.special.i0e(strength)
 
 
-def _stars(galaxy: Galaxies, centre: Float[Array, "2"], instrument: Instrument) -> Float[Array, "height width"]:
+def _stars(galaxy: GalaxyParameters, centre: Float[Array, "2"], instrument: Instrument) -> Float[Array, "height width"]:
     """Point sources, seen through the seeing."""
     weights, deviations = moffat_mixture(instrument.seeing / instrument.pixel_scale, instrument.moffat_beta)
     edges = jnp.arange(instrument.image_size + 1, dtype=jnp.float32) - 0.5

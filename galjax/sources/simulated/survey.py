@@ -12,7 +12,7 @@ from galjax.errors import InputError
 from galjax.io.host import host_memory
 from galjax.sample import GalaxySample
 from galjax.sources.options import HSC_WIDE, SimulatedSurvey
-from galjax.sources.simulated.population import CLASS_NAMES, Galaxies, assign_classes, draw_galaxies
+from galjax.sources.simulated.population import CLASS_NAMES, GalaxyParameters, assign_classes, draw_galaxies
 from galjax.sources.simulated.rendering import Instrument, add_noise, render
 
 _AT_ONCE = 50
@@ -83,7 +83,7 @@ def _see_all(
     noise_key: Key[Array, ""],
     classes: Int32[np.ndarray, " galaxy"],
     instrument: Instrument,
-) -> tuple[Galaxies, Float32[np.ndarray, "galaxy height width"]]:
+) -> tuple[GalaxyParameters, Float32[np.ndarray, "galaxy height width"]]:
     """All galaxies and their images, so many at a time: one program, whatever their number."""
     count = len(classes)
     numbers = np.arange(-(-count // _AT_ONCE) * _AT_ONCE)  # the last part is filled up, and cut off again
@@ -103,16 +103,16 @@ def _see(
     numbers: Int[Array, " galaxy"],
     classes: Int[Array, " galaxy"],
     instrument: Instrument,
-) -> tuple[Galaxies, Float[Array, "galaxy height width"]]:
+) -> tuple[GalaxyParameters, Float[Array, "galaxy height width"]]:
     galaxies = draw_galaxies(population_key, numbers, classes)
 
-    def one(number: Int[Array, ""], galaxy: Galaxies) -> Float[Array, "height width"]:
+    def one(number: Int[Array, ""], galaxy: GalaxyParameters) -> Float[Array, "height width"]:
         return add_noise(render(galaxy, instrument), jax.random.fold_in(noise_key, number), instrument)
 
     return galaxies, jax.vmap(one)(numbers, galaxies)
 
 
-def _columns(galaxies: Galaxies, instrument: Instrument) -> dict[str, np.ndarray]:
+def _columns(galaxies: GalaxyParameters, instrument: Instrument) -> dict[str, np.ndarray]:
     low, high = instrument.centre
     centre = low + (high - low) * np.asarray(galaxies.subpixel)
     plain = (

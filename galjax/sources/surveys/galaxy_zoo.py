@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from astropy.io import fits
 from astropy.io.votable import parse_single_table
 from astropy.io.votable.exceptions import VOTableSpecError
 from astropy.utils.exceptions import AstropyWarning
@@ -22,9 +21,10 @@ from astropy.utils.xml.iterparser import get_xml_iterator
 from jaxtyping import Float64, Int32, Int64, Shaped
 
 from galjax.errors import InputError
+from galjax.io.fits_files import open_fits
 from galjax.sources.files.catalogue import flags_of_texts
-from galjax.sources.surveys import objid as objids
 from galjax.sources.surveys.galaxy_list import GalaxyList, Rejected
+from galjax.sources.surveys.objid import problems
 from galjax.sources.surveys.sexagesimal import hours_to_degrees, to_degrees
 
 CLASS_NAMES = ("spiral", "elliptical", "uncertain")
@@ -99,7 +99,7 @@ def _reasons(
     ids: np.ndarray, texts: np.ndarray, ra: np.ndarray, dec: np.ndarray, flags: np.ndarray
 ) -> list[str | None]:
     """Why each row cannot be used, or None."""
-    reasons = objids.problems(ids)
+    reasons = problems(ids)
     for row in np.flatnonzero(ids == 0):
         reasons[row] = f"OBJID {str(texts[row])!r} is not a whole number"
     _, first, inverse = np.unique(ids, return_index=True, return_inverse=True)
@@ -185,8 +185,7 @@ def _number(text: str) -> float:
 def _read_fits(path: Path) -> Mapping[str, np.ndarray]:
     """The needed columns by upper-case name."""
     try:
-        with warnings.catch_warnings(), fits.open(path, memmap=False) as hdus:
-            warnings.simplefilter("error", AstropyWarning)  # astropy only warns of a file that is cut off
+        with open_fits(path) as hdus:
             data = hdus[1].data
             at = _find_columns([name.upper() for name in data.names], path)
             return {name: np.asarray(data[data.names[i]]) for name, i in at.items()}

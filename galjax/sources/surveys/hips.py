@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from galjax.sources.archives import hips
 from galjax.sources.archives.cutout import NoCutout, check_stamp, read_wcs
-from galjax.sources.archives.download import BadContent, Client, FetchFailed
+from galjax.sources.archives.download import BadContent, Client, FetchFailed, Request
 from galjax.sources.build.journal import Failure, Stamp
 from galjax.sources.build.survey import CUT, FETCH, FileStore, Job, Outcome, StampRequest, cut_single
 from galjax.sources.surveys.galaxy_list import GalaxyList
@@ -18,7 +18,7 @@ class HipsCutouts:
 
     client: Client
     bases: Sequence[str]
-    survey: hips.Survey
+    survey: hips.HipsSurvey
     store: FileStore
     request: StampRequest
 
@@ -40,7 +40,7 @@ class HipsCutouts:
                 answer = self.store.read_or_fetch(
                     self._file(job),
                     lambda content: hips.read_answer(content, size),
-                    functools.partial(self.client.fetch, base, params=params),
+                    functools.partial(self.client.fetch, Request(base, params)),
                 )
                 image, attempts = answer.value, attempts + answer.attempts
                 break

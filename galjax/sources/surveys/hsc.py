@@ -45,9 +45,7 @@ class HscCutouts:
             answer = self.store.read_or_fetch(
                 f"hsc/{job.key}.tar",
                 lambda content: hsc.read_answer(content, len(members)),
-                lambda read: self.client.fetch(
-                    hsc.address(self.base), read, files={"list": ("list.txt", positions)}, auth=self.login
-                ),
+                lambda read: self.client.fetch(hsc.request(self.base, positions, self.login), read),
             )
         except FetchFailed as failure:
             if failure.status == 401:

@@ -12,7 +12,7 @@ from galjax.errors import InputError
 from galjax.sources.archives.addresses import Addresses, join
 from galjax.sources.archives.cutout import NoCutout, check_stamp, pixel_positions, place
 from galjax.sources.archives.das import CorrectedFrames
-from galjax.sources.archives.download import Client, FetchFailed
+from galjax.sources.archives.download import Client, FetchFailed, Request
 from galjax.sources.archives.frame import FieldId, Frame, FrameArchive, Units
 from galjax.sources.archives.sas import SkySubtractedFrames
 from galjax.sources.build.journal import Failure, Stamp
@@ -136,7 +136,7 @@ class SdssFrames:
         answer = self.store.read_or_fetch(
             self._file(archive, field),
             lambda content: archive.read(content, field, band, self.units),
-            lambda read: self.client.fetch(url, read),
+            lambda read: self.client.fetch(Request(url), read),
         )
         return answer.value, answer.attempts
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from astropy.table import Table
 
 from galjax.analysis.tables import summary_table
 from galjax.analysis.usable import UsableConfig, with_usable
@@ -17,6 +16,7 @@ from galjax.report.figures.style import stretched
 from galjax.report.figures.sweep import accuracy_by_method, methods_compared
 from galjax.sources.simulated.survey import SimulatedSurvey, simulate
 from galjax.training.history import History
+from tests.made_up_cases import MadeUpCase
 
 
 @pytest.fixture(scope="module")
@@ -122,13 +122,13 @@ def test_losses_are_said_to_be_cut_off_only_where_they_are():
 
 
 def sweep_summary(repeats=3, **usable):
-    rows = [
-        (n, 20, factor, method, "test-mean", 3, value + n / 100)
+    cases = [
+        MadeUpCase(
+            {"per_class": 20, "factor": factor, "method": method}, {"accuracy": value + np.arange(repeats) / 100}
+        )
         for factor, method, value in ((1, "none", 0.9), (2, "nearest", 0.8), (2, "bicubic", 0.85))
-        for n in range(repeats)
     ]
-    results = Table(rows=rows, names=("repeat", "per_class", "factor", "method", "selection", "epoch", "accuracy"))
-    return with_usable(summary_table(results), results, UsableConfig(**usable))
+    return with_usable(summary_table(cases), cases, UsableConfig(**usable))
 
 
 def test_the_lines_of_a_sweep_are_the_thresholds_of_its_rule_and_named():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from galjax.report import html as report
+from galjax.report import html
 from galjax.report.figures.comparison import points_with_bars
 from galjax.report.figures.style import NamedFigure, drawn
 from galjax.runs.folder import RunFolder
@@ -44,20 +44,20 @@ def folder(tmp_path):
 
 
 def test_the_users_settings_change_nothing(folder):
-    assert report.write_figures(folder, [some_figure()]) == []
+    assert html.write_figures(folder, [some_figure()]) == []
     usual = files(folder, "points")
     with matplotlib.rc_context(STRANGE):
-        assert report.write_figures(folder, [some_figure()]) == []
+        assert html.write_figures(folder, [some_figure()]) == []
         assert matplotlib.rcParams["text.usetex"] is True  # the user's settings are given back
     assert files(folder, "points") == usual
 
 
 SCRIPT = """
 import hashlib, os
-from galjax.report import html as report
+from galjax.report import html
 from galjax.report.figures.comparison import points_with_bars
 figure = points_with_bars({"accuracy": {"a": [0.8, 0.9, 1.0]}}, ["std"], "points", "About.")
-print(hashlib.sha256(report._render(figure)[1]["png"]).hexdigest(), os.environ.get("MPLBACKEND", "none"))
+print(hashlib.sha256(html._render(figure)[1]["png"]).hexdigest(), os.environ.get("MPLBACKEND", "none"))
 """
 
 
@@ -96,15 +96,13 @@ def test_a_figure_that_fails_is_named_and_the_others_are_drawn(folder):
             raise RuntimeError("no ink")
 
     figures = [fails_at_once(), NamedFigure("breaks", Breaks(), "Caption.", "Words."), some_figure()]
-    assert report.write_figures(folder, figures) == [
+    assert html.write_figures(folder, figures) == [
         "The figure fails_at_once could not be drawn (ValueError: no such).",
         "The figure breaks could not be drawn (RuntimeError: no ink).",
     ]
     assert sorted(path.name for path in (folder.path / "figures").iterdir()) == ["points.pdf", "points.png"]
-    chapter = report.Chapter("name", "Title", "Question?", (), (report.Section("Section", figures=tuple(figures)),))
-    report.write_report(
-        folder, [chapter], title="Title", question="Question?", excluded=[], provenance={}, environment={}
-    )
+    chapter = html.Chapter("name", "Title", "Question?", (), (html.Section("Section", figures=tuple(figures)),))
+    html.write_report(folder, html.Report("Title", "Question?", [chapter], [], {}, environment={}))
     page = (folder.path / "report.html").read_text()
     assert page.count("<img") == 1
     captions = re.findall(r"<figcaption>(.*?)</figcaption>", page)

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from galjax import InputError
-from galjax.sources.archives.download import BadContent, Client, FetchFailed, Politeness, Stop, Stopped
+from galjax.sources.archives.download import BadContent, Client, FetchFailed, Politeness, Request, Stop, Stopped
 
 QUICK = Politeness(attempts=4, backoff=0.01, timeout=0.5)
 BODY = bytes(range(256)) * 40
@@ -111,7 +111,7 @@ def trickle(handler):
 
 
 def fetch(server, client=None, read=bytes, **options):
-    return (client or Client(QUICK)).fetch(f"{server.url}/file", read, **options)
+    return (client or Client(QUICK)).fetch(Request(f"{server.url}/file", **options), read)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_a_host_that_is_not_there(monkeypatch):
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with pytest.raises(FetchFailed, match="the host is not found"):
-        Client(Politeness(attempts=1)).fetch("http://archive.invalid/file", bytes)
+        Client(Politeness(attempts=1)).fetch(Request("http://archive.invalid/file"), bytes)
 
 
 def test_an_answer_of_status_200_is_read_before_it_counts_and_asked_for_past_caches():

@@ -185,9 +185,9 @@ def without(card):
         (GZ[:-4], "a gzip file that is cut off"),
         (GZ[:20000] + b"\0\0\0\0" + GZ[20004:], "a corrupt gzip file"),
         (GZ[:-8] + b"\0\0\0\0" + GZ[-4:], "a corrupt gzip file"),
-        (gzip.compress(PLAIN[:-5760]), "a FITS file that is cut off"),
-        (gzip.compress(PLAIN[:3000]), "a damaged FITS file"),
-        (gzip.compress(b"<html>", mtime=0), "a damaged FITS file"),
+        (gzip.compress(PLAIN[:-5760]), "not a whole FITS file: it is cut off"),
+        (gzip.compress(PLAIN[:3000]), "not a whole FITS file: the header at byte 0 has no end"),
+        (gzip.compress(b"<html>", mtime=0), "not a whole FITS file"),
         (gzip.compress(without("RUN")), "a frame without the card RUN"),
         (gzip.compress(without("BZERO")), "16-bit counts"),
         (gzip.compress(without("CTYPE1")), "celestial coordinates"),
@@ -203,7 +203,7 @@ def test_files_that_are_no_frame_are_recognised(content, reason):
     [
         (BZ2[: len(BZ2) // 2], "a bzip2 file that is cut off"),
         (BZ2[:9000] + b"\0\0\0\0" + BZ2[9004:], "a corrupt bzip2 file"),
-        (bz2.compress(bz2.decompress(BZ2)[:-2880]), "a FITS file that is cut off"),
+        (bz2.compress(bz2.decompress(BZ2)[:-2880]), "not a whole FITS file: it is cut off"),
         (bz2.compress(without("RERUN")), "without its calibration"),
     ],
 )

@@ -6,8 +6,8 @@ import time
 import pytest
 from rich.console import Console
 
-from galjax.sources.build.pipeline import interruptible
 from galjax.sources.build.build_progress import ConsoleBuildProgress
+from galjax.sources.build.pipeline import interruptible
 from galjax.terminal.interrupts import Interrupted
 
 

@@ -7,7 +7,7 @@ import scipy.signal
 import scipy.special
 from astropy.modeling.functional_models import Moffat2D, Sersic2D
 
-from galjax.sources.simulated.population import Galaxies
+from galjax.sources.simulated.population import GalaxyParameters
 from galjax.sources.simulated.rendering import Instrument, add_noise, moffat_mixture, render
 from galjax.sources.simulated.survey import SimulatedSurvey, instrument_of
 
@@ -33,7 +33,7 @@ def galaxy(**changes):
         "neighbour_offset": [[0.0, 0.0]],
         "neighbour_magnitude": [np.inf],
     } | changes
-    return Galaxies(**{name: jnp.asarray(value, jnp.float32) for name, value in values.items()})
+    return GalaxyParameters(**{name: jnp.asarray(value, jnp.float32) for name, value in values.items()})
 
 
 def instrument(**changes) -> Instrument:

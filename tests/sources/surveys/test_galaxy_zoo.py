@@ -140,6 +140,15 @@ def test_tables_that_cannot_be_used_get_a_sentence(tmp_path):
     (tmp_path / "not.fits").write_bytes(b"not a table")
     with pytest.raises(InputError, match="cannot be read as a FITS table"):
         read_table2(tmp_path / "not.fits")
+    Table({"OBJID": [1]}).write(tmp_path / "t.fits")
+    table = (tmp_path / "t.fits").read_bytes()
+    for damaged, why in {
+        table[:-2880]: "it is cut off: 5768 bytes are declared, 5760 are there",
+        table.replace(b"NAXIS2  =                    1", b"NAXIS   =           4294967295"): "NAXIS is '4294967295'",
+    }.items():
+        (tmp_path / "t.fits").write_bytes(damaged)
+        with pytest.raises(InputError, match=f"cannot be read as a FITS table .{why}"):
+            read_table2(tmp_path / "t.fits")
     (tmp_path / "not.vot").write_bytes(b"not a table")
     with pytest.raises(InputError, match="cannot be read as a VOTable"):
         read_table2(tmp_path / "not.vot")

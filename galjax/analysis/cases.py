@@ -1,0 +1,73 @@
+"""What was measured, one case at a time: its metrics in every repeat, and which epoch they are reported at."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float64, Int
+
+from galjax.metrics import accuracy, true_positive_rate, true_skill_statistic
+from galjax.statistics import DEFAULT_SELECTION, Selection, choose_evaluation
+from galjax.training.history import History
+
+
+class Case(NamedTuple):
+    """One thing that was measured in all repeats: a condition of one training."""
+
+    keys: Mapping[str, Any]
+    """What tells it from the other cases, by column of the tables."""
+    history: History
+    condition: int = 0
+    """Its number in the history."""
+    class_names: Sequence[str] = ()
+    """Names of the classes, where metrics of the single classes are wanted besides the accuracy."""
+    selections: tuple[Selection, ...] = ()
+    """Ways of choosing the epoch to report; empty: all that the history allows."""
+
+    @property
+    def reported(self) -> tuple[Selection, ...]:
+        """The ways of choosing the epoch that tables report."""
+        validated = self.history.validation_confusion is not None
+        return self.selections or (DEFAULT_SELECTION, "last", *(("validation",) if validated else ()))
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Accuracy, of two named classes the true skill statistic of the first, and every class's true positive rate."""
+        skill = ("tss",) if len(self.class_names) == 2 else ()
+        return ("accuracy", *skill, *(f"tpr_{name}" for name in self.class_names))
+
+    def chosen(self, selection: Selection = DEFAULT_SELECTION) -> int:
+        """The number of the evaluation that the selection takes."""
+        test = accuracy(self.history.test_confusion)[:, :, self.condition]
+        validation = self.history.validation_confusion
+        return choose_evaluation(
+            selection, test, None if validation is None else accuracy(validation)[:, :, self.condition]
+        )
+
+    def epoch(self, selection: Selection = DEFAULT_SELECTION) -> int:
+        """The epoch that the selection takes."""
+        return int(self.history.evaluated_epoch[self.chosen(selection)])
+
+    def confusion(self, selection: Selection = DEFAULT_SELECTION) -> Int[np.ndarray, "repeat predicted true"]:
+        """Counts on the test galaxies at the evaluation that the selection takes."""
+        return self.history.test_confusion[:, self.chosen(selection), self.condition]
+
+    def values(
+        self, metric: str = "accuracy", selection: Selection = DEFAULT_SELECTION
+    ) -> Float64[np.ndarray, " repeat"]:
+        """One of `metrics` in every repeat; NaN where the repeat was dropped, or the case has no such metric."""
+        confusion = self.confusion(selection)
+        if metric not in self.metrics:
+            return np.full(len(confusion), np.nan)
+        if metric == "accuracy":
+            return accuracy(confusion)
+        if metric == "tss":
+            return true_skill_statistic(confusion)
+        return true_positive_rate(confusion)[:, list(self.class_names).index(metric.removeprefix("tpr_"))]
+
+
+def values_by(
+    cases: Iterable[Case], *names: str, selection: Selection = DEFAULT_SELECTION
+) -> dict[tuple[Any, ...], Float64[np.ndarray, " repeat"]]:
+    """The accuracy of every case in every repeat, by the values of its keys of these names."""
+    return {tuple(case.keys[name] for name in names): case.values(selection=selection) for case in cases}
