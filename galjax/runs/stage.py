@@ -75,7 +75,7 @@ def run_stage(
     """
     train, test = stage.draw.train.shape[1], stage.draw.test.shape[1]
     _, _, height, width, bands = pool.images.shape
-    sizes = Sizes((height, width, bands), len(pool.labels), train, test)
+    sizes = Sizes((height, width, bands), len(pool.labels), train, test, len(galaxies.class_names))
     execution = choose(config.execution, config.network, config.optimiser, sizes, len(keys.initial))
     check = functools.partial(check_diverged, label=stage.label, on_divergence=config.schedule.on_divergence)
     schedule = config.schedule

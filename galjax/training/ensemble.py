@@ -14,10 +14,11 @@ import numpy as np
 from jaxtyping import Array, Float, Float32
 
 from galjax.config.json_form import dumps, from_json
+from galjax.config.settings import NetworkConfig
 from galjax.errors import InputError
 from galjax.io import stored_arrays
 from galjax.io.stored_arrays import Corrupt
-from galjax.networks.thesis import NetworkConfig, scale_images
+from galjax.networks.scaling import scale_images
 from galjax.resample import Convention
 from galjax.training import processes
 from galjax.training.execution import Precision, for_applying

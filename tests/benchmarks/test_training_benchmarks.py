@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import accelerator, measure, profile, scaling, training
 from benchmarks.contenders.problem import NotHere, Problem, count_work
-from galjax.networks.thesis import NetworkConfig
+from galjax.config.settings import NetworkConfig
 
 TINY = ["--galaxies", "20", "--image-size", "16", "--no-write"]
 
@@ -113,8 +113,8 @@ def test_the_accelerator_benchmark_leaves_out_what_does_not_fit_the_time(capsys)
 @pytest.mark.parametrize(
     ("name", "part"),
     [
-        ("jit(f)/jvp(GalaxyNetwork)/GalaxyNetwork.features/conv_2/dot", "conv_2 forward"),
-        ("jit(f)/transpose(jvp(GalaxyNetwork))/GalaxyNetwork.classify/dense_1/dot", "dense_1 backward"),
+        ("jit(f)/jvp(ThesisNetwork)/ThesisNetwork.features/conv_2/dot", "conv_2 forward"),
+        ("jit(f)/transpose(jvp(ThesisNetwork))/ThesisNetwork.classify/dense_1/dot", "dense_1 backward"),
         ("jit(_chunk)/shard_map/while/body/closed_call/dot_general", "update of dense kernels"),
         ("jit(_chunk)/shard_map/gather", "other"),
     ],

@@ -4,8 +4,9 @@ import pytest
 
 import galjax.training.execution
 import galjax.training.repeats
+from galjax.config.settings import NetworkConfig
 from galjax.errors import InputError
-from galjax.networks.thesis import GalaxyNetwork, NetworkConfig
+from galjax.networks.thesis import ThesisNetwork
 from galjax.training.execution import ExecutionConfig, Sizes, choose, memory_of
 from galjax.training.step import OptimiserConfig
 from tests.training.test_repeats import make_program
@@ -86,7 +87,7 @@ def test_a_pool_that_would_fill_the_memory_is_kept_on_fewer_devices(monkeypatch)
 def test_the_estimate_counts_every_parameter(padding, momentum):
     network = NetworkConfig(padding=padding)
     parameters = jax.eval_shape(
-        lambda: GalaxyNetwork(network, 2).init(jax.random.key(0), jnp.zeros((1, 64, 64, 3)), train=False)["params"]
+        lambda: ThesisNetwork(network, 2).init(jax.random.key(0), jnp.zeros((1, 64, 64, 3)), train=False)["params"]
     )
     counted = sum(leaf.size for name, layer in parameters.items() if name != "output" for leaf in layer.values())
     estimate = memory_of(network, OptimiserConfig(momentum=momentum), Sizes((64, 64, 3), 1, 1, 1)).state

@@ -11,8 +11,8 @@ import pytest
 import galjax.training.execution
 import galjax.training.repeats
 import galjax.training.step
+from galjax.config.settings import NetworkConfig
 from galjax.draw import draw_balanced
-from galjax.networks.thesis import NetworkConfig
 from galjax.resample import condition_matrices
 from galjax.runs.checkpoints import Checkpoints
 from galjax.training.execution import ExecutionConfig, Sizes, choose

@@ -6,7 +6,7 @@ from astropy.table import Table
 
 from galjax.analysis.tables import summary_table
 from galjax.analysis.usable import UsableConfig, with_usable
-from galjax.networks.thesis import NetworkConfig
+from galjax.config.settings import NetworkConfig
 from galjax.report.figures.comparison import points_with_bars
 from galjax.report.figures.confusion import confusion_figure
 from galjax.report.figures.curves import training_curves
