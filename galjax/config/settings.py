@@ -43,8 +43,8 @@ class NetworkConfig:
     """
 
     network: NetworkName = "thesis"
-    """thesis: three convolutions and wide dense layers. residual: a convolution and three residual blocks with group
-    normalisation, and the mean over all pixels."""
+    """thesis: three convolutions and wide dense layers. residual: a convolution and three residual blocks with
+    standardised kernels, and the mean over all pixels."""
     filters: tuple[int, int, int] = (32, 64, 128)
     """Filters of each of the three convolutions, or residual blocks."""
     padding: Padding = "same"

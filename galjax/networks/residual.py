@@ -1,12 +1,16 @@
-"""A small residual network: three blocks, group normalisation, and the mean over all pixels instead of wide dense layers.
+"""A small residual network: three blocks, standardised kernels, and the mean over all pixels instead of wide dense layers.
 
-He et al. 2016 (CVPR, arXiv:1512.03385) for blocks and projections, Wu & He 2018 (ECCV, arXiv:1803.08494) for the
-normalisation, which takes its statistics from one image alone: nothing is shared in a batch or kept between steps.
+Kernels are standardised (Qiao et al. 2019, arXiv:1903.10520; scaled as by Brock et al. 2021, ICLR, arXiv:2101.08692, eq. 1),
+and every block starts as the identity (De & Smith 2020, NeurIPS, arXiv:2002.10444). So nothing is normalised by the
+statistics of a batch or of an image: repeats share nothing, and a network classifies an image of one pixel after pooling
+as well as a large one. Group normalisation in their place takes about 1.5 times as long on a CPU.
 """
 
 import math
 
 import flax.linen as nn
+import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from galjax.config.settings import Initialisation
@@ -14,12 +18,30 @@ from galjax.networks.layers import INITIALISERS, Operands, rounded
 from galjax.networks.lowering import LOWERINGS, LoweringName
 from galjax.networks.network import Network
 
-MOST_GROUPS = 8
-"""Of filters that are normalised together; fewer where they do not divide the filters."""
+SMALLEST_VARIANCE = 1e-4
+"""Of a kernel, times its taps: one that is constant becomes zero, not a division by zero."""
 
 
-class NormalisedConvolution(nn.Module):
-    """Convolution without bias, "same" padding, and group normalisation, with the parameters of Flax's layers."""
+def standardised(kernel: Float[Array, "k k band filter"]) -> Float[Array, "k k band filter"]:
+    """The kernel with mean 0 and variance 1 / taps in every filter, so that it keeps the variance of what it is applied to.
+
+    A filter of a single tap stays as it is.
+    """
+    taps = math.prod(kernel.shape[:-1])
+    if taps == 1:
+        return kernel
+    centred = kernel - kernel.mean((0, 1, 2), keepdims=True)
+    variance = taps * jnp.square(centred).mean((0, 1, 2), keepdims=True)
+    return centred * jax.lax.rsqrt(jnp.maximum(variance, SMALLEST_VARIANCE))
+
+
+def rectified(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """ReLU, scaled so that a standard normal distribution keeps its variance."""
+    return nn.relu(x) * math.sqrt(2 / (1 - 1 / math.pi))
+
+
+class StandardisedConvolution(nn.Module):
+    """Convolution with a `standardised` kernel, a learned gain and bias for each filter, and zeros outside the image."""
 
     filters: int
     kernel_size: int
@@ -31,9 +53,12 @@ class NormalisedConvolution(nn.Module):
     def __call__(self, x: Float[Array, "batch height width band"]) -> Float[Array, "batch height width filter"]:
         shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.filters)
         kernel = self.param("kernel", INITIALISERS[self.initialisation], shape)
+        gain = self.param("gain", nn.initializers.ones, (self.filters,))
+        bias = self.param("bias", nn.initializers.zeros, (self.filters,))
+        applied = standardised(kernel) * gain[None, None, None, :]
         convolution = LOWERINGS[self.lowering].convolution
-        convolved = convolution(rounded(x, self.operands), rounded(kernel, self.operands), "same").astype(kernel.dtype)
-        return nn.GroupNorm(math.gcd(MOST_GROUPS, self.filters), name="norm")(convolved)
+        convolved = convolution(rounded(x, self.operands), rounded(applied, self.operands), "same")
+        return convolved.astype(bias.dtype) + bias[None, None, None, :]
 
 
 class ResidualBlock(nn.Module):
@@ -48,11 +73,11 @@ class ResidualBlock(nn.Module):
     def __call__(self, x: Float[Array, "batch height width band"]) -> Float[Array, "batch h w filter"]:
         how = (self.initialisation, self.lowering, self.operands)
         x = LOWERINGS[self.lowering].max_pool(x)
-        y = nn.relu(NormalisedConvolution(self.filters, 3, *how, name="conv_1")(x))
-        y = NormalisedConvolution(self.filters, 3, *how, name="conv_2")(y)
+        y = StandardisedConvolution(self.filters, 3, *how, name="conv_1")(rectified(x))
+        y = StandardisedConvolution(self.filters, 3, *how, name="conv_2")(rectified(y))
         if x.shape[-1] != self.filters:
-            x = NormalisedConvolution(self.filters, 1, *how, name="projection")(x)
-        return nn.relu(x + y)
+            x = StandardisedConvolution(self.filters, 1, *how, name="projection")(x)
+        return x + self.param("share", nn.initializers.zeros, ()) * y
 
 
 class ResidualNetwork(Network):
@@ -61,7 +86,7 @@ class ResidualNetwork(Network):
     def setup(self) -> None:
         """Layers with the names they have in the parameter tree."""
         how = (self.config.initialisation, self.lowering, self.operands)
-        self.stem = NormalisedConvolution(self.config.filters[0], 3, *how)
+        self.stem = StandardisedConvolution(self.config.filters[0], 3, *how)
         for number, filters in enumerate(self.config.filters, 1):
             setattr(self, f"block_{number}", ResidualBlock(filters, *how))
         self.drop = nn.Dropout(self.config.dropout)
@@ -76,17 +101,17 @@ class ResidualNetwork(Network):
     def between_layers(self) -> str:
         """As `Network.between_layers`."""
         return (
-            "Every convolution is followed by group normalisation and ReLU; every block begins with 2x2 max-pooling and "
-            f"adds what it was given to what it makes of it. The output takes the mean over all pixels, with dropout of "
-            f"{self.config.dropout:g}."
+            "Kernels of convolutions are standardised. Every block begins with 2x2 max-pooling, puts ReLU before each of two "
+            "convolutions, and adds what it was given to what it makes of it. The output takes the mean of the last ReLU over "
+            f"all pixels, with dropout of {self.config.dropout:g}."
         )
 
     def features(self, images: Float[Array, "batch height width band"]) -> Float[Array, "batch feature"]:
         """The mean over the pixels of what the last block makes of scaled images."""
-        x = nn.relu(self.stem(images))
+        x = self.stem(images)
         for number in range(1, len(self.config.filters) + 1):
             x = getattr(self, f"block_{number}")(x)
-        return x.mean(axis=(1, 2))
+        return rectified(x).mean(axis=(1, 2))
 
     def classify(self, features: Float[Array, "batch feature"], *, train: bool) -> Float[Array, "batch class"]:
         """Logits of features."""

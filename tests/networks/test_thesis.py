@@ -101,21 +101,8 @@ def test_input_scaling():
         (lambda: NetworkConfig(dropout=1.0), "--dropout must be at least 0 and below 1, not 1.0"),
         (lambda: NetworkConfig(filters=(0, 1, 1)), "--filters takes three numbers of at least 1"),
         (lambda: NetworkConfig(dense_units=()), "--dense-units takes one or more"),
-        (lambda: NetworkConfig().check_image_shape(64, 7), "64x7 px are too small.*at least 8 px"),
-        (lambda: NetworkConfig(padding="valid").check_image_shape(17, 64), "at least 18 px"),
     ],
 )
 def test_bad_configurations_get_a_sentence(make, sentence):
     with pytest.raises(InputError, match=sentence):
         make()
-
-
-@pytest.mark.parametrize(("padding", "smallest"), [("same", 8), ("valid", 18)])
-def test_the_smallest_image_is_the_one_the_error_names(padding, smallest):
-    config = NetworkConfig(filters=(1, 1, 1), dense_units=(2,), padding=padding)
-    config.check_image_shape(smallest, smallest)
-    with pytest.raises(InputError):
-        config.check_image_shape(smallest - 1, smallest)
-    images = jnp.zeros((1, smallest, smallest, 1))
-    logits = ThesisNetwork(config, 2).init_with_output(jax.random.key(0), images, train=False)[0]
-    assert logits.shape == (1, 2)

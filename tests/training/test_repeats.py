@@ -39,9 +39,10 @@ def make_program(
     pool = Pool(jnp.asarray(images)[None], jnp.asarray(labels))
     devices = execution.pop("devices", None)
     sizes = Sizes((16, 16, 1), 60, drawn.train.shape[1], drawn.test.shape[1])
-    chosen = choose(ExecutionConfig(**execution), SMALL, optimiser, sizes, len(repeats))
+    network = execution.pop("network", SMALL)
+    chosen = choose(ExecutionConfig(**execution), network, optimiser, sizes, len(repeats))
     chosen = chosen._replace(devices=devices or chosen.devices)
-    trainer = chosen.trainer(SMALL, optimiser, 2)
+    trainer = chosen.trainer(network, optimiser, 2)
     return RepeatProgram(
         trainer, hyperparameters_of(optimiser), pool, drawn, original, conditions, keys, evaluate_every, chosen
     )
