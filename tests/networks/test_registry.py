@@ -1,6 +1,7 @@
 """What every network in the registry must be to the rest of galjax, and that a run can name it."""
 
 import dataclasses
+import json
 from typing import get_args
 
 import jax
@@ -8,15 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from galjax.config.json_form import from_json, to_json
-from galjax.config.settings import NO_EFFECT, LoweringName, NetworkConfig, NetworkName
+from experiments import resolution_sweep
+from galjax.cli.flags import parse
+from galjax.config.json_form import dumps, from_json, to_json
+from galjax.config.settings import LEARNING_RATES, NO_EFFECT, LoweringName, NetworkConfig, NetworkName, TrainingConfig
 from galjax.errors import InputError
 from galjax.networks.registry import NETWORKS, check_image_shape, make_network
 from galjax.report.figures.network import layers_of, network_figure
 from galjax.training.step import Batch, OptimiserConfig, Trainer, hyperparameters_of, initialise, train_step
 from tests.training.test_repeats import make_program, train
 
-SMALL = {"thesis": NetworkConfig(filters=(4, 6, 8), dense_units=(16, 12))} | {
+SMALL = {"thesis": NetworkConfig(filters=(4, 6, 8), dense_units=(16, 12), dropout=0.25)} | {
     name: NetworkConfig(network=name, filters=(4, 6, 8)) for name in get_args(NetworkName) if name != "thesis"
 }
 every_network = pytest.mark.parametrize("config", SMALL.values(), ids=SMALL)
@@ -110,7 +113,8 @@ def test_a_lower_precision_changes_little_and_parameters_stay_float32(config, op
 
 @every_network
 def test_galaxies_that_only_fill_up_a_batch_change_nothing(config):
-    config = dataclasses.replace(config, dropout=0.0)
+    if "dropout" not in NO_EFFECT[config.network]:
+        config = dataclasses.replace(config, dropout=0.0)
     trainer, hyperparameters = Trainer(make_network(config, 2), 6), hyperparameters_of(OptimiserConfig(0.05))
     state = initialise(trainer, hyperparameters, jax.random.key(0), (16, 16, 1))
     images = jax.random.normal(jax.random.key(1), (6, 16, 16, 1))
@@ -127,8 +131,7 @@ def test_galaxies_that_only_fill_up_a_batch_change_nothing(config):
 
 @every_network
 def test_a_repeat_alone_equals_the_same_repeat_among_others_and_it_learns(config):
-    config = dataclasses.replace(config, dropout=0.25)
-    rate = {"thesis": 0.02}.get(config.network, 0.1)
+    rate = 0.02
     together = train(make_program([0, 1, 2, 3], learning_rate=rate, network=config), 16)
     alone = train(make_program([3], learning_rate=rate, network=config), 4)
     among = together.history.train_loss[3]
@@ -160,6 +163,23 @@ def test_a_configuration_is_read_back_and_one_from_before_there_were_several_is_
     del written["network"]
     if config.network == "thesis":
         assert from_json(NetworkConfig, written) == config
+
+
+def rate_of(*arguments):
+    config = parse(resolution_sweep.PRESETS["quick"], list(arguments), "x", "")
+    return config.training.optimiser.learning_rate
+
+
+def test_each_network_has_its_own_learning_rate_unless_one_is_given():
+    assert (rate_of(), rate_of("--network", "residual")) == (0.003, LEARNING_RATES["residual"])
+    assert LEARNING_RATES["residual"] != LEARNING_RATES["thesis"]
+    assert rate_of("--network", "residual", "--learning-rate", "0.003") == 0.003
+    chosen = TrainingConfig(network=NetworkConfig(network="residual"))
+    assert chosen.optimiser.learning_rate == LEARNING_RATES["residual"]
+    assert dataclasses.replace(chosen, network=NetworkConfig()).optimiser.learning_rate == 0.003
+    assert from_json(TrainingConfig, json.loads(dumps(chosen))) == chosen
+    asked = TrainingConfig(optimiser=OptimiserConfig(0.003), network=NetworkConfig(network="residual"))
+    assert asked.optimiser.learning_rate == 0.003
 
 
 def varied(parameters):
