@@ -1,11 +1,12 @@
 """What does another network cost and gain: time of a step, parameters, accuracy at and below the training resolution?
 
-    python -m benchmarks.networks                       # 2 CPU cores, simulated galaxies: 5 minutes
-    python -m benchmarks.networks --data FOLDER         # and galaxies of your own: 10 minutes
+    python -m benchmarks.networks                       # simulated galaxies
+    python -m benchmarks.networks --data FOLDER         # and galaxies of your own
 
 Every network of `--network` trains on the same galaxies, drawn anew in each repeat, in the same order of batches, with its own
 learning rate, and is tested at the last epoch: at full resolution (Original) and shrunk to 1/4 and enlarged back (bilinear). The
-learning rates were chosen on simulated galaxies of another seed that are neither trained nor tested on here.
+learning rate of residual, and that it has no dropout, were chosen on validation galaxies of a simulated survey of another seed:
+after 12 epochs of 2 repeats with --filters 16 32 64, 0.03 gave 0.91 at Original, 0.1 gave 0.81, and at 0.3 the loss went off.
 """
 
 import dataclasses
@@ -82,16 +83,17 @@ def run(config: NetworksBenchmark) -> dict[str, Any]:
     trainings = {name: TrainingConfig(network=NetworkConfig(network=name)) for name in NETWORKS}
     results: dict[str, Any] = {
         "settings": {"repeats": config.repeats, "epochs": config.epochs, "per_class": config.per_class},
-        "galaxies": {name: dict(pool.class_counts()) for name, pool in pools.items()},
+        "galaxies": {},
         "networks": _measured(trainings, pools["simulated"], config.repeats, config.rounds),
     }
-    for name, training in trainings.items():
-        for source, pool in pools.items():
+    for source, pool in pools.items():
+        results["galaxies"][source] = dict(pool.class_counts())
+        for name, training in trainings.items():
             say(f"{name} on {source}: {config.repeats} repeats of {config.epochs} epochs")
             results["networks"][name]["accuracy"][source] = trained(config, training, pool).T.tolist()
-    say(f"\n{tables(results)['networks']}")
-    if not config.no_write:
-        say(f"\nkept in {write_results(NAME, results)}")
+        say(f"\n{tables(results)['networks']}")
+        if not config.no_write:  # what has been measured stays where the next galaxies take too long
+            say(f"\nkept in {write_results(NAME, results)}")
     return results
 
 
