@@ -49,16 +49,16 @@ class NetworkConfig:
     """
 
     network: NetworkName = "thesis"
-    """thesis: three convolutions and wide dense layers. residual: a convolution and three residual blocks with
-    standardised kernels, and the mean over all pixels."""
+    """Which network is trained: three convolutions and wide dense layers (the default), or residual, a convolution and three
+    residual blocks with standardised kernels, and the mean over all pixels."""
     filters: tuple[int, int, int] = (32, 64, 128)
     """Filters of each of the three convolutions, or residual blocks."""
     padding: Padding = "same"
-    """Edges of the convolutions: same (zeros outside) or valid (no padding; only for thesis)."""
+    """Edges of the convolutions: same (zeros outside) or valid (no padding; not for residual)."""
     dense_units: tuple[int, ...] = (1024, 1024)
-    """Widths of the hidden dense layers, which only thesis has."""
+    """Widths of the hidden dense layers, which residual does not have."""
     dropout: float = 0.5
-    """Fraction of units dropped after each hidden dense layer while training, 0 to below 1."""
+    """Fraction of units dropped after each hidden dense layer while training, 0 to below 1; not for residual."""
     initialisation: Initialisation = "he_normal"
     """Distribution that the starting kernels are drawn from; biases start at zero."""
     input_scaling: InputScaling = "asinh"
