@@ -34,8 +34,8 @@ from benchmarks.contenders.problem import Contender, NotHere, Problem
 from benchmarks.contenders.pytorch import CudaGraph, OneAtATime
 from benchmarks.measure import Ceilings, in_turn, machine_name, markdown_table, measure_ceilings, write_results
 from galjax.config.jax_settings import PRNG
+from galjax.config.settings import KERNEL_SIZES
 from galjax.networks.lowering import LOWERINGS
-from galjax.networks.thesis import KERNEL_SIZES
 from galjax.resample import apply_matrices, condition_matrices
 from galjax.training.execution import ExecutionConfig, use_all_cores
 

@@ -16,8 +16,8 @@ from typing import Any
 
 from benchmarks.command import check_at_least, run_benchmark, say
 from benchmarks.measure import RESULTS, markdown_table
+from galjax.config.settings import NetworkConfig
 from galjax.errors import InputError
-from galjax.networks.thesis import NetworkConfig
 from galjax.training.memory import GIGABYTE, Sizes, memory_of
 from galjax.training.step import OptimiserConfig
 

@@ -97,6 +97,7 @@ from galjax.analysis.instruments import (
 from galjax.analysis.tables import comparisons_table, history_arrays, results_table, summary_table
 from galjax.analysis.wording import fixed, interval_and_test, mean_of, minus, plus_minus, signed
 from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
+from galjax.networks.registry import check_image_shape
 from galjax.report.figures import NamedFigure
 from galjax.report.figures.comparison import points_with_bars
 from galjax.report.figures.curves import training_curves
@@ -121,7 +122,7 @@ def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
     config = run.fitted(config, per_class=draw.most_per_class(pool))
     drawn = run.draw_balanced(pool, config.per_class)
     height, width = matched.sharp.images.shape[1:3]
-    config.training.network.check_image_shape(height, width)
+    check_image_shape(config.training.network, height, width)
     run.open(*matched, draws=[drawn])
     run.progress.note("Making the sharp images coarse, step by step")
     steps = degrade_in_steps(matched, config.seeing(), config.seed)

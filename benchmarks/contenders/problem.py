@@ -9,7 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from galjax.networks.thesis import KERNEL_SIZES, GalaxyNetwork, NetworkConfig
+from galjax.config.settings import NetworkConfig
+from galjax.networks.counting import parameter_shapes, step_products
+from galjax.networks.registry import make_network
 from galjax.training.repeats import RepeatKeys, repeat_keys
 
 
@@ -37,7 +39,7 @@ def optional(module: str) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """The thesis's network on random images that can be learned, with plain SGD."""
+    """A network, the thesis's unless another is given, on random images that can be learned, with plain SGD."""
 
     galaxies: int = 420
     """That an epoch visits: 7 of 10 in 300 per class."""
@@ -79,7 +81,7 @@ class Problem:
 
     def parameters(self) -> dict[str, dict[str, np.ndarray]]:
         """Starting weights of the first repeat, by layer, as Flax names and shapes them."""
-        network = GalaxyNetwork(self.network_config, 2)
+        network = make_network(self.network_config, 2)
         image = jnp.zeros((1, self.image_size, self.image_size, 1))
         tree: Any = network.init(self.keys(1).initial[0], image, train=False)["params"]
         return jax.tree.map(np.asarray, dict(tree))
@@ -96,24 +98,18 @@ class Work:
     convolution_flops: float
     dense_flops: float
     weight_bytes: float
-    """Read in the forward pass and in the backward pass, and read and written by the update."""
+    """Of hidden dense layers: read in the forward pass and in the backward pass, and read and written by the update."""
 
 
-def count_work(network: NetworkConfig, image_size: int, batch: int, delayed_steps: int) -> Work:
-    """Counted from the shapes: a product of (m x k) and (k x n) is 2mkn operations, done forward and for both gradients.
+def count_work(config: NetworkConfig, image_size: int, batch: int, delayed_steps: int) -> Work:
+    """Counted in the program of the plain layers, forward and for the gradients of all parameters.
 
-    The first convolution has no gradient to its input. With delayed updates a dense kernel is updated once in
-    `delayed_steps` steps. Activations are taken to stay in the cache.
+    With delayed updates a dense kernel is updated once in `delayed_steps` steps. Activations and the kernels of convolutions
+    are taken to stay in the cache.
     """
-    convolution = dense = weights = 0.0
-    size, bands = image_size, 1
-    for number, (filters, kernel) in enumerate(zip(network.filters, KERNEL_SIZES, strict=True)):
-        once = 2.0 * batch * size**2 * kernel**2 * bands * filters
-        convolution += once * (2 if number == 0 else 3)
-        size, bands = size // 2, filters
-    inputs = size**2 * bands
-    for units in network.dense_units:
-        dense += 3 * 2.0 * batch * inputs * units
-        weights += 4.0 * inputs * units
-        inputs = units
-    return Work(convolution, dense, weights * (2 + 2 / delayed_steps))
+    network, image_shape = make_network(config, 2, "xla"), (image_size, image_size, 1)
+    products = step_products(network, image_shape, batch)
+    parameters = parameter_shapes(network, image_shape)
+    flops = {kind: float(sum(p.flops for p in products if p.kind == kind)) for kind in ("convolution", "matrix")}
+    weights = sum(4.0 * parameters[name]["kernel"].size for name in network.hidden_layers)
+    return Work(flops["convolution"], flops["matrix"], weights * (2 + 2 / delayed_steps))

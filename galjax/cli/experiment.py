@@ -23,6 +23,7 @@ from galjax.cli.command import ExperimentConfig, PresetName, described, run_comm
 from galjax.config.json_form import as_words, fitted, to_json
 from galjax.draw import Draw
 from galjax.errors import InputError
+from galjax.networks.registry import check_image_shape
 from galjax.report.html import Chapter, Report, Section, kinds_of_reasons, write_figures, write_report
 from galjax.runs.folder import RunFolder, describe_environment, open_run
 from galjax.runs.stage import Stage, StageOutcome, run_stage
@@ -107,7 +108,7 @@ class ExperimentRun:
         Says on the screen what they are; those that no pool of the run has go into excluded.ecsv.
         """
         pool = draw.make_pool(sample, classes or self.config.classes, self.config.redshift_range)
-        self.config.training.network.check_image_shape(*pool.images.shape[1:3])
+        check_image_shape(self.config.training.network, *pool.images.shape[1:3])
         self._drawn_from.update(map(str, pool.ids))
         known = {(row.id, row.file) for row in self.excluded}
         further = (row for row in pool.excluded if (row.id, row.file) not in known)

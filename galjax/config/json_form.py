@@ -19,6 +19,10 @@ class Suggested(int):
     """A whole number that a preset gives and nobody asked for: it is made smaller where the galaxies allow no more."""
 
 
+class SuggestedRate(float):
+    """A learning rate that nobody asked for: another network than the default has one of its own in its place."""
+
+
 def suggested(*numbers: int) -> tuple[int, ...]:
     """Several `Suggested` numbers."""
     return tuple(map(Suggested, numbers))

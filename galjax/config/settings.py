@@ -7,10 +7,11 @@ answered at once; what the settings mean is in the modules that take them.
 import dataclasses
 from typing import Annotated, Literal
 
-from galjax.config.json_form import Suggested
+from galjax.config.json_form import Suggested, SuggestedRate
 from galjax.config.markers import EXECUTION, MACHINES, NETWORK, OUTPUT, Flat
 from galjax.errors import InputError
 
+NetworkName = Literal["thesis", "residual"]
 InputScaling = Literal["none", "minmax", "standard", "asinh"]
 Initialisation = Literal["glorot_uniform", "he_normal", "lecun_normal"]
 Padding = Literal["same", "valid"]
@@ -27,21 +28,37 @@ MOST_DELAYED_STEPS = 1024
 MOST_EPOCHS = 1_000_000
 
 
+NO_EFFECT: dict[NetworkName, dict[str, str]] = {
+    "thesis": {},
+    "residual": {
+        "padding": "its convolutions keep the size",
+        "dense_units": "it has no hidden dense layers",
+        "dropout": "it trains without",
+    },
+}
+"""Fields that a network has no use for, and why."""
+LEARNING_RATES: dict[NetworkName, float] = {"thesis": 0.003, "residual": 0.03}
+"""That of residual was chosen on validation galaxies (`benchmarks.networks`)."""
+
+
 @dataclasses.dataclass(frozen=True)
 class NetworkConfig:
-    """The network: three convolutions and dense layers. Every field decides shapes or code, so all are static.
+    """Which network, and what it is made of. Every field decides shapes or code, so all are static.
 
     The thesis (section 4.1) states none of them but the dense layers' widths.
     """
 
+    network: NetworkName = "thesis"
+    """Which network is trained: three convolutions and wide dense layers (the default), or residual, a convolution and three
+    residual blocks with standardised kernels, and the mean over all pixels."""
     filters: tuple[int, int, int] = (32, 64, 128)
-    """Filters of each of the three convolutions."""
+    """Filters of each of the three convolutions, or residual blocks."""
     padding: Padding = "same"
-    """Edges of the convolutions: same (zeros outside) or valid (no padding)."""
+    """Edges of the convolutions: same (zeros outside) or valid (no padding; not for residual)."""
     dense_units: tuple[int, ...] = (1024, 1024)
-    """Widths of the hidden dense layers."""
+    """Widths of the hidden dense layers, which residual does not have."""
     dropout: float = 0.5
-    """Fraction of units dropped after each hidden dense layer while training, 0 to below 1."""
+    """Fraction of units dropped after each hidden dense layer while training, 0 to below 1; not for residual."""
     initialisation: Initialisation = "he_normal"
     """Distribution that the starting kernels are drawn from; biases start at zero."""
     input_scaling: InputScaling = "asinh"
@@ -51,7 +68,7 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         if len(self.filters) != len(KERNEL_SIZES) or not 1 <= min(self.filters) <= max(self.filters) <= MOST_FILTERS:
             raise InputError(
-                f"--filters takes three numbers of at least 1 and at most {MOST_FILTERS}, one per convolution, not "
+                f"--filters takes three numbers of at least 1 and at most {MOST_FILTERS}, one per convolution or block, not "
                 f"{self.filters}."
             )
         if not self.dense_units or not 1 <= min(self.dense_units) <= max(self.dense_units) <= MOST_UNITS:
@@ -60,16 +77,11 @@ class NetworkConfig:
             )
         if not 0 <= self.dropout < 1:
             raise InputError(f"--dropout must be at least 0 and below 1, not {self.dropout}.")
-
-    def check_image_shape(self, height: int, width: int) -> None:
-        """Raise InputError where images of this size (px) leave no pixel after three convolutions and poolings."""
-        for size in (height, width):
-            for kernel in KERNEL_SIZES:
-                size = (size if self.padding == "same" else size - kernel + 1) // 2
-            if size < 1:
+        for field in dataclasses.fields(self):
+            reason, value = NO_EFFECT[self.network].get(field.name), getattr(self, field.name)
+            if reason and value != field.default:
                 raise InputError(
-                    f"Images of {height}x{width} px are too small for three convolutions and poolings with "
-                    f"{self.padding!r} padding: use images of at least {8 if self.padding == 'same' else 18} px."
+                    f"--{field.name.replace('_', '-')} has no effect on --network {self.network}: {reason}. Leave it out."
                 )
 
 
@@ -80,8 +92,8 @@ class OptimiserConfig:
     The batch size is the thesis's (section 4.1), which states neither learning rate nor momentum.
     """
 
-    learning_rate: float = 0.003
-    """Step size of stochastic gradient descent, above 0."""
+    learning_rate: float = SuggestedRate(LEARNING_RATES["thesis"])
+    """Step size of stochastic gradient descent, above 0. Where it is not given, residual takes 0.03."""
     momentum: float = 0.0
     """Heavy-ball momentum, 0 to below 1; 0 also keeps no second copy of the weights."""
     batch_size: int = Suggested(8)
@@ -167,6 +179,11 @@ class TrainingConfig:
     execution: Annotated[ExecutionConfig, Flat, EXECUTION] = dataclasses.field(default_factory=ExecutionConfig)
     convention: Convention = "opencv"
     """Resize rule: opencv (the pixels of cv2.resize) or jax (those of jax.image.resize)."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.optimiser.learning_rate, SuggestedRate):
+            rate = SuggestedRate(LEARNING_RATES[self.network.network])
+            object.__setattr__(self, "optimiser", dataclasses.replace(self.optimiser, learning_rate=rate))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,32 +1,12 @@
-"""The thesis's convolutional network, in Flax, and how pixel values are scaled before they enter it."""
-
-from typing import Literal, get_args
+"""The thesis's convolutional network: nearly all of its parameters are in two wide dense layers."""
 
 import flax.linen as nn
-import jax
-import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
-from galjax.config.settings import KERNEL_SIZES, Initialisation, InputScaling, NetworkConfig
-from galjax.errors import InputError
+from galjax.config.settings import KERNEL_SIZES, Initialisation
+from galjax.networks.layers import INITIALISERS, DenseLayer, Operands, rounded
 from galjax.networks.lowering import LOWERINGS, LoweringName, Padding
-
-Operands = Literal["float32", "tf32", "bfloat16"]
-"""What the inputs and kernels of convolutions and hidden dense layers are rounded to before they are multiplied."""
-
-INITIALISERS = {
-    "glorot_uniform": nn.initializers.glorot_uniform(),
-    "he_normal": nn.initializers.he_normal(),
-    "lecun_normal": nn.initializers.lecun_normal(),
-}
-
-
-def _round(array: Float[Array | np.ndarray, "..."], operands: Operands) -> Float[Array, "..."]:
-    """The array, and on the way back its gradient, as the matrix units see it; tf32 has 10 bits of mantissa."""
-    if operands == "tf32":
-        return jax.lax.reduce_precision(jnp.asarray(array), exponent_bits=8, mantissa_bits=10)
-    return jnp.asarray(array, jnp.dtype(operands))
+from galjax.networks.network import Network
 
 
 class ConvolutionBlock(nn.Module):
@@ -48,46 +28,12 @@ class ConvolutionBlock(nn.Module):
         kernel = self.param("kernel", INITIALISERS[self.initialisation], shape)
         bias = self.param("bias", nn.initializers.zeros, (self.filters,))
         lowering = LOWERINGS[self.lowering]
-        convolved = lowering.convolution(_round(x, self.operands), _round(kernel, self.operands), self.padding)
+        convolved = lowering.convolution(rounded(x, self.operands), rounded(kernel, self.operands), self.padding)
         return nn.relu(lowering.max_pool(convolved).astype(bias.dtype) + bias[None, None, None, :])
 
 
-class DenseLayer(nn.Module):
-    """A dense layer with the parameters of `flax.linen.Dense`, computed by the chosen lowering.
-
-    Where it is given a collection "factors", an update of its kernel that has not been applied yet, it works as if it
-    had been; its inputs can be asked for as "intermediates", and "perturbations" are added to its outputs, whose gradient
-    is that of the outputs. All three serve `galjax.networks.delayed_updates`.
-    """
-
-    units: int
-    initialisation: Initialisation
-    lowering: LoweringName
-    operands: Operands
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "batch inputs"]) -> Float[Array, "batch units"]:
-        kernel = self.param("kernel", INITIALISERS[self.initialisation], (x.shape[-1], self.units))
-        bias = self.param("bias", nn.initializers.zeros, (self.units,))
-        self.sow("intermediates", "inputs", x)
-        product = LOWERINGS[self.lowering].dense(_round(x, self.operands), _round(kernel, self.operands))
-        product = product.astype(bias.dtype)
-        if self.has_variable("perturbations", "outputs"):
-            product += self.get_variable("perturbations", "outputs")
-        if self.has_variable("factors", "inputs"):
-            inputs: Float[Array, "rank inputs"] = self.get_variable("factors", "inputs")
-            outputs: Float[Array, "rank units"] = self.get_variable("factors", "outputs")
-            product += (x @ inputs.T) @ outputs
-        return product + bias[None, :]
-
-
-class GalaxyNetwork(nn.Module):
+class ThesisNetwork(Network):
     """conv 3x3, pool, conv 3x3, pool, conv 2x2, pool, dense 1024, dense 1024, one output per class (figure 4.5)."""
-
-    config: NetworkConfig
-    num_classes: int
-    lowering: LoweringName = "xla"
-    operands: Operands = "float32"
 
     def setup(self) -> None:
         """Layers with the names they have in the parameter tree."""
@@ -101,12 +47,24 @@ class GalaxyNetwork(nn.Module):
 
     @property
     def hidden_layers(self) -> tuple[str, ...]:
-        """Names of the hidden dense layers, which hold nearly all of the parameters."""
+        """They hold nearly all of the parameters."""
         return tuple(f"dense_{number}" for number in range(1, len(self.config.dense_units) + 1))
 
-    def __call__(self, images: Float[Array, "batch height width band"], *, train: bool) -> Float[Array, "batch class"]:
-        """Logits of scaled images (`scale_images`). With train=True an rng named "dropout" is needed."""
-        return self.classify(self.features(images), train=train)
+    @property
+    def smallest_image(self) -> int:
+        """One pixel is left after the last pooling."""
+        size = 1
+        for kernel in reversed(KERNEL_SIZES):
+            size = 2 * size + (0 if self.config.padding == "same" else kernel - 1)
+        return size
+
+    @property
+    def between_layers(self) -> str:
+        """As `Network.between_layers`."""
+        return (
+            "Every convolution is followed by ReLU and 2x2 max-pooling, every hidden dense layer by ReLU and dropout of "
+            f"{self.config.dropout:g}."
+        )
 
     def features(self, images: Float[Array, "batch height width band"]) -> Float[Array, "batch feature"]:
         """What the convolutions make of scaled images."""
@@ -121,21 +79,3 @@ class GalaxyNetwork(nn.Module):
         for name in self.hidden_layers:
             x = self.drop(nn.relu(getattr(self, name)(x)), deterministic=not train)
         return self.output(x)
-
-
-def scale_images(
-    images: Float[Array, "*batch height width band"], scaling: InputScaling
-) -> Float[Array, "*batch height width band"]:
-    """Each image and band scaled by its own pixels (see `NetworkConfig.input_scaling`); a constant image gives zeros."""
-    if scaling not in get_args(InputScaling):
-        raise InputError(f"There is no input scaling {scaling!r}; choose from {', '.join(get_args(InputScaling))}.")
-    if scaling == "none":
-        return images
-    pixels = (-3, -2)
-    tiny = jnp.finfo(images.dtype).tiny
-    if scaling == "minmax":
-        lowest = images.min(axis=pixels, keepdims=True)
-        return (images - lowest) / jnp.maximum(images.max(axis=pixels, keepdims=True) - lowest, tiny)
-    centred = images - images.mean(axis=pixels, keepdims=True)
-    standard = centred * jax.lax.rsqrt(jnp.maximum(jnp.square(centred).mean(axis=pixels, keepdims=True), tiny))
-    return standard if scaling == "standard" else jnp.arcsinh(standard)

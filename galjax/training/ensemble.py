@@ -20,7 +20,7 @@ from galjax.config.settings import Convention, NetworkConfig, OptimiserConfig, P
 from galjax.errors import InputError
 from galjax.io import stored_arrays
 from galjax.io.stored_arrays import Corrupt
-from galjax.networks.thesis import scale_images
+from galjax.networks.scaling import scale_images
 from galjax.resample import apply_matrices
 from galjax.sample import GalaxySample
 from galjax.training import processes

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import jax
 
-from galjax.config.settings import ExecutionConfig, OptimiserConfig, Precision
+from galjax.config.settings import ExecutionConfig, NetworkConfig, OptimiserConfig, Precision
 from galjax.io.host import host_memory
+from galjax.networks.layers import Operands
 from galjax.networks.lowering import LoweringName
-from galjax.networks.thesis import GalaxyNetwork, NetworkConfig, Operands
+from galjax.networks.registry import make_network
 from galjax.training.memory import EVALUATION_BATCH, Load, Sizes, device_memory, memory_of
 from galjax.training.step import Trainer
 
@@ -49,7 +50,7 @@ class Execution(NamedTuple):
         emulated = self.precision == "tf32" and self.backend == "cpu"
         operands: Operands = self.precision if emulated or self.precision == "bfloat16" else "float32"
         return Trainer(
-            GalaxyNetwork(network, num_classes, self.lowering, operands),
+            make_network(network, num_classes, self.lowering, operands),
             optimiser.batch_size,
             optimiser.momentum > 0,
             self.delayed_steps,

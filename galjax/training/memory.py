@@ -3,18 +3,23 @@
 import bisect
 import contextlib
 import dataclasses
+import functools
 import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from galjax.config.settings import KERNEL_SIZES, NetworkConfig, OptimiserConfig
+import jax
+
+from galjax.config.settings import NetworkConfig, OptimiserConfig
 from galjax.errors import InputError, in_short, is_exhaustion
 from galjax.io.host import host_memory
+from galjax.networks.counting import Product, images, parameter_shapes, products_of
+from galjax.networks.registry import make_network
 
 EVALUATION_BATCH = 60
 """Images that pass the convolutions together in an evaluation, where they are many."""
 GIGABYTE = 1e9
-SMALLER = "Take smaller images, fewer galaxies, or smaller --filters and --dense-units."
+SMALLER = "Take smaller images, fewer galaxies, or a smaller network (--filters, --dense-units)."
 
 
 class Sizes(NamedTuple):
@@ -26,6 +31,7 @@ class Sizes(NamedTuple):
     train: int
     """Galaxies that one repeat trains on."""
     test: int
+    classes: int = 2
 
 
 class Memory(NamedTuple):
@@ -39,30 +45,67 @@ class Memory(NamedTuple):
     """The pool, once on every device."""
 
 
+class Counts(NamedTuple):
+    """Numbers, of 4 bytes, that a network keeps or makes."""
+
+    parameters: int
+    gradients: int
+    """What its products read and write for one image of a training step, and the gradients of that."""
+    inference: int
+    """The most that one product reads and writes for one image where no gradient is asked for."""
+    test: int
+    """What is kept of one test galaxy from its features to its logits."""
+
+
+@functools.cache
+def counts_of(config: NetworkConfig, image_shape: tuple[int, int, int], classes: int) -> Counts:
+    """Counted in the program that JAX makes of the network, with convolutions as products of patches: the largest lowering.
+
+    What products read and write is in memory; what lies between them the compiler fuses into them. Kernels do not grow with
+    the batch: what one image needs is the difference between a batch of two and a batch of one.
+    """
+    network = make_network(config, classes, "patches")
+    parameters = parameter_shapes(network, image_shape)
+
+    def products(batch: int) -> tuple[int, list[Product], list[Product]]:
+        def features(parameters: Any, images: jax.Array) -> Any:
+            return network.apply({"params": parameters}, images, method="features")
+
+        def classify(parameters: Any, features: jax.Array) -> Any:
+            return network.apply({"params": parameters}, features, train=False, method="classify")
+
+        made = jax.eval_shape(features, parameters, images(batch, image_shape))
+        return (
+            made.size,
+            products_of(features, parameters, images(batch, image_shape)),
+            products_of(classify, parameters, made),
+        )
+
+    (size, *one), (_, *two) = products(1), products(2)
+    of_images, of_features = (
+        [(b.read - a.read, b.written - a.written) for a, b in zip(*both, strict=True)]
+        for both in zip(one, two, strict=True)
+    )
+    return Counts(
+        parameters=sum(leaf.size for leaf in jax.tree.leaves(parameters)),
+        gradients=2 * sum(map(sum, of_images + of_features)),
+        inference=max(map(sum, of_images), default=0),
+        test=size + sum(written for _, written in of_features),
+    )
+
+
 def memory_of(network: NetworkConfig, optimiser: OptimiserConfig, sizes: Sizes) -> Memory:
     """What one repeat needs.
 
-    Counted for each convolution: input, patches and output, and the gradients of all three; the evaluation's larger
-    batches without gradients; the state a second time while it is updated; the training galaxies and the features of
-    all test galaxies.
+    Counted are what the products of a training step read and write, and the gradients of that; the evaluation's larger
+    batches without gradients; the state a second time while it is updated; the training galaxies, and what is kept of all
+    test galaxies.
     """
-    height, width, bands = sizes.image_shape
-    image = height * width * bands
-    parameters = gradients = inference = 0
-    for filters, size in zip(network.filters, KERNEL_SIZES, strict=True):
-        patches, output = height * width * bands * size**2, height * width * filters
-        gradients += 2 * (patches // size**2 + patches + output)
-        inference = max(inference, patches + output)
-        parameters += bands * size**2 * filters + filters
-        shrink = 0 if network.padding == "same" else size - 1
-        height, width, bands = (height - shrink) // 2, (width - shrink) // 2, filters
-    features = inputs = height * width * bands
-    for units in network.dense_units:
-        parameters += (inputs + 1) * units
-        inputs = units
-    state = parameters * (1 if optimiser.momentum == 0 else 2)
-    batch = max(optimiser.batch_size * gradients, EVALUATION_BATCH * inference)
-    working = parameters + batch + sizes.train * image + sizes.test * (features + sum(network.dense_units))
+    counts = counts_of(network, sizes.image_shape, sizes.classes)
+    image = math.prod(sizes.image_shape)
+    state = counts.parameters * (1 if optimiser.momentum == 0 else 2)
+    batch = max(optimiser.batch_size * counts.gradients, EVALUATION_BATCH * counts.inference)
+    working = counts.parameters + batch + sizes.train * image + sizes.test * counts.test
     return Memory(4.0 * state, 4.0 * working, 4.0 * sizes.pool * image)
 
 

@@ -67,7 +67,7 @@ class Task(NamedTuple):
         """What decides how much memory it takes."""
         _, _, height, width, bands = self.pool.images.shape
         train, test = self.draw.train.shape[1], self.draw.test.shape[1]
-        return Sizes((height, width, bands), len(self.pool.labels), train, test)
+        return Sizes((height, width, bands), len(self.pool.labels), train, test, self.num_classes)
 
 
 def execution_of(task: Task, config: TrainingConfig) -> Execution:

@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key
 
-from galjax.config.settings import OptimiserConfig
+from galjax.config.settings import InputScaling, OptimiserConfig
 from galjax.networks import delayed_updates as delayed
 from galjax.networks.delayed_updates import Parameters
-from galjax.networks.thesis import GalaxyNetwork, InputScaling, scale_images
+from galjax.networks.network import Network
+from galjax.networks.scaling import scale_images
 from galjax.resample import apply_matrices
 
 
@@ -70,7 +71,7 @@ class Evaluation(NamedTuple):
 class Trainer(NamedTuple):
     """The static description of the training: what decides shapes or code."""
 
-    network: GalaxyNetwork
+    network: Network
     batch_size: int
     has_momentum: bool = False
     delayed_steps: int = 1
@@ -80,8 +81,8 @@ class Trainer(NamedTuple):
 
     @property
     def steps_per_block(self) -> int:
-        """Steps of a block (see `blocks_of`): those whose updates are made together."""
-        return 1 if self.has_momentum else self.delayed_steps
+        """Steps of a block (see `blocks_of`): those whose updates are made together; 1 where there is nothing to delay."""
+        return self.delayed_steps if self.network.hidden_layers and not self.has_momentum else 1
 
     def optimiser(self, hyperparameters: Hyperparameters) -> optax.GradientTransformation:
         """Plain SGD or SGD with momentum, as `torch.optim.SGD` and Keras define it."""

@@ -16,6 +16,7 @@ from galjax.config.settings import (
     TrainingConfig,
 )
 from galjax.errors import InputError
+from galjax.networks.registry import check_image_shape
 from galjax.sample import GalaxySample
 from galjax.terminal.progress import ConsoleProgress, TrainingProgress
 from galjax.training.conditions import ORIGINAL, Condition, to_device
@@ -76,7 +77,7 @@ def train(sample: GalaxySample, *, repeats: int = 5, epochs: int = 30, seed: int
         ScheduleConfig(epochs=epochs, evaluate_every=epochs), chosen.optimiser, chosen.network, chosen.execution
     )
     galaxies = sample.with_classes(chosen.classes or sample.class_names)
-    config.network.check_image_shape(*galaxies.images.shape[1:3])
+    check_image_shape(config.network, *galaxies.images.shape[1:3])
     per_class = chosen.per_class or min(galaxies.class_counts().values())
     keys = repeat_keys(seed, range(repeats))
     drawn = draw.draw_balanced(

@@ -6,8 +6,8 @@ from benchmarks import plan, weak_scaling
 from benchmarks.contenders.apart import start_apart
 from benchmarks.contenders.problem import Problem
 from benchmarks.plan import Plan, reckon
+from galjax.config.settings import NetworkConfig
 from galjax.errors import InputError
-from galjax.networks.thesis import NetworkConfig
 from galjax.training.memory import Sizes, memory_of
 from galjax.training.step import OptimiserConfig
 

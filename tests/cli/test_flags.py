@@ -96,6 +96,7 @@ def test_the_short_help_has_three_groups_and_names_the_others(monkeypatch, capsy
         "--learning-rate",
         "--momentum",
         "--batch-size",
+        "--network",
         "--filters",
         "--padding",
         "--dense-units",

@@ -10,8 +10,7 @@ from astropy.table import Table
 import experiments
 from experiments import thesis
 from galjax.cli.experiment import Experiment
-from galjax.config.settings import ScheduleConfig, TrainingConfig
-from galjax.networks.thesis import NetworkConfig
+from galjax.config.settings import NetworkConfig, ScheduleConfig, TrainingConfig
 from galjax.sources import SourceConfig
 from galjax.sources.simulated.survey import SimulatedSurvey, simulate
 
@@ -29,7 +28,7 @@ SMALL = {
 def tiny_presets(monkeypatch):
     """The quick presets made tiny; everything else is as a user runs it."""
     training = TrainingConfig(
-        ScheduleConfig(epochs=2, evaluate_every=1), network=NetworkConfig((4, 4, 4), dense_units=(8,))
+        ScheduleConfig(epochs=2, evaluate_every=1), network=NetworkConfig(filters=(4, 4, 4), dense_units=(8,))
     )
     survey = SimulatedSurvey(galaxies=90, image_size=32, class_fractions=(0.4, 0.3, 0.3))
     for name, experiment in list(thesis.EXPERIMENTS.items()):

@@ -3,8 +3,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from galjax.config.settings import NetworkConfig
 from galjax.networks import delayed_updates as delayed
-from galjax.networks.thesis import GalaxyNetwork, NetworkConfig
+from galjax.networks.thesis import ThesisNetwork
 from galjax.training.step import (
     Batch,
     OptimiserConfig,
@@ -30,7 +31,7 @@ def batches(count, size=8):
 
 
 def test_delayed_steps_equal_steps_made_at_once():
-    trainer, hyperparameters = Trainer(GalaxyNetwork(NETWORK, 2), 8), hyperparameters_of(OptimiserConfig(0.05))
+    trainer, hyperparameters = Trainer(ThesisNetwork(NETWORK, 2), 8), hyperparameters_of(OptimiserConfig(0.05))
     state = initialise(trainer, hyperparameters, jax.random.key(0), (16, 16, 1))
     rest, kernels = delayed.split(state.parameters, trainer.network.hidden_layers)
     factors = delayed.no_factors(kernels, 6 * 8)

@@ -3,8 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from galjax.lowering import LOWERINGS
-from galjax.networks.lowering import winograd
+from galjax.networks.lowering import LOWERINGS, winograd
 
 REFERENCE = LOWERINGS["xla"]
 ours = pytest.mark.parametrize("ours", [LOWERINGS["direct"], LOWERINGS["patches"]], ids=["direct", "patches"])

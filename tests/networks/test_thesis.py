@@ -4,8 +4,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from galjax.config.settings import NetworkConfig
 from galjax.errors import InputError
-from galjax.networks.thesis import GalaxyNetwork, NetworkConfig, scale_images
+from galjax.networks.scaling import scale_images
+from galjax.networks.thesis import ThesisNetwork
 
 
 class StockNetwork(nn.Module):
@@ -33,7 +35,7 @@ def test_equals_the_network_of_stock_flax_layers_with_the_same_parameters(loweri
     stock = StockNetwork(padding)
     variables = stock.init(jax.random.key(1), images)
     variables = jax.tree.map(lambda p: p + 0.1 * jax.random.normal(jax.random.key(2), p.shape), variables)
-    ours = GalaxyNetwork(config, 3, lowering)
+    ours = ThesisNetwork(config, 3, lowering)
     own = ours.init(jax.random.key(1), images, train=False)
     assert jax.tree.map(jnp.shape, own) == jax.tree.map(jnp.shape, variables)
     np.testing.assert_allclose(
@@ -43,7 +45,7 @@ def test_equals_the_network_of_stock_flax_layers_with_the_same_parameters(loweri
 
 def test_the_thesis_network_has_the_shapes_of_figure_4_5():
     parameters = jax.eval_shape(
-        lambda: GalaxyNetwork(NetworkConfig(), 2).init(jax.random.key(0), jnp.zeros((1, 64, 64, 1)), train=False)
+        lambda: ThesisNetwork(NetworkConfig(), 2).init(jax.random.key(0), jnp.zeros((1, 64, 64, 1)), train=False)
     )["params"]
     kernels = {name: layer["kernel"].shape for name, layer in parameters.items()}
     assert kernels == {
@@ -57,7 +59,7 @@ def test_the_thesis_network_has_the_shapes_of_figure_4_5():
 
 
 def test_dropout_acts_only_while_training():
-    network = GalaxyNetwork(NetworkConfig(filters=(2, 2, 2), dense_units=(64,), dropout=0.5), 2)
+    network = ThesisNetwork(NetworkConfig(filters=(2, 2, 2), dense_units=(64,), dropout=0.5), 2)
     images = jax.random.normal(jax.random.key(0), (1, 16, 16, 1))
     variables = network.init(jax.random.key(1), images, train=False)
 
@@ -99,21 +101,8 @@ def test_input_scaling():
         (lambda: NetworkConfig(dropout=1.0), "--dropout must be at least 0 and below 1, not 1.0"),
         (lambda: NetworkConfig(filters=(0, 1, 1)), "--filters takes three numbers of at least 1"),
         (lambda: NetworkConfig(dense_units=()), "--dense-units takes one or more"),
-        (lambda: NetworkConfig().check_image_shape(64, 7), "64x7 px are too small.*at least 8 px"),
-        (lambda: NetworkConfig(padding="valid").check_image_shape(17, 64), "at least 18 px"),
     ],
 )
 def test_bad_configurations_get_a_sentence(make, sentence):
     with pytest.raises(InputError, match=sentence):
         make()
-
-
-@pytest.mark.parametrize(("padding", "smallest"), [("same", 8), ("valid", 18)])
-def test_the_smallest_image_is_the_one_the_error_names(padding, smallest):
-    config = NetworkConfig(filters=(1, 1, 1), dense_units=(2,), padding=padding)
-    config.check_image_shape(smallest, smallest)
-    with pytest.raises(InputError):
-        config.check_image_shape(smallest - 1, smallest)
-    images = jnp.zeros((1, smallest, smallest, 1))
-    logits = GalaxyNetwork(config, 2).init_with_output(jax.random.key(0), images, train=False)[0]
-    assert logits.shape == (1, 2)

@@ -4,8 +4,9 @@ import pytest
 
 import galjax.training.device
 import galjax.training.execution
+from galjax.config.settings import NetworkConfig
 from galjax.errors import InputError
-from galjax.networks.thesis import GalaxyNetwork, NetworkConfig
+from galjax.networks.registry import make_network
 from galjax.training.execution import ExecutionConfig, Sizes, choose, memory_of
 from galjax.training.step import OptimiserConfig
 from tests.training.test_repeats import make_program
@@ -81,23 +82,47 @@ def test_a_pool_that_would_fill_the_memory_is_kept_on_fewer_devices(monkeypatch)
     assert chosen(30, LARGE).devices < jax.device_count()
 
 
-@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize(
+    "network", [NetworkConfig(), NetworkConfig(padding="valid"), NetworkConfig(network="residual")]
+)
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_the_estimate_counts_every_parameter(padding, momentum):
-    network = NetworkConfig(padding=padding)
+def test_the_estimate_counts_every_parameter(network, momentum):
     parameters = jax.eval_shape(
-        lambda: GalaxyNetwork(network, 2).init(jax.random.key(0), jnp.zeros((1, 64, 64, 3)), train=False)["params"]
+        lambda: make_network(network, 3).init(jax.random.key(0), jnp.zeros((1, 64, 64, 3)), train=False)["params"]
     )
-    counted = sum(leaf.size for name, layer in parameters.items() if name != "output" for leaf in layer.values())
-    estimate = memory_of(network, OptimiserConfig(momentum=momentum), Sizes((64, 64, 3), 1, 1, 1)).state
+    counted = sum(leaf.size for leaf in jax.tree.leaves(parameters))
+    estimate = memory_of(network, OptimiserConfig(momentum=momentum), Sizes((64, 64, 3), 1, 1, 1, 3)).state
     assert estimate == 4 * counted * (2 if momentum else 1)
 
 
+def test_the_working_memory_of_the_thesis_network_is_that_counted_by_hand():
+    test, train, batch = 180, 420, 8
+    parameters = 9 * 32 + 32 + 9 * 32 * 64 + 64 + 4 * 64 * 128 + 128 + 8193 * 1024 + 1025 * 1024 + 1025 * 2
+    convolutions = (
+        64**2 * (9 + 32) + 32**2 * (9 * 32 + 64) + 16**2 * (4 * 64 + 128)
+    )  # patches, and what is made of them
+    dense = 8192 + 1024 + 1024 + 1024 + 1024 + 2
+    expected = parameters + 2 * batch * (convolutions + dense) + train * 64**2 + test * (8192 + 1024 + 1024 + 2)
+    memory = memory_of(NetworkConfig(), OptimiserConfig(batch_size=batch), Sizes((64, 64, 1), 5600, train, test))
+    # Evaluation takes 60 images at once, without gradients: more than the batches of training.
+    expected += 60 * 32**2 * (9 * 32 + 64) - 2 * batch * (convolutions + dense)
+    assert memory == (4 * parameters, 4 * expected, 4 * 5600 * 64**2)
+    larger = memory_of(NetworkConfig(), OptimiserConfig(batch_size=64), Sizes((64, 64, 1), 5600, train, test))
+    assert larger.working - memory.working == 4 * (2 * 64 * (convolutions + dense) - 60 * 32**2 * (9 * 32 + 64))
+
+
 @pytest.mark.parametrize("lowering", ["direct", "patches"])
-def test_the_estimate_is_near_what_the_compiled_program_asks_for(lowering):
-    one = make_program([0], lowering=lowering, devices=1).training.memory_analysis().temp_size_in_bytes
+@pytest.mark.parametrize(
+    "network",
+    [
+        NetworkConfig(filters=(4, 4, 4), dense_units=(16, 16)),
+        NetworkConfig(network="residual", filters=(4, 4, 4)),
+    ],
+)
+def test_the_estimate_is_near_what_the_compiled_program_asks_for(lowering, network):
+    program = make_program([0], lowering=lowering, devices=1, network=network)
+    one = program.training.memory_analysis().temp_size_in_bytes
     sizes = Sizes((16, 16, 1), 60, 28, 12)
-    network = NetworkConfig(filters=(4, 4, 4), dense_units=(16, 16))
     memory = memory_of(network, OptimiserConfig(), sizes)
     assert memory.working > 0.5 * one
     assert memory.working < 5 * one

@@ -5,9 +5,9 @@ import pytest
 
 import galjax.io.host
 import galjax.training.execution
+from galjax.config.settings import NetworkConfig
 from galjax.errors import InputError
 from galjax.io.host import host_memory
-from galjax.networks.thesis import NetworkConfig
 from galjax.training.execution import ExecutionConfig, choose, load_of
 from galjax.training.memory import GIGABYTE, Load, Memory, check_fits, exhaustion_explained
 from galjax.training.step import OptimiserConfig

@@ -32,12 +32,12 @@ def make_program(
     keys = repeat_keys(seed, repeats)
     drawn = draw_balanced(labels, ("a", "b"), 20, keys.draw, validation_fraction=validation_fraction)
     pool = DeviceSample(jnp.asarray(images)[None], jnp.asarray(labels))
-    devices = execution.pop("devices", None)
+    devices, network = execution.pop("devices", None), execution.pop("network", SMALL)
     task = Task(pool, drawn, keys, 2, (ORIGINAL, Condition(2, "bilinear"), Condition(4, "nearest")))
     config = TrainingConfig(
         ScheduleConfig(epochs=evaluate_every, evaluate_every=evaluate_every),
         OptimiserConfig(learning_rate, momentum),
-        SMALL,
+        network,
         ExecutionConfig(**execution),
     )
     chosen = execution_of(task, config)

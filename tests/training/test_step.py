@@ -5,9 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from galjax.config.settings import NetworkConfig
 from galjax.errors import InputError
 from galjax.metrics import confusion_matrix
-from galjax.networks.thesis import GalaxyNetwork, NetworkConfig, scale_images
+from galjax.networks.scaling import scale_images
+from galjax.networks.thesis import ThesisNetwork
 from galjax.resample import condition_matrices, degrade
 from galjax.training.step import (
     Batch,
@@ -44,7 +46,7 @@ def make_conditions(pairs, size=16):
 def start(network=SMALL, optimiser=None, shape=(16, 16, 1), **how):
     optimiser = optimiser or OptimiserConfig()
     how = {"batch_size": optimiser.batch_size, "has_momentum": optimiser.momentum > 0, **how}
-    trainer, hyperparameters = Trainer(GalaxyNetwork(network, 2, "direct"), **how), hyperparameters_of(optimiser)
+    trainer, hyperparameters = Trainer(ThesisNetwork(network, 2, "direct"), **how), hyperparameters_of(optimiser)
     return trainer, hyperparameters, initialise(trainer, hyperparameters, jax.random.key(0), shape)
 
 
@@ -151,7 +153,7 @@ def test_an_epoch_visits_every_galaxy_once_and_the_last_batch_is_partial(delayed
     galaxies = Galaxies(pool.images[0, chosen], pool.labels[chosen])
     _, loss, accuracy = train_epoch(trainer, hyperparameters, state, jax.random.key(5), galaxies)
     identity = make_conditions([(1, "nearest")])
-    unscaled = GalaxyNetwork(dataclasses.replace(SMALL, input_scaling="none"), 2, "direct")
+    unscaled = ThesisNetwork(dataclasses.replace(SMALL, input_scaling="none"), 2, "direct")
     expected = evaluate(trainer._replace(network=unscaled), state.parameters, pool, chosen, identity)
     np.testing.assert_allclose(loss, expected.loss[0], rtol=1e-5)
     np.testing.assert_allclose(accuracy, np.trace(expected.confusion[0]) / 19, rtol=1e-6)

@@ -1,54 +1,65 @@
 """The network, drawn from its own parameters."""
 
+from collections import Counter
 from typing import Any, NamedTuple
 
+import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from galjax.config.jax_settings import PRNG
-from galjax.networks.thesis import GalaxyNetwork, NetworkConfig
+from galjax.config.settings import NetworkConfig
+from galjax.networks.counting import images, parameter_shapes
+from galjax.networks.network import Network
+from galjax.networks.registry import make_network
 from galjax.report.figures.style import COLOURS, NamedFigure, drawn, make_panels
 
 
 class Layer(NamedTuple):
-    """One layer as the network has it."""
+    """One layer, or block of layers, as the network has it."""
 
     name: str
-    kernel: tuple[int, ...]
+    kernels: tuple[tuple[int, ...], ...]
+    """Shapes."""
     output: tuple[int, ...]
     """Shape of what it makes of one image."""
     parameters: int
 
 
-def layers_of(config: NetworkConfig, num_classes: int, image_shape: tuple[int, int, int]) -> list[Layer]:
-    """The layers in order, with the shapes that the network's parameters and outputs really have; nothing is computed."""
-    network = GalaxyNetwork(config, num_classes)
+def layers_of(network: Network, image_shape: tuple[int, int, int]) -> list[Layer]:
+    """The layers in the order in which they are called, with the shapes that they really have; nothing is computed."""
+    called: dict[str, tuple[int, ...]] = {}
 
-    def trace(images: jax.Array) -> tuple[Any, Any]:
-        variables = network.init(jax.random.key(0, impl=PRNG), images, train=False)
-        _, seen = network.apply(variables, images, train=False, capture_intermediates=True, mutable=["intermediates"])
-        return variables["params"], seen["intermediates"]
+    def trace(parameters: Any, images: jax.Array) -> Any:
+        def see(module: nn.Module, method: str) -> bool:
+            if len(module.path) == 1 and method == "__call__":
+                called.setdefault(module.path[0], ())
+            return len(module.path) == 1
 
-    parameters, seen = jax.eval_shape(trace, jax.ShapeDtypeStruct((1, *image_shape), jnp.float32))
-    names = [*(f"conv_{n}" for n in range(1, len(config.filters) + 1)), *network.hidden_layers, "output"]
+        return network.apply(
+            {"params": parameters}, images, train=False, capture_intermediates=see, mutable=["intermediates"]
+        )
+
+    parameters = parameter_shapes(network, image_shape)
+    _, seen = jax.eval_shape(trace, parameters, images(1, image_shape))
     return [
         Layer(
             name,
-            parameters[name]["kernel"].shape,
-            seen[name]["__call__"][0].shape[1:],
-            sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(parameters[name])),
+            tuple(leaf.shape for path, leaf in jax.tree.leaves_with_path(parameters[name]) if path[-1].key == "kernel"),
+            seen["intermediates"][name]["__call__"][0].shape[1:],
+            sum(leaf.size for leaf in jax.tree.leaves(parameters[name])),
         )
-        for name in names
+        for name in called
+        if name in parameters
     ]
 
 
 @drawn
 def network_figure(config: NetworkConfig, num_classes: int, image_shape: tuple[int, int, int]) -> NamedFigure:
     """Layer, output shape and number of parameters (thesis, figures 4.5 and 5.4)."""
-    layers = layers_of(config, num_classes, image_shape)
+    network = make_network(config, num_classes)
+    layers = layers_of(network, image_shape)
     figure, (panel,) = make_panels(1, width=9.0, height=2.9)
     total = sum(layer.parameters for layer in layers)
     boxes: list[tuple[str, str, tuple[int, ...], str]] = [("input", "", image_shape, "")]
@@ -70,14 +81,14 @@ def network_figure(config: NetworkConfig, num_classes: int, image_shape: tuple[i
         figure,
         f"The network for images of {image_shape[0]} x {image_shape[1]} px: below each layer the shape of its output, what it "
         f"is, and its number of parameters, {total:,} in all, {largest.parameters / total:.0%} of them in "
-        f"{largest.name.replace('_', ' ')}. Every convolution is followed by ReLU and 2x2 max-pooling, every hidden dense "
-        f"layer by ReLU and dropout of {config.dropout:g}.",
+        f"{largest.name.replace('_', ' ')}. {network.between_layers}",
         "; ".join(f"{layer.name} gives {layer.output} with {layer.parameters} parameters" for layer in layers) + ".",
     )
 
 
 def _what(layer: Layer) -> str:
-    return f"convolution {layer.kernel[0]}x{layer.kernel[1]}" if len(layer.kernel) == 4 else "dense"
+    kinds = [f"convolution {shape[0]}x{shape[1]}" if len(shape) == 4 else "dense" for shape in layer.kernels]
+    return "\n".join(f"{number} x {kind}" if number > 1 else kind for kind, number in Counter(kinds).items())
 
 
 def _height(shape: tuple[int, ...], image_height: int) -> float:

@@ -1,6 +1,6 @@
 """What was trained on what: redshifts, galaxies of every class, and the network."""
 
-from galjax.networks.thesis import NetworkConfig
+from galjax.config.settings import NetworkConfig
 from galjax.report.figures.galleries import class_gallery
 from galjax.report.figures.network import network_figure
 from galjax.report.figures.redshift import redshift_histogram
