@@ -1,0 +1,1 @@
+"""One run on disk: its folder, lock, checkpoints, and the trainings in it."""
