@@ -1,4 +1,4 @@
-"""galjax: how far may the resolution of training images differ from that of the galaxies to classify?
+"""galjax: how different may the training and test resolutions be?
 
 The way of the data: source -> GalaxySample -> draw -> resample -> training x repeats -> statistics -> run folder ->
 figures and report. Each step is one module and knows only the modules before it.

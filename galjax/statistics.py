@@ -1,4 +1,4 @@
-"""What repeats say together: mean, std and ste, which epoch to report, and whether two results differ."""
+"""What repeats say together: mean, standard deviation and standard error, which epoch to report, and whether two results differ."""
 
 import functools
 import warnings
@@ -28,7 +28,7 @@ class Summary(NamedTuple):
 
 
 def summarise(values: Float[np.ndarray, "repeat *any"]) -> Summary:
-    """Mean, std and ste over the first axis, of values of order one such as accuracies, rates and losses.
+    """Mean, standard deviation and standard error over the first axis, of values of order one such as accuracies, rates and losses.
 
     A repeat that is NaN throughout was dropped (`galjax.training.divergence`) and does not count; where none is left, all is NaN.
     Repeats that agree up to rounding (`ROUNDING`) have a spread of exactly 0.

@@ -140,8 +140,8 @@ class ScheduleConfig:
     keep_parameters: Annotated[bool, OUTPUT] = False
     """Keep the trained networks of all repeats in the run folder (galjax.training.ensemble.load_networks reads them)."""
     discard_state: Annotated[bool, OUTPUT] = False
-    """Delete the last checkpoint of a training that has ended, from which more --epochs go on: at 64 px 38 MB a repeat and
-    training. More epochs then start anew."""
+    """Delete the last checkpoint of a finished training, 38 MB for each repeat and training at 64 px. More --epochs then start from
+    the beginning."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.epochs <= MOST_EPOCHS:
@@ -191,7 +191,7 @@ class ProcessesConfig:
             raise InputError(f"--coordinator is host:port, like node1:12345, not {self.coordinator!r}.")
         if not 0 <= self.process_id < self.process_count:
             raise InputError(
-                f"--process-id must lie in 0..{self.process_count - 1} (--process-count less 1), not {self.process_id}."
+                f"--process-id must lie in 0..{self.process_count - 1} (--process-count − 1), not {self.process_id}."
             )
 
     @property

@@ -30,7 +30,7 @@ _COUNT = re.compile(
 
 
 class FitsError(ValueError):
-    """Why a file is not read as FITS; the message goes on from "it" or a file's name and a colon."""
+    """Why a file is not read as FITS; the message follows "it" or a file's name and a colon."""
 
 
 @contextmanager
@@ -48,7 +48,7 @@ def open_fits(source: Path | bytes, *, tiled_images: bool = False) -> Iterator[f
         whole = io.BytesIO(stream.read() + bytes(lacking)) if lacking else stream
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AstropyWarning)  # of units and cards that keep to no standard
-            # But after these astropy goes on with what is left of the file.
+            # But after these astropy continues with what is left of the file.
             for message in ("File may have been truncated", "Error validating header"):
                 warnings.filterwarnings("error", f"(?s).*{message}", AstropyWarning)
             with fits.open(whole, memmap=False, disable_image_compression=not tiled_images) as hdus:

@@ -39,7 +39,7 @@ class Checkpoints:
 
     def __init__(self, folder: Path, seconds_between: float, note: Callable[[str], None] = lambda text: None) -> None:
         """At least `seconds_between` pass from one write to the next, and so many that waiting for writes takes less than
-        `LARGEST_SHARE` of the time; 0 writes after every evaluation, whatever it costs. `note` is told of corrupt checkpoints."""
+        `LARGEST_SHARE` of the time; 0 writes after every evaluation, whatever it costs. `note` is given corrupt checkpoints."""
         stored_arrays.quiet()
         self.seconds = 0.0
         """Spent waiting for checkpoints so far."""
@@ -85,7 +85,7 @@ class Checkpoints:
         1. Half-written checkpoints, which a killed process leaves, are not among the steps and are cleared away.
         2. The newest is read, and its checksums are compared. Where they match, it is the snapshot.
         3. A newest one of a format that this version does not know is an InputError; nothing is changed.
-        4. One that cannot be read, or differs from what was written, is told of and deleted; the one before takes its place.
+        4. One that cannot be read, or differs from what was written, is reported and deleted; the one before takes its place.
         """
         arrays: dict[str, np.ndarray] = {}
 
@@ -194,13 +194,13 @@ class Checkpoints:
                 raise
             kept = [path.name for path in self._folder.glob("*") if path.name.isdigit()]
             last = (
-                f"The checkpoint {_epoch_of(max(map(int, kept)))} is whole and kept"
+                f"The checkpoint {_epoch_of(max(map(int, kept)))} is complete and kept"
                 if kept
                 else "There is none before it"
             )
             raise InputError(
-                f"Cannot write a checkpoint into {self._folder} ({stored_arrays.reason_of(error)}). {last}; make room or mend "
-                f"the permissions, and run the same command with the same --out to go on."
+                f"Cannot write a checkpoint into {self._folder} ({stored_arrays.reason_of(error)}). {last}; make room or fix "
+                f"the permissions, and run the same command with the same --out to resume."
             ) from error
 
 

@@ -1,4 +1,4 @@
-"""One training of all repeats inside a run folder: starts or goes on, shows progress, and stops safely when asked."""
+"""One training of all repeats inside a run folder: starts or resumes, shows progress, and stops safely when asked."""
 
 import functools
 import math
@@ -54,7 +54,7 @@ class StageOutcome(NamedTuple):
     checkpoint_seconds: float = 0.0
     """Of `train_seconds`, spent waiting for checkpoints."""
     dropped: tuple[Divergence, ...] = ()
-    """Repeats that are NaN in the history, because they went off."""
+    """Repeats that are NaN in the history, because they diverged."""
 
 
 def run_stage(
@@ -71,7 +71,7 @@ def run_stage(
     A stage that ended in an earlier process is read back; one that was stopped, or is to train to more epochs than before,
     resumes from its newest checkpoint.
     Raises `Interrupted`, with a checkpoint written, where SIGINT or SIGTERM came; `Diverged` where a loss is no longer a
-    number and the configuration does not say to go on without that repeat; InputError where the memory is too small.
+    number and the configuration does not say to continue without that repeat; InputError where the memory is too small.
     """
     train, test = stage.draw.train.shape[1], stage.draw.test.shape[1]
     _, _, height, width, bands = pool.images.shape
@@ -112,16 +112,16 @@ def run_stage(
             kept = first.history.evaluated_every(schedule.evaluate_every, schedule.epochs)
             snapshot = first = first._replace(history=kept)
         if snapshot.epochs_trained:
-            progress.note(f"{stage.label}: resuming after epoch {snapshot.epochs_trained:.3g}")
+            progress.note(f"{stage.label}: resuming at epoch {snapshot.epochs_trained:.3g}")
         progress.begin(stage.label, snapshot.epochs_trained, schedule.epochs)
         diverged = find_diverged(first.history) if first.history else []
         for snapshot in program.continue_from(first, schedule.epochs):
-            # Before anything is written: a checkpoint of a network that went off is not one to go on from.
+            # Before anything is written: a checkpoint of a network that diverged is not one to resume from.
             newly = find_diverged(snapshot.history) if snapshot.history else []
             if snapshot.history and newly:
                 check(snapshot.history, last_good=checkpoints.last_good())
             if len(newly) > len(diverged):
-                progress.note(f"{stage.label}: goes on without {describe(newly)}: the loss is NaN or infinite")
+                progress.note(f"{stage.label}: continuing without {describe(newly)}: the loss is NaN or infinite")
             diverged = newly
             _tell(progress, snapshot, diverged)
             stopped_by = processes.largest(max(stop, default=0))

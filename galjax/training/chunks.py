@@ -75,7 +75,7 @@ class Groups(NamedTuple):
     repeats_at_once: int
 
     def are_level(self, stretch: Stretch) -> bool:
-        """Whether the repeats of each group are equally far, as they must be to go on together.
+        """Whether the repeats of each group are equally far, as they must be to be trained together.
 
         They are not where other numbers of devices or of repeats at once stopped in the middle of the stretch.
         """

@@ -140,7 +140,7 @@ def save_parameters(
             raise
         raise InputError(
             f"Cannot write the trained networks into {place} ({stored_arrays.reason_of(error)}). The last checkpoint is kept; "
-            f"make room, and run the same command with the same --out to go on."
+            f"make room, and run the same command with the same --out to resume."
         ) from error
 
 
@@ -162,7 +162,7 @@ def load_parameters(folder: Path, stage: str) -> dict[str, Any]:
         with stored_arrays.open_manager(place, keep=1, several_processes=processes.count() > 1) as manager:
             epoch = manager.latest_step()
             if epoch is None:
-                raise Corrupt("it is not whole")
+                raise Corrupt("it is incomplete")
             arrays = stored_arrays.restored(manager, epoch, place)
     except InputError:
         raise

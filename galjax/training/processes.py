@@ -46,7 +46,7 @@ def join(config: ProcessesConfig) -> None:
             else "other processes by --distributed auto: was the command started by srun or mpirun? Elsewhere give "
             "--coordinator, --process-id and --process-count."
         )
-        raise InputError(f"Could not meet {where} ({str(error).splitlines()[0]})") from error
+        raise InputError(f"Could not reach {where} ({str(error).splitlines()[0]})") from error
 
 
 def count() -> int:
@@ -126,7 +126,7 @@ def is_lost(error: BaseException) -> bool:
 
 LOST_SENTENCE = (
     "Another process of this job has ended or cannot be reached any more, so this one ends too. Run the same command again, "
-    "on as many processes and devices as you like, to go on from the last checkpoint."
+    "on as many processes and devices as you like, to resume from the last checkpoint."
 )
 
 
@@ -158,7 +158,7 @@ def supervised(command: Callable[[], int], say: Callable[[str], None]) -> int:
     if code == -signal.SIGABRT:
         say(LOST_SENTENCE)
         return LOST
-    say(f"Ended by {signal.Signals(-code).name}. Run the same command again to go on from the last checkpoint.")
+    say(f"Ended by {signal.Signals(-code).name}. Run the same command again to resume from the last checkpoint.")
     return 128 - code
 
 

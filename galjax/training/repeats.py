@@ -72,7 +72,7 @@ class Progress(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """Where a run stands after a chunk: enough to go on from, bit for bit."""
+    """Where a run stands after a chunk: enough to resume from, bit for bit."""
 
     epoch: int
     """Epochs after which all repeats were last evaluated."""

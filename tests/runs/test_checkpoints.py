@@ -198,7 +198,7 @@ def test_a_full_disk_gets_a_sentence_and_earlier_checkpoints_stay(program, tmp_p
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, unlimited[1]))  # as if there were room for 2 kB
     try:
         with pytest.raises(
-            InputError, match=r"Cannot write a checkpoint .*The checkpoint of epoch 2 is whole and kept; make room"
+            InputError, match=r"Cannot write a checkpoint .*The checkpoint of epoch 2 is complete and kept; make room"
         ):
             write(program, tmp_path, 6)
     finally:

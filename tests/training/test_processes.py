@@ -235,7 +235,7 @@ def test_a_process_that_dies_ends_the_others_and_one_process_goes_on(tmp_path, a
     assert not (out / "results.ecsv").exists()
     ((code, told, error),) = finish(start(out, *LONG, devices=1))
     assert code == 0, error
-    assert "resuming after epoch" in told
+    assert "resuming at epoch" in told
     assert_same_results(out, alone(LONG), LONG)
 
 
@@ -252,7 +252,7 @@ def test_a_stopped_run_goes_on_with_other_processes_and_devices(tmp_path, alone,
         assert "Stopped by SIGTERM. Run the same command again" in error
     ended = finish(start(out, *LONG, processes=then[0], devices=then[1]))
     assert [code for code, _, _ in ended] == [0] * then[0], ended
-    assert "resuming after epoch" in ended[0][1]
+    assert "resuming at epoch" in ended[0][1]
     assert_same_results(out, alone(LONG), LONG)
 
 

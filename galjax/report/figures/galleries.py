@@ -45,8 +45,8 @@ def class_gallery(sample: GalaxySample, class_name: str, columns: int = 8, rows:
         f"galaxies_{class_name}",
         figure,
         f"{len(chosen)} of {len(members)} galaxies labelled {class_name}, at even steps from the lowest contrast to the "
-        f"highest, {_extent(sample)}. Arcsinh stretch of each by itself.",
-        f"{len(chosen)} small pictures of galaxies labelled {class_name}.",
+        f"highest, {_extent(sample)}. Arcsinh stretch of each on its own.",
+        f"{len(chosen)} small images of galaxies labelled {class_name}.",
     )
 
 

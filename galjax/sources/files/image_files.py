@@ -75,7 +75,7 @@ def read_image(path: Path) -> Shaped[np.ndarray, "height width *band"]:
 def crop_width(shape: tuple[int, ...], *, is_picture: bool, crop: int | None, size: int) -> int:
     """Width of the middle square, px, that a stamp of `size` is made of; divided by `size`, how much it is shrunk.
 
-    With crop=None that of a picture is 3 * size (Galaxy Zoo's pictures hold the galaxy in their middle third), or where it
+    With crop=None that of a JPEG or PNG image is 3 * size (Galaxy Zoo's JPEG images hold the galaxy in their middle third), or where it
     is smaller the largest multiple of size that fits; that of FITS and NumPy images is size, their pixels kept as they are.
     """
     if crop is not None:
