@@ -41,7 +41,7 @@ from galjax.training.execution import ExecutionConfig, use_all_cores
 
 NAME = "accelerator"
 EPOCHS, EVALUATE_EVERY, TEST_SHARE = 900, 10, 3 / 7
-"""Of the thesis's sweep; the test galaxies as a share of those trained on."""
+"""Schedule of the thesis's sweep; the test galaxies as a share of those trained on."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -88,7 +88,7 @@ def _sentences(machine: str, measured: dict[str, Any]) -> list[str]:
 
 
 def _speed(ratio: float) -> str:
-    """Of OpenCV's time over ours."""
+    """OpenCV's time over ours in words: how many times as fast, or slower."""
     if abs(ratio - 1) < 0.05:
         return "as fast"
     return f"{ratio:.1f} times as fast" if ratio > 1 else f"{1 / ratio:.1f} times slower"

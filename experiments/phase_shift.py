@@ -280,7 +280,7 @@ def _verdict(parity: Table, method: str) -> str:
 
 
 def _fate(smaller: bool, left: bool) -> str:
-    """Of the dip in another position than as cut: whether it is significantly smaller there, and significant itself."""
+    """What becomes of the dip in another position than as cut: whether it is significantly smaller there, and significant itself."""
     if not smaller:
         return "not significantly smaller"
     return "significantly smaller" if left else "significantly smaller and no longer significant"

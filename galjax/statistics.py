@@ -16,7 +16,7 @@ ROUNDING = 64 * float(np.finfo(np.float64).eps)
 
 
 class Summary(NamedTuple):
-    """Of one quantity over repeats, the first axis."""
+    """Mean, standard deviation, standard error and number of one quantity over repeats, the first axis."""
 
     mean: Float[np.ndarray, "*any"]
     std: Float[np.ndarray, "*any"]
@@ -152,7 +152,7 @@ def _compare(
     has_spread: bool,
     confidence: float,
 ) -> Comparison:
-    """Of values without NaN: what `scipy.stats` says, which knows of spreads smaller than rounding only as of any others."""
+    """A comparison of values without NaN by `scipy.stats`, which treats spreads smaller than rounding like any others."""
     n = min(len(first), len(second))
     if has_spread:
         with warnings.catch_warnings():  # "Precision loss": one side has no spread, which Welch's test allows

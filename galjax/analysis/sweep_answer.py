@@ -19,16 +19,16 @@ class SweepAnswer:
     """What one sample size of a sweep says, at the epochs of the best mean test accuracy."""
 
     results: Table
-    """Of the sweep (`galjax.analysis.tables.results_table`, keys per_class, factor and method)."""
+    """Results of the sweep (`galjax.analysis.tables.results_table`, keys per_class, factor and method)."""
     summary: Table
-    """With `galjax.analysis.usable.with_usable`."""
+    """Summary of the sweep with the columns of `galjax.analysis.usable.with_usable`."""
     per_class: int
     factors: Sequence[int]
-    """Above 1."""
+    """Factors above 1."""
     methods: Sequence[str]
     usable: UsableConfig
     seed: int = 0
-    """Of the bootstrap."""
+    """Seed of the bootstrap."""
 
     def sentences(self, guess: float, drawn: str) -> str:
         """First what was found, then what is as accurate as Original, then what the absolute threshold leaves of it.

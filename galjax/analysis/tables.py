@@ -33,7 +33,7 @@ class Case(NamedTuple):
     """What tells it from the other cases, by column of the tables."""
     history: History
     condition: int = 0
-    """Its number in the history."""
+    """Number of the condition in the history."""
     selections: tuple[Selection, ...] | None = None
     """Ways of choosing the epoch to report; None: all that the history allows."""
 

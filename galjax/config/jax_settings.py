@@ -33,7 +33,7 @@ DRAWING = (
     "jax_high_dynamic_range_gumbel",
     "jax_enable_x64",
 )
-"""Of these, what decides which numbers are drawn: runs under different ones are different runs."""
+"""Those settings that decide which random numbers are drawn: runs under different ones are different runs."""
 
 
 def pin(note: Callable[[str], None]) -> None:

@@ -21,7 +21,7 @@ OnDivergence = Literal["stop", "drop"]
 EnlargingMethod = Literal["nearest", "bilinear", "bicubic"]
 
 KERNEL_SIZES = (3, 3, 2)
-"""Of the three convolutions (thesis, section 4.1 and figure 4.5)."""
+"""Kernel sizes of the three convolutions, px (thesis, section 4.1 and figure 4.5)."""
 MOST_FILTERS, MOST_UNITS = 4096, 65536
 MOST_DELAYED_STEPS = 1024
 MOST_EPOCHS = 1_000_000
@@ -191,7 +191,7 @@ class ProcessesConfig:
             raise InputError(f"--coordinator is host:port, like node1:12345, not {self.coordinator!r}.")
         if not 0 <= self.process_id < self.process_count:
             raise InputError(
-                f"--process-id must lie in 0..{self.process_count - 1} (--process-count − 1), not {self.process_id}."
+                f"--process-id must lie in 0..{self.process_count - 1} (one less than --process-count), not {self.process_id}."
             )
 
     @property

@@ -21,7 +21,8 @@ MOST_TILES = 100_000
 MOST = {"NAXIS": 999, "TFIELDS": 999, "ZNAXIS": 3}
 """Axes and columns: the FITS standard 4.0, sections 4.4.1.1 and 7.3.1; tiled images as read here."""
 SAFE_COMPRESSIONS = ("GZIP_1", "GZIP_2", "RICE_1", "RICE_ONE")
-"""Of tiled images (RICE_ONE is an older name of RICE_1); astropy's decoders of HCOMPRESS_1 and PLIO_1 corrupt memory where a file is damaged."""
+"""Compressions of tiled images that are read (RICE_ONE is an older name of RICE_1); astropy's decoders of HCOMPRESS_1 and PLIO_1 corrupt
+memory where a file is damaged."""
 
 _COMPRESSION = re.compile(rb"(?:HIERARCH +)?ZCMPTYPE *=(.*)", re.IGNORECASE)
 _COUNT = re.compile(

@@ -23,7 +23,7 @@ from galjax.io.fits_files import open_fits
 
 FORMATS = {"csv": "csv", "ecsv": "ecsv", "fits": "fits", "vot": "votable"}
 MAX_BYTES = 2 * 10**9
-"""Of a catalogue file."""
+"""Largest catalogue file, bytes."""
 
 
 def read_catalogue(path: Path) -> Table:

@@ -25,7 +25,7 @@ from galjax.config.settings import MOST_EPOCHS
 from galjax.io.stored_arrays import Corrupt
 
 LARGEST_SHARE = 0.05
-"""Of the time between two writes that waiting for them may take."""
+"""Largest share of the time between two writes that waiting for them may take."""
 EPOCH, PROGRESS, HISTORY, STRETCH = "epoch", "progress/", "history/", "stretch/"
 """Name of one, and what the names of the other stored arrays begin with."""
 STEPS_PER_EPOCH = 1000
@@ -68,7 +68,7 @@ class Checkpoints:
 
     @property
     def steps(self) -> list[int]:
-        """Of the checkpoints on disk, rising (see `step_of`). In the first process."""
+        """Steps of the checkpoints on disk, rising (see `step_of`). In the first process."""
         return sorted(self._manager.all_steps()) if self._manager is not None else []
 
     def last_good(self) -> str:

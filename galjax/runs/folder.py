@@ -224,7 +224,7 @@ def newest_run(experiment: str) -> Path:
 
 
 def _started(config: Path) -> str:
-    """Of a run that cannot be read or does not say it: before all others."""
+    """When a run was started (UTC, ISO 8601); "", before all others, where it cannot be read."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         started = datetime.datetime.fromisoformat(json.loads(config.read_text())["started"])
         return started.astimezone(datetime.UTC).isoformat(timespec="microseconds")
@@ -341,7 +341,7 @@ def _check_same(out: Path, found: dict[str, Any], wanted: dict[str, Any], kind: 
 
 
 def _is_no_less(now: Any, before: Any) -> bool:
-    """Of two numbers; None is what a preset has, which each experiment of a run of several checks by itself."""
+    """Whether `now` is at least `before`; None is what a preset has, which each experiment of a run of several checks by itself."""
     return None in (now, before) or (isinstance(now, int) and isinstance(before, int) and now >= before)
 
 

@@ -52,7 +52,7 @@ class StageOutcome(NamedTuple):
     compile_seconds: float
     train_seconds: float
     checkpoint_seconds: float = 0.0
-    """Of `train_seconds`, spent waiting for checkpoints."""
+    """Part of `train_seconds` spent waiting for checkpoints."""
     dropped: tuple[Divergence, ...] = ()
     """Repeats that are NaN in the history, because they diverged."""
 

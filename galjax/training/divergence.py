@@ -18,7 +18,7 @@ class Divergence(NamedTuple):
     first_epoch: int
     """Epochs count from 1. By the end of this one the loss of training, or of an evaluation, was NaN or infinite."""
     last_epoch: int
-    """To which it was trained on all the same."""
+    """Last epoch that it was trained to nevertheless."""
 
 
 class Diverged(InputError):

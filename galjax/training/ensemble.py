@@ -29,27 +29,27 @@ FORMAT = 1
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Description:
-    """Of trained networks: what they are, and what images they were trained on."""
+    """What trained networks are, and what images they were trained on."""
 
     network: NetworkConfig
-    """With the scaling of the images that enter it."""
+    """The network, and the scaling of the images that enter it."""
     class_names: tuple[str, ...]
-    """In the order of the outputs."""
+    """Class names in the order of the outputs."""
     epoch: int
-    """To which they were trained: always the last, selection "last" in results.ecsv, whatever epoch another one chose."""
+    """Epoch that they were trained to: always the last, selection "last" in results.ecsv, whatever epoch another one chose."""
     image_size: tuple[int, int]
     """Height and width, px."""
     bands: tuple[str, ...]
     pixel_scale: float
     """Arcsec per pixel; NaN where unknown."""
     factor: int
-    """By which training images were shrunk and enlarged again; 1 is Original."""
+    """Factor by which training images were shrunk and enlarged again; 1 is Original."""
     method: str
-    """They were enlarged with; "none" at Original."""
+    """Interpolation method that they were enlarged with; "none" at Original."""
     convention: Convention
-    """Of that resampling."""
+    """Convention of that resampling."""
     precision: Precision
-    """Of the multiplications."""
+    """Precision of the multiplications."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

@@ -58,7 +58,7 @@ class Measured(NamedTuple):
     """What a stretch gives besides the state; a repeat axis leads every array."""
 
     sums: StepMeasures
-    """Of the epochs of the stretch so far, each "repeat epoch": losses summed over galaxies, and how many were right."""
+    """Measures of the stretch's epochs so far, each "repeat epoch": losses summed over galaxies, and the number of correct ones."""
     test: Evaluation
     """Under the conditions evaluated so far."""
     validation: Evaluation | None
@@ -78,20 +78,20 @@ class Snapshot(NamedTuple):
     """Epochs after which all repeats were last evaluated."""
     progress: Progress
     history: History | None
-    """To that epoch; None before the first evaluation."""
+    """What was measured up to that epoch; None before the first evaluation."""
     stretch: Stretch | None = None
     """How far the repeats are towards the next evaluation; None at an evaluation."""
 
     @property
     def epochs_trained(self) -> float:
-        """On the average over the repeats, so that it may lie within an epoch."""
+        """Epochs trained, averaged over the repeats, so that it need not be a whole number."""
         if self.stretch is None:
             return float(self.epoch)
         return self.epoch + (self.stretch.until - self.epoch) * self.stretch.share_trained
 
     @property
     def state(self) -> TrainingState:
-        """Of all repeats and what fills up the devices (see `RepeatProgram.host_arrays`)."""
+        """State of all repeats and of the padding (see `RepeatProgram.host_arrays`)."""
         return self.progress.state
 
 
@@ -371,7 +371,7 @@ def _compile(
 
 
 Trained = tuple[TrainingState, StepMeasures]
-"""Of the training: the state, and measures summed over each epoch of the stretch."""
+"""What a chunk of training gives: the state, and measures summed over each epoch of the stretch."""
 
 
 def _train(
@@ -408,7 +408,7 @@ def _train(
 
 
 Evaluated = tuple[Evaluation, Evaluation | None]
-"""On the test and on the validation galaxies."""
+"""Measures on the test and on the validation galaxies."""
 
 
 def _evaluate(
@@ -486,7 +486,7 @@ def _alone(one_repeat: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _to_history(epoch: int, count: int, measured: Measured, galaxies: int) -> History:
-    """Of a stretch of `count` epochs that ends with `epoch`; sums over so many `galaxies` become means."""
+    """History of a stretch of `count` epochs that ends with `epoch`; sums over so many `galaxies` become means."""
     sums, test, validation = measured
     loss, right = (np.asarray(total[:, :count]) * np.float32(1 / galaxies) for total in sums)
     return History(

@@ -12,7 +12,7 @@ from galjax.sample import GalaxySample
 
 
 def brightness_range(image: Float[np.ndarray, "height width"]) -> tuple[float, float]:
-    """From the sky to nearly the brightest pixel."""
+    """Range of brightness to show: from the sky to nearly the brightest pixel."""
     low, high = np.percentile(image, [5, 99.8])
     return float(low), float(max(high, low + 1e-12))
 

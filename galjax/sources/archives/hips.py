@@ -25,7 +25,7 @@ class Survey(NamedTuple):
     """A survey as HiPS."""
 
     hips: str
-    """Its identifier, with {band}."""
+    """Identifier of the HiPS, with {band}."""
     pixel_scale: float
     """The survey's own, arcsec per pixel, which is what is asked for."""
     units: str
@@ -41,7 +41,7 @@ SURVEYS = {
 
 
 def parameters(survey: Survey, ra: float, dec: float, size: int, band: Band) -> dict[str, str]:
-    """Of the request for one position (degrees)."""
+    """Parameters of the request for one position (degrees)."""
     side = size + SPARE
     return {
         "hips": survey.hips.format(band=band),

@@ -49,7 +49,7 @@ def login() -> tuple[str, str]:
 
 
 def address(base: str) -> str:
-    """Of the cut-out program."""
+    """Address of the cut-out program."""
     return join(base, "cgi-bin/cutout")
 
 

@@ -130,7 +130,7 @@ class Journal:
             self._connection.execute("INSERT OR REPLACE INTO pages VALUES (?, ?)", (page, json.dumps(spectra)))
 
     def spectra(self) -> list[Spectrum]:
-        """Of all pages."""
+        """Spectra of all pages."""
         pages = self._connection.execute("SELECT spectra FROM pages ORDER BY page")
         return [Spectrum(*row) for (text,) in pages for row in json.loads(text)]
 

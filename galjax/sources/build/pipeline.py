@@ -29,7 +29,7 @@ class BuildProgress(Protocol):
         """One line that stays."""
 
     def begin(self, done: int, failed: int, total: int) -> None:
-        """Of `total` galaxies, `done` are cut out and `failed` have failed before this run."""
+        """The build begins: of `total` galaxies, `done` are cut out and `failed` have failed before."""
 
     def advance(self, done: int, failed: int, received: int) -> None:
         """So many are now, and so many bytes were received in this run."""

@@ -27,7 +27,7 @@ ENDINGS = (
     *(f"{one}{packed}" for one in FITS_ENDINGS for packed in (".gz", ".fz")),
 )
 MAX_PIXELS = 64_000_000
-"""Of one image, bands included: a file that declares more is refused before it is unpacked."""
+"""Largest number of pixels of one image, bands included: a file that declares more is refused before it is unpacked."""
 MAX_BYTES = 8 * MAX_PIXELS + 1_000_000
 MOST_BANDS = 16
 """An axis of so many or fewer, that is the shortest of three, is that of the bands, wherever it stands."""

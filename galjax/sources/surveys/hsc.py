@@ -14,7 +14,7 @@ from galjax.sources.build.survey import CUT, FETCH, FileStore, Job, Outcome, Sta
 from galjax.sources.surveys.galaxy_list import GalaxyList
 
 POSITIONS_AT_ONCE = 300
-"""In one request: about 40 MB of 150 px stamps."""
+"""Positions in one request: about 40 MB of 150 px stamps."""
 
 
 @dataclasses.dataclass
