@@ -59,7 +59,7 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
-def meet() -> None:
+def barrier() -> None:
     """Wait until every process has come here, however long some of them compute.
 
     To be called before each exchange: JAX's collectives give up where a process is half a minute late.
@@ -67,10 +67,10 @@ def meet() -> None:
     from orbax.checkpoint import multihost
 
     wait = multihost.get_barrier_sync_fn()  # does nothing where there is one process
-    wait(key=f"galjax_{next(_meetings)}", timeout_ms=PATIENCE_SECONDS * 1000)
+    wait(key=f"galjax_{next(_barriers)}", timeout_ms=PATIENCE_SECONDS * 1000)
 
 
-_meetings = itertools.count()
+_barriers = itertools.count()
 PATIENCE_SECONDS = 24 * 3600
 """A process that has died is noticed within JAX's heartbeat, long before."""
 
@@ -100,7 +100,7 @@ def tell(content: bytes) -> bytes:
         return content
     from jax.experimental import multihost_utils
 
-    meet()
+    barrier()
     size = int(multihost_utils.broadcast_one_to_all(np.int32(len(content))))
     buffer = np.zeros(size, np.uint8)
     if is_first():
@@ -114,7 +114,7 @@ def largest(number: int) -> int:
         return number
     from jax.experimental import multihost_utils
 
-    meet()
+    barrier()
     return int(np.max(multihost_utils.process_allgather(np.int32(number))))
 
 
