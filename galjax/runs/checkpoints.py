@@ -97,7 +97,7 @@ class Checkpoints:
         if processes.on_first(read) is None:
             return None
         told = {name: array for name, array in arrays.items() if not name.startswith(PROGRESS)}
-        known = _unpacked(processes.tell(_packed(told)))
+        known = _unpacked(processes.broadcast(_packed(told)))
         history, stretch = _named_after(HISTORY, known), _named_after(STRETCH, known)
         return Snapshot(
             int(known[EPOCH]),

@@ -119,7 +119,7 @@ class RunFolder:
     def read_history(self, name: str) -> History | None:
         """A history that `write_arrays` wrote, or None where there is none. The same in all processes."""
         path = self.path / name
-        content = processes.tell(path.read_bytes() if self.writes and path.exists() else b"")
+        content = processes.broadcast(path.read_bytes() if self.writes and path.exists() else b"")
         if not content:
             return None
         try:

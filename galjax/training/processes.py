@@ -88,13 +88,13 @@ def on_first(task: Callable[[], Any]) -> Any:
             told = json.dumps({"value": task()}).encode()
         except InputError as error:
             told = json.dumps({"error": str(error)}).encode()
-    said = json.loads(tell(told))
+    said = json.loads(broadcast(told))
     if "error" in said:
         raise InputError(said["error"])
     return said["value"]
 
 
-def tell(content: bytes) -> bytes:
+def broadcast(content: bytes) -> bytes:
     """The bytes that the first process has, in all processes."""
     if count() == 1:
         return content
