@@ -113,7 +113,7 @@ class Checkpoints:
         """
         step = step_of(snapshot)
         is_wanted = self._manager is not None and (force or self._is_due(snapshot)) and step not in self.steps
-        if not processes.largest(int(is_wanted)):
+        if not processes.all_reduce_max(int(is_wanted)):
             return
         started = time.monotonic()
         progress = program.host_arrays(snapshot.progress)

@@ -124,7 +124,7 @@ def run_stage(
                 progress.note(f"{stage.label}: continuing without {describe(newly)}: the loss is NaN or infinite")
             diverged = newly
             _tell(progress, snapshot, diverged)
-            stopped_by = processes.largest(max(stop, default=0))
+            stopped_by = processes.all_reduce_max(max(stop, default=0))
             checkpoints.offer(program, snapshot, force=stopped_by > 0)
             if stopped_by:
                 stop.clear()

@@ -108,7 +108,7 @@ def broadcast(content: bytes) -> bytes:
     return np.asarray(multihost_utils.broadcast_one_to_all(buffer)).astype(np.uint8).tobytes()
 
 
-def largest(number: int) -> int:
+def all_reduce_max(number: int) -> int:
     """The largest of the numbers that the processes have."""
     if count() == 1:
         return number

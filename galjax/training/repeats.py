@@ -217,7 +217,7 @@ class RepeatProgram:
         kind: Kind = "train" if (stretch.trained < stretch.blocks).any() else "evaluate"
         done, total = (stretch.trained, stretch.blocks) if kind == "train" else (stretch.evaluated, stretch.conditions)
         # The smallest of all processes, whose clocks differ.
-        part = self._groups.next_part(done, total, -processes.largest(-self._pace.units(kind, chunk_seconds)))
+        part = self._groups.next_part(done, total, -processes.all_reduce_max(-self._pace.units(kind, chunk_seconds)))
         units, started = self._groups.units_of(part), time.monotonic()
         self.chunk_ends = started + self._pace.seconds(kind, units)
         begin, end = (place(array, self._spread) for array in (part.begin, part.end))

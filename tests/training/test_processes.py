@@ -63,7 +63,7 @@ def test_one_process_is_the_first_and_asks_nobody():
     assert (processes.count(), processes.is_first()) == (1, True)
     assert processes.on_first(lambda: [1, "a"]) == [1, "a"]
     assert processes.broadcast(b"abc") == b"abc"
-    assert processes.largest(7) == 7
+    assert processes.all_reduce_max(7) == 7
     assert not processes.is_lost(RuntimeError("Gloo AllGather failed: Connection closed by peer"))
 
 
