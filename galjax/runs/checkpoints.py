@@ -106,7 +106,7 @@ class Checkpoints:
             program.stretch_from(stretch) if stretch else None,
         )
 
-    def offer(self, program: RepeatProgram, snapshot: Snapshot, *, force: bool = False) -> None:
+    def maybe_save(self, program: RepeatProgram, snapshot: Snapshot, *, force: bool = False) -> None:
         """Write the snapshot where enough time has passed since the last one, or where `force` asks for it.
 
         Raises InputError where the disk is full or cannot be written; earlier checkpoints stay.

@@ -125,14 +125,14 @@ def run_stage(
             diverged = newly
             _tell(progress, snapshot, diverged)
             stopped_by = processes.all_reduce_max(max(stop, default=0))
-            checkpoints.offer(program, snapshot, force=stopped_by > 0)
+            checkpoints.maybe_save(program, snapshot, force=stopped_by > 0)
             if stopped_by:
                 stop.clear()
                 raise Interrupted(stopped_by)
         if schedule.keep_parameters:
             _keep_networks(folder, stage.name, program, snapshot, _describe(stage, config, galaxies, execution))
         if not schedule.discard_state:
-            checkpoints.offer(program, snapshot, force=True)
+            checkpoints.maybe_save(program, snapshot, force=True)
             checkpoints.keep_last()
     assert snapshot.history is not None
     history = snapshot.history.evaluated_every(schedule.evaluate_every, schedule.epochs)

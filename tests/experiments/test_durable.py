@@ -223,7 +223,7 @@ def test_memory_that_runs_out_all_the_same_gets_the_advice(tmp_path, capsys, mon
 def test_a_damaged_checkpoint_is_told_of_and_the_result_is_the_same(tmp_path, capsys, monkeypatch):
     flags = [*EVERY_EPOCH, "--epochs", 6]
     assert run(*flags, "--out", tmp_path / "whole") == 0
-    original = Checkpoints.offer
+    original = Checkpoints.maybe_save
 
     def stop_after_four(self, program, snapshot, *, force=False):
         original(self, program, snapshot, force=force)
