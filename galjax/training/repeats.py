@@ -139,14 +139,14 @@ class RepeatProgram:
         self._groups = Groups(execution.devices, execution.repeats_at_once)
         self._padding = -self.repeats % (execution.devices * execution.repeats_at_once)
         started = time.perf_counter()
-        self._epoch_keys, self._draw = self.filled_up((keys.epochs, draw))
+        self._epoch_keys, self._draw = self.pad((keys.epochs, draw))
         self._evaluated_galaxies = (self._draw.test, self._draw.validation if has_validation else None)
         everywhere = (hyperparameters, pool, trained_at, conditions)
         self._shared = jax.tree.map(lambda leaf: place(leaf, self._on_all), everywhere)
         self.training, self.evaluation = self._compiled()
         self.compile_seconds = time.perf_counter() - started
 
-    def filled_up(self, tree: Any) -> Any:
+    def pad(self, tree: Any) -> Any:
         """Arrays of all repeats, spread over the devices, with copies of the last repeat where they do not divide."""
         if self._padding:
             last = lambda leaf: jnp.concatenate([leaf, jnp.repeat(leaf[-1:], self._padding, axis=0)])  # noqa: E731
@@ -156,7 +156,7 @@ class RepeatProgram:
     def start(self) -> Snapshot:
         """All repeats before their first epoch."""
         start = _spread_start(self._layout, self._mesh)
-        progress = start(self._shared[0], self.filled_up(self._keys.initial))
+        progress = start(self._shared[0], self.pad(self._keys.initial))
         return Snapshot(0, jax.block_until_ready(progress), None)  # else the first chunk would seem slow
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
