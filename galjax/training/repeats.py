@@ -488,10 +488,10 @@ def _alone(one_repeat: Callable[..., Any]) -> Callable[..., Any]:
 def _to_history(epoch: int, count: int, measured: Measured, galaxies: int) -> History:
     """History of a stretch of `count` epochs that ends with `epoch`; sums over so many `galaxies` become means."""
     sums, test, validation = measured
-    loss, right = (np.asarray(total[:, :count]) * np.float32(1 / galaxies) for total in sums)
+    loss, correct = (np.asarray(total[:, :count]) * np.float32(1 / galaxies) for total in sums)
     return History(
         train_loss=loss,
-        train_accuracy=right,
+        train_accuracy=correct,
         evaluated_epoch=np.array([epoch]),
         test_confusion=np.asarray(test.confusion)[:, None],
         test_loss=np.asarray(test.loss)[:, None],
