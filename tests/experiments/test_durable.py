@@ -231,7 +231,7 @@ def test_a_damaged_checkpoint_is_told_of_and_the_result_is_the_same(tmp_path, ca
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "offer", stop_after_four)
+        patch.setattr(Checkpoints, "maybe_save", stop_after_four)
         assert run(*flags, "--out", tmp_path / "run") == 130
     for path in (tmp_path / "run" / "checkpoints" / "per_class_20" / "4000").rglob("*"):
         if path.is_file():

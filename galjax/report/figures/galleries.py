@@ -1,4 +1,4 @@
-"""Pictures of galaxies: of a class, and of one galaxy at all resolutions."""
+"""Images of galaxies: of a class, and of one galaxy at all resolutions."""
 
 from collections.abc import Sequence
 
