@@ -207,7 +207,7 @@ def open_journal(folder: Path) -> Iterator[Journal]:
 def _cannot_write(path: Path, error: sqlite3.OperationalError) -> str:
     if "full" in str(error):
         return (
-            f"The disk of {path.parent} is full. What was done so far is kept; make room and run the same command again to go "
-            f"on."
+            f"The disk of {path.parent} is full. What was done so far is kept; make room and run the same command again to "
+            f"resume."
         )
     return f"Cannot write {path} ({error}). Fix the permissions and run the same command again, or give another --out."
