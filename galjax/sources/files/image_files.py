@@ -46,7 +46,7 @@ class UnusableImage(Exception):
 
 
 def read_image(path: Path) -> Shaped[np.ndarray, "height width *band"]:
-    """The pixels of a file in its own dtype; a colour picture has bands red, green, blue last.
+    """The pixels of a file in its own dtype; a colour JPEG or PNG image has bands red, green, blue last.
 
     JPEG and PNG of 8 or 16 bit per channel (transparency is dropped), FITS (first image HDU, also in tiles of GZIP or
     RICE) and `.npy` arrays, both also gzipped, whatever their names say. Axes of length 1 are dropped. Of three axes the
