@@ -139,7 +139,7 @@ def test_every_step_between_instruments_has_its_cost():
     compared = cross_survey.conditions_table(accuracies)
     assert len(compared) == 3
     sentences = cross_survey._conclusions(compared, costs, accuracies, cross_survey.CrossSurvey())
-    assert "the dearest is seeing: 0.1" in " ".join(sentences)
+    assert "the most costly is seeing: 0.1" in " ".join(sentences)
     assert "(coarse → coarse) \N{MINUS SIGN} (sharp → coarse): +0.1" in " ".join(sentences)
     assert "left out" not in " ".join(sentences)
 
@@ -198,7 +198,7 @@ def test_the_cost_of_enlarging_is_shown_beside_the_thesis(capsys):
     assert "compared with a loop over OpenCV, galjax is" in said
     assert "nan" not in said
     assert interpolation_cost.main(["--fast"]) == 2
-    assert "takes no flags, not --fast" in capsys.readouterr().err
+    assert "takes no flags, but got --fast" in capsys.readouterr().err
 
 
 def test_without_measurements_there_is_a_sentence(monkeypatch, tmp_path, capsys):
