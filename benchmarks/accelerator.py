@@ -41,7 +41,7 @@ from galjax.training.execution import ExecutionConfig, use_all_cores
 
 NAME = "accelerator"
 EPOCHS, EVALUATE_EVERY, TEST_SHARE = 900, 10, 3 / 7
-"""Of the thesis's sweep; the test galaxies as a share of those trained on."""
+"""Schedule of the thesis's sweep; the test galaxies as a share of those trained on."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +116,7 @@ def run(config: AcceleratorBenchmark) -> dict[str, Any]:
 
 
 def _sweep(problem: Problem, repeats: int, ceilings: Ceilings) -> dict[str, Any]:
-    """The default program with and without the evaluation of all conditions, and the whole sweep reckoned from it."""
+    """The default program with and without the evaluation of all conditions, and the whole sweep estimated from it."""
     tested = max(1, round(TEST_SHARE * problem.galaxies))
     training = JaxRepeats(problem, repeats, ExecutionConfig())
     evaluated = JaxRepeats(problem, repeats, ExecutionConfig(), tested=tested, conditions=SWEEP)
@@ -307,7 +307,7 @@ def tables(results: dict[str, Any]) -> dict[str, str]:
         ),
         *([f"an epoch in chunks of {n}", f"{seconds:.2f} s"] for n, seconds in results["chunks"].items()),
         *([f"cost grows with {axis} to the power", f"{value:.2f}"] for axis, value in results["exponents"].items()),
-        [f"sweep of {sweep['repeats']} repeats, {EPOCHS} epochs, reckoned", f"{sweep['sweep_seconds'] / 60:.1f} min"],
+        [f"sweep of {sweep['repeats']} repeats, {EPOCHS} epochs, estimated", f"{sweep['sweep_seconds'] / 60:.1f} min"],
     ]
     found["accelerator"] = markdown_table([NAME, ""], rows)
     return found

@@ -297,8 +297,8 @@ def _command(out: Path, addresses: Sequence[str], log: Path, endings: Sequence[s
         expected = 0 if ending is None else 143 if ending == signal.SIGTERM else -ending
         if process.returncode != expected:
             raise ArithmeticError(f"build_sample ended with {process.returncode}, not {expected}: {output[-2000:]}")
-        if ending == signal.SIGTERM and "run the same command again to go on" not in output:
-            raise ArithmeticError(f"no sentence how to go on: {output[-500:]}")
+        if ending == signal.SIGTERM and "run the same command again to resume" not in output:
+            raise ArithmeticError(f"no sentence how to resume: {output[-500:]}")
 
 
 def _against_truth(universe: Universe, out: Path) -> dict[str, Any]:

@@ -38,7 +38,7 @@ FLAGS = ("SPIRAL", "ELLIPTICAL", "UNCERTAIN")
 FIRST = 587722981736120347
 WITH_IMAGE = 5
 PERIOD = 8
-"""Of the rows that have two flags set."""
+"""Period of the rows that have two flags set."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _measured(path: Path, config: CatalogueBenchmark) -> dict[str, Any]:
 
 
 def _most_memory(path: Path) -> float:
-    """Of this process at its largest, once it has read the catalogue; the libraries take 0.3 GB of it."""
+    """Largest memory of this process, GB, once it has read the catalogue; the libraries take 0.3 GB of it."""
     read(path)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 

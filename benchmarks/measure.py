@@ -46,7 +46,7 @@ class Times:
         return statistics.stdev(self.seconds) if len(self.seconds) > 1 else 0.0
 
     def scaled(self, factor: float) -> "Times":
-        """In another unit, or per item."""
+        """The times in another unit, or per item."""
         return Times(tuple(factor * value for value in self.seconds))
 
     def record(self) -> dict[str, float | int]:
@@ -114,7 +114,7 @@ def measure_ceilings(rounds: int = 5) -> Ceilings:
 
 
 def machine_name() -> str:
-    """Of the device that JAX computes on, fit for a folder name: nvidia-h200, cpu-amd-epyc-2-cores."""
+    """Name of the device that JAX computes on, fit for a folder name: nvidia-h200, cpu-amd-epyc-2-cores."""
     device = jax.devices()[0]
     name = device.device_kind
     if device.platform == "cpu":
@@ -147,7 +147,7 @@ def write_results(name: str, results: Mapping[str, Any]) -> Path:
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """For the terminal and the README; all columns but the first are aligned right."""
+    """A Markdown table, for the terminal and the READMEs; all columns but the first are aligned right."""
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 

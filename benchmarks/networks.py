@@ -30,16 +30,14 @@ from galjax.config.settings import (
     NetworkConfig,
     TrainingConfig,
 )
-from galjax.metrics import accuracy
 from galjax.networks.counting import parameter_shapes
 from galjax.networks.registry import NETWORKS, make_network
 from galjax.sample import GalaxySample
 from galjax.sources import SourceConfig
 from galjax.statistics import compare_paired, summarise
-from galjax.training.conditions import ORIGINAL, device_conditions, make_conditions, to_device
-from galjax.training.execution import Sizes, choose, use_all_cores
-from galjax.training.repeats import RepeatProgram, repeat_keys
-from galjax.training.step import hyperparameters_of
+from galjax.training.conditions import make_conditions
+from galjax.training.execution import use_all_cores
+from galjax.training.train import train
 
 NAME = "networks"
 BASELINE = "thesis"
@@ -122,27 +120,16 @@ def _measured(
 
 def trained(config: NetworksBenchmark, training: TrainingConfig, pool: GalaxySample) -> np.ndarray:
     """Accuracies (repeat, condition) on test galaxies after the last epoch."""
-    keys = repeat_keys(0, range(config.repeats))
-    drawn = draw.draw_balanced(pool.labels, pool.class_names, config.per_class, keys.draw)
-    images = to_device(pool)
-    height, width, bands = images.images.shape[2:]
-    sizes = Sizes((height, width, bands), len(pool.labels), drawn.train.shape[1], drawn.test.shape[1])
-    execution = choose(training.execution, training.network, training.optimiser, sizes, config.repeats)
-    original = device_conditions(images, [ORIGINAL], training.convention)
-    program = RepeatProgram(
-        execution.trainer(training.network, training.optimiser, len(pool.class_names)),
-        hyperparameters_of(training.optimiser),
-        images,
-        drawn,
-        jax.tree.map(lambda leaf: leaf[0], original),
-        device_conditions(images, CONDITIONS, training.convention),
-        keys,
-        config.epochs,
-        execution,
+    ensemble = train(
+        pool,
+        repeats=config.repeats,
+        epochs=config.epochs,
+        per_class=config.per_class,
+        conditions=[(condition.factor, condition.method) for condition in CONDITIONS],
+        network=training.network,
+        optimiser=training.optimiser,
     )
-    *_, last = program.continue_from(program.start(), config.epochs)
-    assert last.history is not None
-    return accuracy(last.history.test_confusion[:, -1])
+    return np.stack([ensemble.accuracy(condition.factor, condition.method) for condition in CONDITIONS], axis=1)
 
 
 def tables(results: dict[str, Any]) -> dict[str, str]:

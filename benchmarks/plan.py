@@ -23,7 +23,7 @@ from galjax.training.step import OptimiserConfig
 
 NAME = "plan"
 RESULTS_OF = "accelerator"
-"""The benchmark whose kept results this reckons with."""
+"""The benchmark whose kept results this estimates from."""
 TRAIN_SHARE, TEST_SHARE, CLASSES = 0.7, 0.3, 2
 SIDE = 64
 """px, of the images that were measured."""
@@ -70,12 +70,12 @@ def run(config: Plan) -> dict[str, dict[str, float]]:
     found = {}
     for path in kept:
         results = json.loads(path.read_text())
-        found[path.parent.name] = reckon(config, results["sweep"])
+        found[path.parent.name] = estimate(config, results["sweep"])
         say(f"\n{path.parent.name}\n\n{table(config, results)}")
     return found
 
 
-def reckon(config: Plan, rates: dict[str, Any]) -> dict[str, float]:
+def estimate(config: Plan, rates: dict[str, Any]) -> dict[str, float]:
     """Hours, bytes and numbers of what the plan takes, from measured galaxies per second."""
     trained, tested = (round(CLASSES * config.per_class * share) for share in (TRAIN_SHARE, TEST_SHARE))
     training = config.repeats * config.epochs * trained / rates["images_per_second"]
@@ -109,7 +109,7 @@ def reckon(config: Plan, rates: dict[str, Any]) -> dict[str, float]:
 
 def table(config: Plan, results: dict[str, Any]) -> str:
     """The plan as a Markdown table."""
-    found = reckon(config, results["sweep"])
+    found = estimate(config, results["sweep"])
 
     def size(name: str) -> str:
         return f"{found[name] / GIGABYTE:,.{0 if found[name] >= 10 * GIGABYTE else 1}f} GB"

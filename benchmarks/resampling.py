@@ -304,7 +304,7 @@ def _chain(factor: int, method: EnlargingMethod, torch: Any) -> dict[str, Callab
 
 
 def _chain_differences(calls: Mapping[str, Callable[[], Any]], stamps: int = 100) -> dict[str, float]:
-    """Of the first stamps; what is compiled is compiled here."""
+    """Largest differences from OpenCV on the first stamps; what is compiled is compiled here."""
     found = {name: np.asarray(call()[:stamps]) for name, call in calls.items()}
     return {name: _difference(images, found[OPENCV]) for name, images in found.items()}
 

@@ -25,7 +25,7 @@ from galjax.training.execution import ExecutionConfig, use_all_cores
 
 NAME = "scaling"
 TRAIN_SHARE = 0.7
-"""Of the galaxies drawn."""
+"""Share of the galaxies drawn that is trained on."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -130,7 +130,7 @@ def _prepare(problem: Problem, repeats: int) -> tuple[dict[str, Contender], dict
 
 
 def _reference_loss(problem: Problem) -> float:
-    """Of PyTorch where it is installed, else of Flax's own layers."""
+    """Mean loss of an epoch by PyTorch where it is installed, else by Flax's own layers."""
     try:
         return OneAtATime(problem).run()
     except NotHere:

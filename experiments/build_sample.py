@@ -6,7 +6,7 @@
     python -m experiments.build_sample --survey hips-panstarrs --same-as sdss.fits --out panstarrs/sample.fits
 
 A catalogue that is not there is fetched. Redshifts come from SkyServer; every SDSS frame is fetched once, for all galaxies in
-it, and deleted after cutting. Ctrl-C, or whatever ends the program, loses nothing: the same command goes on, and the sample is
+it, and deleted after cutting. Ctrl-C, or whatever ends the program, loses nothing: the same command resumes, and the sample is
 bit for bit that of an undisturbed build. What is left out is listed with its reason in failures.ecsv (--failures). Of 15,000
 galaxies expect 13 GB to fetch and 250 MB to keep.
 
@@ -98,7 +98,7 @@ class BuildSample:
     keep_frames: Annotated[bool, OUTPUT] = False
     """Keep the fetched files in OUT.build/frames."""
     retry_failed: bool = False
-    """Try failures again that may have passed (no answer, damaged files)."""
+    """Retry failures that may have been temporary (no answer, damaged files)."""
     check: bool = False
     """Build nothing: ask every archive for one small known thing, and say which are up (exit code 1 where one is not)."""
     politeness: Annotated[Politeness, Flat, ARCHIVES] = dataclasses.field(default_factory=Politeness)
@@ -159,14 +159,14 @@ def run(config: BuildSample, console: Console) -> int:
         with interruptible(), ConsoleBuildProgress(console) as progress:
             built = _build(config, client, progress)
     except Interrupted as stop:
-        say(Console(stderr=True), f"{stop} Nothing is lost: run the same command again to go on.")
+        say(Console(stderr=True), f"{stop} Nothing is lost: run the same command again to resume.")
         return stop.exit_code
     counts = ", ".join(f"{name} {count}" for name, count in built.sample.class_counts().items())
     say(
         console,
         f"{len(built.sample)} galaxies ({counts}) are in {config.out}; {len(built.failures)} are left out, with reasons in "
         f"{config.failures_path()}"
-        f"{f' ({built.may_pass} may pass: --retry-failed)' if built.may_pass else ''}.\nNext: python -m experiments.resolution_sweep --data {config.out}",
+        f"{f' ({built.may_pass} may be temporary: --retry-failed)' if built.may_pass else ''}.\nNext: python -m experiments.resolution_sweep --data {config.out}",
     )
     return 0
 

@@ -4,7 +4,7 @@
     python -m experiments.class_balance --preset thesis      # 30 repeats, 1,000 galaxies, 200 epochs
     python -m experiments.class_balance --data FOLDER        # your own catalogue and images
 
-Spirals and ellipticals in their natural proportions (about 72:28) against as many of each, in training and test alike. A first
+Spirals and ellipticals in their natural proportions (about 72:28) against balanced classes, in training and test alike. A first
 set of trainings chooses the epoch; a second one, of other repeats, stops there and gives confusion matrices, true positive
 rates and the true skill statistic.
 
@@ -23,7 +23,7 @@ from galjax.sources import SimulatedSurvey, SourceConfig
 from galjax.sources.options import THESIS_FRACTIONS
 
 NAME = "class_balance"
-TITLE = "Class balance: natural proportions against as many of each"
+TITLE = "Class balance: natural proportions against balanced classes"
 QUESTION = "Must the classes be balanced?"
 
 
@@ -155,7 +155,9 @@ def _screen(cases: Cases, metrics: Sequence[str]) -> ScreenTable:
             for s in found
         ]
         rows.append([_named(metric), *cells])
-    return screen_table(mean_of(repeats_left(*values), "2 std (2 ste)"), ["", NATURAL, BALANCED], rows)
+    return screen_table(
+        mean_of(repeats_left(*values), "2 standard deviations (2 standard errors)"), ["", NATURAL, BALANCED], rows
+    )
 
 
 def _conclusions(cases: Cases, pool: GalaxySample, metrics: Sequence[str]) -> list[str]:

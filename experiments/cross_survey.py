@@ -1,4 +1,4 @@
-"""May a network trained on one instrument's images classify another's? (thesis, 6.3)
+"""Can a network trained on one instrument's images classify another's? (thesis, 6.3)
 
     python -m experiments.cross_survey                      # the simulated survey seen by SDSS and HSC; 6 minutes on 2 CPU cores
     python -m experiments.cross_survey --preset thesis      # 100 repeats, 1,000 galaxies, 150x150 px
@@ -27,7 +27,7 @@ from galjax.sources import HSC_WIDE, SimulatedSurvey, SourceConfig
 
 NAME = "cross_survey"
 TITLE = "Across surveys: two instruments, the same galaxies"
-QUESTION = "May a network trained on one instrument's images classify another's?"
+QUESTION = "Can a network trained on one instrument's images classify another's?"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -260,7 +260,7 @@ def _dearest_step(costs: Table) -> str:
     if len(costly):
         dearest = costly[int(np.argmax(costly["cost"]))]
         step = dearest["step"].removeprefix("+ ")
-        return f"Of the steps from sharp to coarse whose cost is significant, the dearest is {step}: {fixed(dearest['cost'])} of accuracy."
+        return f"Of the steps from sharp to coarse whose cost is significant, the most costly is {step}: {fixed(dearest['cost'])} of accuracy."
     if not np.isfinite(costs["p_corrected"]).any():
         return "Which step from sharp to coarse costs accuracy cannot be said: the differences have no spread over repeats."
     return "No single step from sharp to coarse costs a significant amount of accuracy."

@@ -26,7 +26,7 @@ from galjax.report.html import Chapter, Section
 from galjax.terminal.console import say
 
 NAME = "interpolation_cost"
-TITLE = "The cost of enlarging"
+TITLE = "The cost of enlarging images"
 QUESTION = "What does enlarging an image cost?"
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
 
@@ -42,7 +42,7 @@ def _show(arguments: list[str]) -> None:
         Console().print(__doc__ or QUESTION, highlight=False, markup=False)
         return
     if arguments:
-        raise InputError(f"This command takes no flags, not {' '.join(arguments)}; benchmarks.resampling measures.")
+        raise InputError(f"This command takes no flags, but got {' '.join(arguments)}; benchmarks.resampling measures.")
     found = chapter()
     if found is None:
         raise InputError(f"No result is kept in {RESULTS}. Run python -m benchmarks.resampling first.")
@@ -85,11 +85,11 @@ def _table(measured: dict[str, Any]) -> Table:
 def _sentences(machine: str, measured: dict[str, Any]) -> list[str]:
     ratios = {row["method"]: row["ratio"] for row in measured["table_5_1"]["rows"] if row["contender"] == "galjax"}
     words = ", ".join(f"{_speed(ratio)} with {method}" for method, ratio in ratios.items())
-    return [f"{machine}: against a loop over OpenCV, galjax's enlarging is {words}."] if ratios else []
+    return [f"{machine}: compared with a loop over OpenCV, galjax is {words}."] if ratios else []
 
 
 def _speed(ratio: float) -> str:
-    """Of OpenCV's time over ours."""
+    """OpenCV's time over ours in words: how many times as fast, or slower."""
     if abs(ratio - 1) < 0.05:
         return "as fast"
     return f"{ratio:.1f} times as fast" if ratio > 1 else f"{1 / ratio:.1f} times slower"

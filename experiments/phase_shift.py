@@ -236,7 +236,7 @@ def _conclusions(parity: Table, accuracies: BySize, height: int) -> list[str]:
                 signed(float(gain.mean)) + (f" ± {fixed(float(gain.ste))}" if gain.n > 1 else "") + f" {position}"
                 for position, gain in zip(POSITIONS, gains, strict=True)
             )
-            words += " (± 1 ste)." if any(gain.n > 1 for gain in gains) else "."
+            words += " (± 1 standard error)." if any(gain.n > 1 for gain in gains) else "."
         sentences.append(words)
     return sentences
 
@@ -267,7 +267,7 @@ def _verdict(parity: Table, method: str) -> str:
 
 
 def _fate(smaller: bool, left: bool) -> str:
-    """Of the dip in another position than as cut: whether it is significantly smaller there, and significant itself."""
+    """What becomes of the dip in another position than as cut: whether it is significantly smaller there, and significant itself."""
     if not smaller:
         return "not significantly smaller"
     return "significantly smaller" if left else "significantly smaller and no longer significant"
@@ -288,7 +288,7 @@ def _screen(accuracies: BySize, methods: Sequence[str], sizes: Sequence[int]) ->
         means = [np.mean([accuracies[position, method, size] for method in methods], axis=0) for position in POSITIONS]
         found = [summarise(mean) for mean in means]
         rows.append([f"{size} px", *(plus_minus(float(s.mean), float(s.ste)) for s in found)])
-    title = f"accuracy, mean over {', '.join(methods)}, {mean_of(repeats_left(*accuracies.values()), 'ste')}"
+    title = f"accuracy, mean over {', '.join(methods)}, {mean_of(repeats_left(*accuracies.values()), 'standard error')}"
     return screen_table(title, ["shrunk to", *POSITIONS], rows)
 
 

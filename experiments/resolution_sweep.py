@@ -1,4 +1,4 @@
-"""How far may the resolution of training images differ from that of the images to classify? (thesis, 5.2 and 5.3)
+"""How different may the training and test resolutions be? (thesis, 5.2 and 5.3)
 
     python -m experiments.resolution_sweep                      # simulated galaxies; 2 minutes on 2 CPU cores
     python -m experiments.resolution_sweep --preset thesis      # 30 repeats, 900 epochs, four sample sizes
@@ -25,7 +25,7 @@ from galjax.errors import InputError
 
 NAME = "resolution_sweep"
 TITLE = "Resolution sweep"
-QUESTION = "How far may the resolution of training images differ from that of the images to classify?"
+QUESTION = "How different may the training and test resolutions be?"
 
 
 @dataclasses.dataclass(frozen=True)

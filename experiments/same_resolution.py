@@ -1,11 +1,11 @@
-"""How much of the loss at low resolution is the mismatch, and how much is information gone for good? (thesis, 6.2)
+"""How much of the loss at low resolution is the mismatch, and how much is lost information? (thesis, 6.2)
 
     python -m experiments.same_resolution                      # simulated galaxies; 4 minutes on 2 CPU cores
     python -m experiments.same_resolution --preset thesis      # 30 repeats, 300 per class, every factor from 2 to 8
     python -m experiments.same_resolution --data FOLDER        # your own catalogue and images
 
 One network is trained at every resolution, on the same galaxies, and tested at every resolution. What training at Original
-and testing at 1/k loses against training and testing at Original falls into two parts: what training at 1/k wins back (the
+and testing at 1/k loses against training and testing at Original falls into two parts: what training at 1/k recovers (the
 mismatch) and what it does not (the information). Expect the mismatch to be most of it.
 
 The thesis leaves open whether a network trained on 1/8 images classifies 1/8 images.
@@ -22,7 +22,7 @@ from galjax.errors import InputError
 
 NAME = "same_resolution"
 TITLE = "Trained and tested at the same resolution"
-QUESTION = "How much of the loss at low resolution is the mismatch, and how much is information gone for good?"
+QUESTION = "How much of the loss at low resolution is the mismatch, and how much is lost information?"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +148,7 @@ def _conclusions(losses: Table) -> list[str]:
     for factor in sorted(set(losses["factor"]), reverse=True):  # the coarsest has the most to say
         parts = {row["part"]: row for row in losses[losses["factor"] == factor]}
         total, mismatch, information = (parts[name] for name in ("total", "mismatch", "information"))
-        won = "wins this back" if mismatch["difference"] > 0 else "wins nothing back"
+        won = "recovers this" if mismatch["difference"] > 0 else "recovers nothing"
         sentences.append(
             f"At 1/{factor} the loss of accuracy of a network trained at full resolution is {fixed(total['difference'])} "
             f"({_interval(total)}): mismatch {signed(mismatch['difference'])} ({_interval(mismatch)}; training at 1/{factor} {won}), and "

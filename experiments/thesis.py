@@ -30,9 +30,7 @@ from galjax.sources import HSC_WIDE, FolderOptions, SimulatedSurvey, SourceConfi
 
 NAME = "thesis"
 TITLE = "Galaxy morphology across resolutions: every experiment of the thesis"
-QUESTION = (
-    "How far may the resolution of the images a CNN is trained on differ from that of the images it must classify?"
-)
+QUESTION = "How different may the training and test resolutions be?"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,7 +184,7 @@ def _write(
     overview = Chapter(
         "overview",
         "The thesis's figures and ours",
-        "Does it come out as in the thesis?",
+        "Does it agree with the thesis?",
         tuple(f"{name}: left out. {reason}" for name, reason in left_out.items()),
         (
             Section("Numbers", tables={AGAINST_CAPTION: beside}),

@@ -7,7 +7,7 @@
 The same network learns three classes (spiral, elliptical, uncertain) and two (without the uncertain), each from galaxies in
 their natural proportions. The test galaxies differ, and so does what guessing gives.
 
-The thesis finds 0.688 +- 0.031 with three classes and 0.931 +- 0.017 with two, and goes on with two; the largest class is 0.63
+The thesis finds 0.688 +- 0.031 with three classes and 0.931 +- 0.017 with two, and continues with two; the largest class is 0.63
 of the first and 0.72 of the second.
 """
 

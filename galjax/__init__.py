@@ -1,4 +1,4 @@
-"""galjax: how different may the training and test resolutions of galaxy images be?
+"""galjax: how different may the training and test resolutions be?
 
 The way of the data: `sources` -> GalaxySample -> `draw` -> `resample` -> `training` of all repeats in one program -> `runs` on
 disk -> `analysis` -> `report`. Each knows only what comes before it. What a notebook needs is here, and is imported when it is

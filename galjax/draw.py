@@ -18,7 +18,7 @@ class Draw(NamedTuple):
 
     train: Int[Array, "repeat train"]
     validation: Int[Array, "repeat validation"]
-    """Without columns where no validation split was asked for."""
+    """Validation galaxies; without columns where no validation split was asked for."""
     test: Int[Array, "repeat test"]
 
 

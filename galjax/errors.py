@@ -1,4 +1,4 @@
-"""The error for what a user can mend: a bad flag, file, table or run folder."""
+"""The error for what a user can fix: a bad flag, file, table or run folder."""
 
 
 class InputError(Exception):

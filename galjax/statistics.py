@@ -1,4 +1,4 @@
-"""What repeats say together: mean, std and ste, which epoch to report, and whether two results differ."""
+"""What repeats say together: mean, standard deviation and standard error, which epoch to report, and whether two results differ."""
 
 import functools
 import warnings
@@ -18,7 +18,7 @@ ROUNDING = 64 * float(np.finfo(np.float64).eps)
 
 
 class Summary(NamedTuple):
-    """Of one quantity over repeats, the first axis."""
+    """Mean, standard deviation, standard error and number of one quantity over repeats, the first axis."""
 
     mean: Float[np.ndarray, "*any"]
     std: Float[np.ndarray, "*any"]
@@ -30,7 +30,7 @@ class Summary(NamedTuple):
 
 
 def summarise(values: Float[np.ndarray, "repeat *any"]) -> Summary:
-    """Mean, std and ste over the first axis, of values of order one such as accuracies, rates and losses.
+    """Mean, standard deviation and standard error over the first axis, of values of order one such as accuracies, rates and losses.
 
     A repeat that is NaN throughout was dropped (`galjax.training.divergence`) and does not count; where none is left, all is NaN.
     Repeats that agree up to rounding (`ROUNDING`) have a spread of exactly 0.
@@ -154,7 +154,7 @@ def _compare(
     has_spread: bool,
     confidence: float,
 ) -> Comparison:
-    """Of values without NaN: what `scipy.stats` says, which knows of spreads smaller than rounding only as of any others."""
+    """A comparison of values without NaN by `scipy.stats`, which treats spreads smaller than rounding like any others."""
     n = min(len(first), len(second))
     if has_spread:
         with warnings.catch_warnings():  # "Precision loss": one side has no spread, which Welch's test allows

@@ -23,7 +23,7 @@ class Apart:
         """Train one epoch in those (numbered as they were started), and return when the last has done it."""
         chosen = [self._connections[number] for number in processes]
         for connection in chosen:
-            with contextlib.suppress(BrokenPipeError):  # its end is told of below
+            with contextlib.suppress(BrokenPipeError):  # its end is reported below
                 connection.send("run")
         for connection in chosen:
             _hear(connection)

@@ -51,7 +51,7 @@ class Problem:
 
     @property
     def steps(self) -> int:
-        """In an epoch."""
+        """Steps in an epoch."""
         return -(-self.galaxies // self.batch_size)
 
     @property
@@ -70,7 +70,7 @@ class Problem:
         return images / 4, labels  # so that the first steps are small, and rounding stays rounding
 
     def keys(self, repeats: int) -> RepeatKeys:
-        """Of the first repeats."""
+        """Keys of the first repeats."""
         return repeat_keys(0, range(repeats))
 
     def batches(self) -> list[Int[np.ndarray, " batch"]]:
@@ -87,7 +87,7 @@ class Problem:
         return jax.tree.map(np.asarray, dict(tree))
 
     def work(self, delayed_steps: int) -> "Work":
-        """Of one step of one repeat."""
+        """Work of one step of one repeat."""
         return count_work(self.network, self.image_size, self.batch_size, delayed_steps)
 
 

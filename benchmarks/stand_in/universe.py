@@ -30,7 +30,7 @@ class Galaxy(NamedTuple):
     """Pixel of its centre in the field's frame."""
     ra: float
     dec: float
-    """As the catalogue writes them, degrees."""
+    """Positions as the catalogue writes them, degrees."""
     label: int
     is_star: bool
     off_edge: bool
@@ -44,7 +44,7 @@ class Universe:
     galaxies: list[Galaxy]
     lights: list[list[Light]]
     faults: dict[str, Fault]
-    """By path below an archive's base, with the archive's name in front."""
+    """Faults by path below an archive's base, with the archive's name in front."""
     missing_in_sas: set[int]
     bad_rows: list[tuple[str, str, str]]
     """(id, line of the catalogue, reason) of rows that are no galaxies."""
@@ -92,7 +92,7 @@ class Universe:
         return gzip.compress(("\n".join([HEADER, *lines]) + "\n").encode(), mtime=0)
 
     def rows(self):
-        """Of the catalogue."""
+        """Number of rows of the catalogue."""
         return len(self.galaxies) + len(self.bad_rows)
 
     def expected(self, archive="auto", attempts=5):

@@ -73,7 +73,7 @@ def unknown_fields(matched: MatchedSamples) -> str:
         return ""
     return (
         f"The pixel scale of the {' and '.join(unknown)} images is not known, so it was not checked that both show the same part of "
-        f"the sky; that is taken for granted."
+        f"the sky; this is assumed."
     )
 
 

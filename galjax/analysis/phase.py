@@ -19,9 +19,9 @@ SizeRule = Literal["floor", "round"]
 SIZE_RULES: tuple[SizeRule, ...] = ("floor", "round")
 """H // factor, the thesis's, and round(H / factor), what cv2.resize makes of fx = fy = 1 / factor."""
 SOURCE_SIGMA = 2.0
-"""Of the Gaussian source, px."""
+"""Standard deviation of the Gaussian source, px."""
 WINDOW_SIGMA = 3.0
-"""Of the weight with which a galaxy's centre is measured, px."""
+"""Standard deviation of the weight with which a galaxy's centre is measured, px."""
 LARGEST_MOVE = 4.0
 """A centre farther from the middle than this (px) is taken for another object's, and the galaxy is left as it is."""
 
@@ -145,7 +145,7 @@ class Recentred(NamedTuple):
 
     images: Float32[np.ndarray, "galaxy height width *band"]
     centres: Float64[np.ndarray, "galaxy 2"]
-    """Where they were."""
+    """Centres before they were moved."""
     moved: np.ndarray
     """False where the centre is too far off to be the galaxy's; such images are as they were."""
 

@@ -23,7 +23,7 @@ class SweepAnswer:
     """In every repeat, by factor and method; of Original and of every method at every factor above 1."""
     usable: UsableConfig
     seed: int = 0
-    """Of the bootstrap."""
+    """Seed of the bootstrap."""
 
     @property
     def factors(self) -> list[int]:

@@ -14,7 +14,7 @@ from galjax.statistics import ROUNDING, upper_bound_of_mean
 from galjax.training.conditions import ORIGINAL
 
 RESAMPLES = 2000
-"""Of the bootstrap."""
+"""Number of bootstrap resamples."""
 
 
 def is_as_accurate(
@@ -70,9 +70,9 @@ class LimitInterval(NamedTuple):
 
     low: int
     high: int
-    """Between which it lies in 95 of 100 sets of repeats."""
+    """Upper end; the limit lies between both in 95 of 100 sets of repeats."""
     share: float
-    """Of the sets in which it is the limit that was found."""
+    """Share of the sets in which the limit is the one that was found."""
 
 
 def limit_interval(

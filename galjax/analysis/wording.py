@@ -22,7 +22,7 @@ def plus_minus(mean: float, spread: float) -> str:
 
 
 def probability(p_value: float) -> str:
-    """Of a test: "p = 0.031", "p < 0.001"; "no p value" where the test says nothing."""
+    """A test's p value in words: "p = 0.031", "p < 0.001"; "no p value" where the test says nothing."""
     if not math.isfinite(p_value):
         return "no p value"
     return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"

@@ -84,7 +84,7 @@ class RunConfig(Protocol):
 
     @property
     def resume(self) -> bool:
-        """Whether to go on with a run by its own configuration."""
+        """Whether to resume a run by its own configuration."""
 
 
 Config = TypeVar("Config", bound=RunConfig)
@@ -181,7 +181,7 @@ def _exit_code(command: Callable[[], object]) -> int:
         _say(f"error: {error}")
         return BAD_INPUT
     except Interrupted as stop:
-        _say(f"{stop} Run the same command again with --resume (or the same --out) to go on.")
+        _say(f"{stop} Run the same command again with --resume (or the same --out) to resume.")
         return stop.exit_code
     except (RuntimeError, MemoryError) as error:
         from galjax.training import processes

@@ -56,11 +56,11 @@ class Findings:
     """One row per condition."""
     history: Mapping[str, np.ndarray]
     screen: tuple[ScreenTable, ...]
-    """For the terminal."""
+    """Tables for the terminal."""
     against: tuple[Against, ...] = ()
     """Compared with what the thesis found."""
     further_tables: Mapping[str, Table] = dataclasses.field(default_factory=dict)
-    """By file name."""
+    """Tables by file name."""
     thesis_figures: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Which figure here shows what a figure of the thesis shows: its number, and the name here."""
 
@@ -92,7 +92,7 @@ class ExperimentRun:
         self.provenance: Mapping[str, str] = {}
         self._main: tuple[Stage, HeldOut, History] | None = None
         self.adjustments: tuple[str, ...] = ()
-        """In sentences, which numbers that nobody asked for were made to fit the galaxies."""
+        """Sentences about default numbers that were made to fit the galaxies."""
 
     def load(self, source: sources.SourceConfig | None = None) -> GalaxySample:
         """All galaxies of the configuration's source, or of another; what their source has to say of them is shown."""
@@ -256,7 +256,7 @@ class Experiment(Generic[Config]):
     """A question, the flags that it takes, and the study that answers it."""
 
     name: str
-    """Of the module in `experiments`, and of its run folders."""
+    """Name of the module in `experiments`, and of its run folders."""
     title: str
     question: str
     recipe: str

@@ -48,13 +48,13 @@ class Flag(NamedTuple):
     """One flag as the help shows it."""
 
     name: str
-    """With its dashes: --no-write."""
+    """The flag with its dashes: --no-write."""
     value: str
     """What to give after it: INT, PATH, {a,b} ...; empty for a switch."""
     text: str
     group: Group
     default: str = ""
-    """As it would be typed; empty for a switch."""
+    """The value as it would be typed; empty for a switch."""
 
     @property
     def typed(self) -> str:

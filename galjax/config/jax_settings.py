@@ -24,7 +24,7 @@ PINNED: dict[str, Any] = {
     "jax_debug_nans": False,
     "jax_debug_infs": False,
 }
-"""JAX's own defaults of what decides results, or stops trainings that go on without a repeat. All commands work with these."""
+"""JAX's own defaults of what decides results, or stops trainings that continue without a repeat. All commands work with these."""
 
 DRAWING = (
     "jax_default_prng_impl",
@@ -33,7 +33,7 @@ DRAWING = (
     "jax_high_dynamic_range_gumbel",
     "jax_enable_x64",
 )
-"""Of these, what decides which numbers are drawn: runs under different ones are different runs."""
+"""Those settings that decide which random numbers are drawn: runs under different ones are different runs."""
 
 
 def pin(note: Callable[[str], None]) -> None:
@@ -44,7 +44,7 @@ def pin(note: Callable[[str], None]) -> None:
             changed.append(f"{name.upper()}={_value(name)}")
             jax.config.update(name, value)
     if changed:
-        note(f"Set aside, because it would decide results or stop the run: {', '.join(changed)}.")
+        note(f"Ignored, because it would change results or stop the run: {', '.join(changed)}.")
 
 
 def check_backend() -> None:
@@ -91,7 +91,7 @@ def check_same(before: Mapping[str, Any], now: Mapping[str, Any], place: str) ->
         )
     if not words:
         return []
-    return [f"Begun under other settings, so not bit for bit what it would have been: {'; '.join(words.values())}."]
+    return [f"Started under other settings, so the results are not bit for bit the same: {'; '.join(words.values())}."]
 
 
 def _value(name: str) -> Any:

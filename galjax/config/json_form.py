@@ -95,7 +95,7 @@ def from_json(kind: type[Config], found: Mapping[str, Any]) -> Config:
     hints = get_type_hints(kind, include_extras=True)
     unknown = sorted(set(found) - {field.name for field in dataclasses.fields(kind)})  # type: ignore[arg-type]
     if unknown:
-        raise ValueError(f"{unknown[0]} is no field of {kind.__name__}")
+        raise ValueError(f"{unknown[0]} is not a field of {kind.__name__}")
     return kind(**{name: _typed(hints[name], value, name) for name, value in found.items()})
 
 

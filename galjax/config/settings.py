@@ -22,7 +22,7 @@ OnDivergence = Literal["stop", "drop"]
 EnlargingMethod = Literal["nearest", "bilinear", "bicubic"]
 
 KERNEL_SIZES = (3, 3, 2)
-"""Of the three convolutions (thesis, section 4.1 and figure 4.5)."""
+"""Kernel sizes of the three convolutions, px (thesis, section 4.1 and figure 4.5)."""
 MOST_FILTERS, MOST_UNITS = 4096, 65536
 MOST_DELAYED_STEPS = 1024
 MOST_EPOCHS = 1_000_000
@@ -155,8 +155,8 @@ class ScheduleConfig:
     all_predictions: Annotated[bool, OUTPUT] = False
     """Write what every repeat says of its test galaxies under all conditions, instead of Original and the coarsest usable."""
     discard_state: Annotated[bool, OUTPUT] = False
-    """Delete the last checkpoint of a training that has ended, from which more --epochs go on: at 64 px 38 MB a repeat and
-    training. More epochs then start anew."""
+    """Delete the last checkpoint of a finished training, 38 MB for each repeat and training at 64 px. More --epochs then start from
+    the beginning."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.epochs <= MOST_EPOCHS:
@@ -213,7 +213,7 @@ class ProcessesConfig:
             raise InputError(f"--coordinator is host:port, like node1:12345, not {self.coordinator!r}.")
         if not 0 <= self.process_id < self.process_count:
             raise InputError(
-                f"--process-id must lie in 0..{self.process_count - 1} (--process-count less 1), not {self.process_id}."
+                f"--process-id must lie in 0..{self.process_count - 1} (one less than --process-count), not {self.process_id}."
             )
 
     @property

@@ -31,7 +31,7 @@ Factor = Annotated[
         str_from_instance=lambda value: [str(value)],
     ),
 ]
-"""To shrink images by; on the command line 4 and 1/4 are the same."""
+"""A factor to shrink images by; on the command line 4 and 1/4 are the same."""
 
 
 def with_commas_split(kind: type, arguments: Sequence[str]) -> list[str]:

@@ -21,7 +21,8 @@ MOST_TILES = 100_000
 MOST = {"NAXIS": 999, "TFIELDS": 999, "ZNAXIS": 3}
 """Axes and columns: the FITS standard 4.0, sections 4.4.1.1 and 7.3.1; tiled images as read here."""
 SAFE_COMPRESSIONS = ("GZIP_1", "GZIP_2", "RICE_1", "RICE_ONE")
-"""Of tiled images (RICE_ONE is an older name of RICE_1); astropy's decoders of HCOMPRESS_1 and PLIO_1 corrupt memory where a file is damaged."""
+"""Compressions of tiled images that are read (RICE_ONE is an older name of RICE_1); astropy's decoders of HCOMPRESS_1 and PLIO_1 corrupt
+memory where a file is damaged."""
 
 _COMPRESSION = re.compile(rb"(?:HIERARCH +)?ZCMPTYPE *=(.*)", re.IGNORECASE)
 _COUNT = re.compile(
@@ -30,7 +31,7 @@ _COUNT = re.compile(
 
 
 class FitsError(ValueError):
-    """Why a file is not read as FITS; the message goes on from "it" or a file's name and a colon."""
+    """Why a file is not read as FITS; the message follows "it" or a file's name and a colon."""
 
 
 @contextmanager
@@ -48,7 +49,7 @@ def open_fits(source: Path | bytes, *, tiled_images: bool = False) -> Iterator[f
         whole = io.BytesIO(stream.read() + bytes(lacking)) if lacking else stream
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AstropyWarning)  # of units and cards that keep to no standard
-            # But after these astropy goes on with what is left of the file.
+            # But after these astropy continues with what is left of the file.
             for message in ("File may have been truncated", "Error validating header"):
                 warnings.filterwarnings("error", f"(?s).*{message}", AstropyWarning)
             with fits.open(whole, memmap=False, disable_image_compression=not tiled_images) as hdus:

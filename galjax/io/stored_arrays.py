@@ -73,7 +73,7 @@ def check_format(description: Mapping[str, Any], place: Path) -> None:
         raise Corrupt("it states no format")
     if found != FORMAT:
         raise InputError(
-            f"{place} is stored in format {found}; this version of galjax reads format {FORMAT}. Go on with the version that "
+            f"{place} is stored in format {found}; this version of galjax reads format {FORMAT}. Use the version that "
             f"wrote it (environment.json names it), or give another --out. Nothing was changed."
         )
 

@@ -23,7 +23,7 @@ from galjax.io.fits_files import open_fits
 
 FORMATS = {"csv": "csv", "ecsv": "ecsv", "fits": "fits", "vot": "votable"}
 MAX_BYTES = 2 * 10**9
-"""Of a catalogue file."""
+"""Largest catalogue file, bytes."""
 
 
 def read_catalogue(path: Path) -> Table:
@@ -43,7 +43,7 @@ def read_catalogue(path: Path) -> Table:
     except Exception as error:  # astropy's readers raise whatever a damaged file leads them to
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(
-            f"{path.name} cannot be read as {file_format}: {lines[0][:200].rstrip('.')}. Mend the table, or write it again "
+            f"{path.name} cannot be read as {file_format}: {lines[0][:200].rstrip('.')}. Fix the table, or write it again "
             f"with the tool that made it."
         ) from error
     if not len(table):

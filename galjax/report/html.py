@@ -29,7 +29,7 @@ class Section:
     """Paragraphs."""
     figures: tuple[NamedFigure, ...] = ()
     tables: Mapping[str, Table] = dataclasses.field(default_factory=dict)
-    """By caption; tables but the first of a section are folded."""
+    """Tables by caption; all but the first of a section are folded."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Chapter:
     """What one experiment has to say. A report of one experiment has one chapter."""
 
     name: str
-    """Of the experiment; in a report of several it leads the names of figures."""
+    """Name of the experiment; in a report of several it leads the names of figures."""
     title: str
     question: str
     conclusions: tuple[str, ...]

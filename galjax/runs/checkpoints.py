@@ -23,7 +23,7 @@ from galjax.training.history import History
 from galjax.training.repeats import RepeatProgram, Snapshot
 
 LARGEST_SHARE = 0.05
-"""Of the time between two writes that waiting for them may take."""
+"""Largest share of the time between two writes that waiting for them may take."""
 EPOCH, PROGRESS, HISTORY, STRETCH = "epoch", "progress/", "history/", "stretch/"
 """Name of one, and what the names of the other stored arrays begin with."""
 STEPS_PER_EPOCH = 1000
@@ -37,7 +37,7 @@ class Checkpoints:
 
     def __init__(self, folder: Path, seconds_between: float, note: Callable[[str], None] = lambda text: None) -> None:
         """At least `seconds_between` pass from one write to the next, and so many that waiting for writes takes less than
-        `LARGEST_SHARE` of the time; 0 writes after every evaluation, whatever it costs. `note` is told of corrupt checkpoints."""
+        `LARGEST_SHARE` of the time; 0 writes after every evaluation, whatever it costs. `note` is given corrupt checkpoints."""
         stored_arrays.quiet()
         self.seconds = 0.0
         """Spent waiting for checkpoints so far."""
@@ -66,7 +66,7 @@ class Checkpoints:
 
     @property
     def steps(self) -> list[int]:
-        """Of the checkpoints on disk, rising (see `step_of`). In the first process."""
+        """Steps of the checkpoints on disk, rising (see `step_of`). In the first process."""
         return sorted(self._manager.all_steps()) if self._manager is not None else []
 
     def last_good(self) -> str:
@@ -83,7 +83,7 @@ class Checkpoints:
         1. Half-written checkpoints, which a killed process leaves, are not among the steps and are cleared away.
         2. The newest is read, and its checksums are compared. Where they match, it is the snapshot.
         3. A newest one of a format that this version does not know is an InputError; nothing is changed.
-        4. One that cannot be read, or differs from what was written, is told of and deleted; the one before takes its place.
+        4. One that cannot be read, or differs from what was written, is reported and deleted; the one before takes its place.
         """
         arrays: dict[str, np.ndarray] = {}
 
@@ -95,7 +95,7 @@ class Checkpoints:
         if processes.on_first(read) is None:
             return None
         told = {name: array for name, array in arrays.items() if not name.startswith(PROGRESS)}
-        known = _unpacked(processes.tell(_packed(told)))
+        known = _unpacked(processes.broadcast(_packed(told)))
         history, stretch = _named_after(HISTORY, known), _named_after(STRETCH, known)
         return Snapshot(
             int(known[EPOCH]),
@@ -104,14 +104,14 @@ class Checkpoints:
             program.stretch_from(stretch) if stretch else None,
         )
 
-    def offer(self, program: RepeatProgram, snapshot: Snapshot, *, force: bool = False) -> None:
+    def maybe_save(self, program: RepeatProgram, snapshot: Snapshot, *, force: bool = False) -> None:
         """Write the snapshot where enough time has passed since the last one, or where `force` asks for it.
 
         Raises InputError where the disk is full or cannot be written; earlier checkpoints stay.
         """
         step = step_of(snapshot)
         is_wanted = self._manager is not None and (force or self._is_due(snapshot)) and step not in self.steps
-        if not processes.largest(int(is_wanted)):
+        if not processes.all_reduce_max(int(is_wanted)):
             return
         started = time.monotonic()
         progress = program.host_arrays(snapshot.progress)
@@ -192,13 +192,13 @@ class Checkpoints:
                 raise
             kept = [path.name for path in self._folder.glob("*") if path.name.isdigit()]
             last = (
-                f"The checkpoint {_epoch_of(max(map(int, kept)))} is whole and kept"
+                f"The checkpoint {_epoch_of(max(map(int, kept)))} is complete and kept"
                 if kept
                 else "There is none before it"
             )
             raise InputError(
-                f"Cannot write a checkpoint into {self._folder} ({stored_arrays.reason_of(error)}). {last}; make room or mend "
-                f"the permissions, and run the same command with the same --out to go on."
+                f"Cannot write a checkpoint into {self._folder} ({stored_arrays.reason_of(error)}). {last}; make room or fix "
+                f"the permissions, and run the same command with the same --out to resume."
             ) from error
 
 

@@ -1,4 +1,4 @@
-"""The run folder: configuration, environment, tables and histories of one run, and whether a run starts or goes on."""
+"""The run folder: configuration, environment, tables and histories of one run, and whether a run starts or resumes."""
 
 import contextlib
 import datetime
@@ -53,7 +53,7 @@ class RunFolder:
         """Use `open_run`, which decides whether the folder may be used."""
         self.path = path
         self.notes = tuple(notes)
-        """What a run that goes on is to be told of."""
+        """What a run that is resumed is to report."""
         self.is_new = is_new
         self.writes = writes
         self._lock = lock
@@ -83,7 +83,7 @@ class RunFolder:
         except OSError as error:
             raise InputError(
                 f"Cannot write {path} ({error.strerror}). What was computed so far is kept in {self.path}; make room "
-                f"or mend the permissions, and run the same command with --out {self.path} to go on."
+                f"or fix the permissions, and run the same command with --out {self.path} to resume."
             ) from error
         return path
 
@@ -116,7 +116,7 @@ class RunFolder:
     def read_history(self, name: str) -> History | None:
         """A history that `write_arrays` wrote, or None where there is none. The same in all processes."""
         path = self.path / name
-        content = processes.tell(path.read_bytes() if self.writes and path.exists() else b"")
+        content = processes.broadcast(path.read_bytes() if self.writes and path.exists() else b"")
         if not content:
             return None
         try:
@@ -146,16 +146,16 @@ class RunFolder:
 
 
 def open_run(experiment: str, config: Any, out: Path | None, *, resume: bool, sample_digest: str) -> RunFolder:
-    """Decide whether a run starts, goes on, or is refused, and make its folder.
+    """Decide whether a run starts, resumes, or is refused, and make its folder.
 
     1. Without `out`: a new folder `runs/<experiment>/<UTC time>`; with `resume`, the one there that was begun last.
-    2. `out` is absent or an empty folder: start (with `resume` too: there is nothing to go on from).
+    2. `out` is absent or an empty folder: start (with `resume` too: there is nothing to resume).
     3. `out` holds something else than a run of this layout: refuse, before anything there is touched.
-    4. Another process is at work on `out`: refuse, and name it. The lock of a process that died is no obstacle.
+    4. Another process is using `out`: refuse, and name it. The lock of a process that died is no obstacle.
     5. `out` holds a run of another experiment, another configuration, other galaxies or other random numbers
        (`jax_settings.check_same`): refuse, and name the flags that differ. More epochs than before are no difference.
-    6. Otherwise the same command was given before: go on where it stopped. What of it has ended is read back, the rest goes
-       on from its newest whole checkpoint (`Checkpoints.latest`) or from its beginning.
+    6. Otherwise the same command was given before: resume where it stopped. What of it has ended is read back, the rest resumes
+       from its newest whole checkpoint (`Checkpoints.latest`) or from its beginning.
 
     The parts of a configuration that `MAY_DIFFER` names are not compared: the same galaxies under another path are the
     same. The folder is this process's until it is closed. Of several processes the first decides for all. Raises
@@ -225,7 +225,7 @@ def newest_run(experiment: str) -> Path:
 
 
 def _started(config: Path) -> str:
-    """Of a run that cannot be read or does not say it: before all others."""
+    """When a run was started (UTC, ISO 8601); "", before all others, where it cannot be read."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         started = datetime.datetime.fromisoformat(json.loads(config.read_text())["started"])
         return started.astimezone(datetime.UTC).isoformat(timespec="microseconds")
@@ -233,7 +233,7 @@ def _started(config: Path) -> str:
 
 
 def run_to_resume(experiment: str, out: Path | None) -> dict[str, Any] | None:
-    """Path and configuration (JSON) of the run to go on with: in `out`, or the newest; None where `out` has none yet.
+    """Path and configuration (JSON) of the run to resume: in `out`, or the newest; None where `out` has none yet.
 
     Raises InputError where `out` is something else or of another experiment.
     """
@@ -344,7 +344,7 @@ def _check_same(out: Path, found: dict[str, Any], wanted: dict[str, Any], kind: 
     if differences:
         raise InputError(
             f"{out} holds a run with another configuration: {'; '.join(differences)}. Give the same flags, or --resume and none "
-            f"of them, to go on with it, or another --out."
+            f"of them, to resume it, or another --out."
         )
     if found.get("sample") != wanted["sample"]:
         raise InputError(
@@ -353,7 +353,7 @@ def _check_same(out: Path, found: dict[str, Any], wanted: dict[str, Any], kind: 
 
 
 def _is_no_less(now: Any, before: Any) -> bool:
-    """Of two numbers; None is what a preset has, which each experiment of a run of several checks by itself."""
+    """Whether `now` is at least `before`; None is what a preset has, which each experiment of a run of several checks by itself."""
     return None in (now, before) or (isinstance(now, int) and isinstance(before, int) and now >= before)
 
 

@@ -27,7 +27,7 @@ class RunLock:
             self._lock.acquire()
         except filelock.Timeout:
             raise InputError(
-                f"{_described(self._holder)} is at work on {folder}. Wait for its end or stop it, or give another --out."
+                f"{_described(self._holder)} is using {folder}. Wait until it ends or stop it, or give another --out."
             ) from None
         except (OSError, NotImplementedError) as error:
             raise InputError(
@@ -35,7 +35,7 @@ class RunLock:
                 f"files. Give an --out on a file system that can be written and locked."
             ) from error
         now = datetime.datetime.now().isoformat(sep=" ", timespec="seconds")
-        with contextlib.suppress(OSError):  # Only words for others: a full disk is told of by what needs the room.
+        with contextlib.suppress(OSError):  # Only words for others: a full disk is reported by what needs the room.
             self._holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "started": now}))
 
     def release(self) -> None:

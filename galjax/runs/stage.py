@@ -1,4 +1,4 @@
-"""One training of all repeats inside a run folder: starts or goes on, shows progress, and stops safely when asked."""
+"""One training of all repeats inside a run folder: starts or resumes, shows progress, and stops safely when asked."""
 
 import functools
 import math
@@ -47,7 +47,7 @@ class StageOutcome(NamedTuple):
     compile_seconds: float
     train_seconds: float
     checkpoint_seconds: float = 0.0
-    """Of `train_seconds`, spent waiting for checkpoints."""
+    """Part of `train_seconds` spent waiting for checkpoints."""
     dropped: tuple[Divergence, ...] = ()
     """Repeats that are NaN in the history, because they diverged."""
 
@@ -94,11 +94,13 @@ def run_stage(
             if snapshot.history and newly:
                 check(snapshot.history, last_good=checkpoints.last_good())
             if len(newly) > len(diverged):
-                progress.note(f"{stage.label}: goes on without {describe_diverged(newly)}: the loss is NaN or infinite")
+                progress.note(
+                    f"{stage.label}: continuing without {describe_diverged(newly)}: the loss is NaN or infinite"
+                )
             diverged = newly
             _tell(progress, snapshot, diverged)
-            stopped_by = processes.largest(max(stop, default=0))
-            checkpoints.offer(program, snapshot, force=stopped_by > 0)
+            stopped_by = processes.all_reduce_max(max(stop, default=0))
+            checkpoints.maybe_save(program, snapshot, force=stopped_by > 0)
             if stopped_by:
                 stop.clear()
                 raise Interrupted(stopped_by)
@@ -107,7 +109,7 @@ def run_stage(
         if stage.keeps_ensemble and schedule.keep_ensemble != "none":
             _keep_ensemble(program, snapshot._replace(history=history), galaxies, config, folder, progress)
         if not schedule.discard_state:
-            checkpoints.offer(program, snapshot, force=True)
+            checkpoints.maybe_save(program, snapshot, force=True)
             checkpoints.keep_last()
     folder.write_arrays(f"checkpoints/{stage.name}.npz", history.stored())
     if schedule.discard_state:
@@ -131,7 +133,7 @@ def _resumed(
         kept = first.history.evaluated_every(schedule.evaluate_every, schedule.epochs)
         first = first._replace(history=kept)
     if first.epochs_trained:
-        progress.note(f"{stage.label}: resuming after epoch {first.epochs_trained:.3g}")
+        progress.note(f"{stage.label}: resuming at epoch {first.epochs_trained:.3g}")
     progress.begin(stage.label, first.epochs_trained, schedule.epochs)
     return first
 

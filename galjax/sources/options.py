@@ -24,7 +24,7 @@ RANGES = {
     "sky_magnitude": (0, 50),
     "read_noise": (0, 1e6),
 }
-"""Of what can be asked for, both ends included: beyond any instrument, and within float32."""
+"""Ranges of the survey's options, both ends included: beyond any instrument, and within float32."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -93,7 +93,7 @@ def listen_in_command() -> None:
 
 
 def last_words(text: str) -> None:
-    """What a process that is stopped where nothing is under way says about how to go on."""
+    """What a process that is stopped where nothing is under way says about how to resume."""
     if _listener is not None:
         _listener.last_words = text
 

@@ -104,7 +104,7 @@ class ConsoleLine:
         return self._bar.add_task(escape(shown), total=total, completed=int(done), unit=unit, measured="")
 
     def _fitting(self, measured: str) -> str:
-        """Of what is measured, parts set apart by two spaces, as many of the last as there is room for."""
+        """The last parts of what is measured, separated by two spaces, that there is room for."""
         room = self._room - self._longest_label - self._longest_count - 1
         parts = measured.split("  ")
         while parts and len("  ".join(parts)) > room:

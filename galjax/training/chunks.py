@@ -23,7 +23,7 @@ class Stretch(NamedTuple):
     """How far every repeat, and what fills up the devices, is on the way to the next evaluation."""
 
     repeats: int
-    """Of them, without what fills up the devices."""
+    """Number of repeats, without the padding."""
     until: int
     """Epochs trained at its end."""
     blocks: int
@@ -50,12 +50,12 @@ class Stretch(NamedTuple):
 
     @property
     def share_trained(self) -> float:
-        """Of all blocks, 0 to 1."""
+        """Share of all blocks that is trained, 0 to 1."""
         return float(self.trained[: self.repeats].mean()) / self.blocks
 
     @property
     def share_evaluated(self) -> float:
-        """Of all conditions, 0 to 1."""
+        """Share of all conditions that is evaluated, 0 to 1."""
         return float(self.evaluated[: self.repeats].mean()) / self.conditions
 
 
@@ -75,7 +75,7 @@ class Groups(NamedTuple):
     repeats_at_once: int
 
     def are_level(self, stretch: Stretch) -> bool:
-        """Whether the repeats of each group are equally far, as they must be to go on together.
+        """Whether the repeats of each group are equally far, as they must be to be trained together.
 
         They are not where other numbers of devices or of repeats at once stopped in the middle of the stretch.
         """

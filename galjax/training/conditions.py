@@ -20,11 +20,11 @@ class Condition(NamedTuple):
     size: int | None = None
     """Height that it is shrunk to, px, instead of height // factor."""
     view: int = 0
-    """Of the pool."""
+    """Index of the view in the pool."""
 
     @property
     def label(self) -> str:
-        """As the thesis's figures name it."""
+        """The condition's name in figures, as in the thesis: "Original" or "1/4"."""
         return "Original" if self.factor == 1 else f"1/{self.factor}"
 
     def matrices(

@@ -12,17 +12,17 @@ from galjax.training.history import History
 
 
 class Divergence(NamedTuple):
-    """One repeat that went off."""
+    """One repeat that diverged."""
 
     repeat: int
     first_epoch: int
     """Epochs count from 1. By the end of this one the loss of training, or of an evaluation, was NaN or infinite."""
     last_epoch: int
-    """To which it was trained on all the same."""
+    """Last epoch that it was trained to nevertheless."""
 
 
 class Diverged(InputError):
-    """Repeats went off, and the user did not ask to go on without them."""
+    """Repeats diverged, and the user did not ask to continue without them."""
 
 
 def find_diverged(history: History) -> list[Divergence]:
@@ -62,7 +62,7 @@ def describe(diverged: Sequence[Divergence]) -> str:
 
 
 def check_diverged(history: History, label: str, on_divergence: OnDivergence, last_good: str) -> list[Divergence]:
-    """Find the repeats that went off; raise `Diverged` where that is to stop the run, or where no repeat is left.
+    """Find the repeats that diverged; raise `Diverged` where that is to stop the run, or where no repeat is left.
 
     `last_good` says in a sentence which checkpoint is kept.
     """
@@ -70,13 +70,13 @@ def check_diverged(history: History, label: str, on_divergence: OnDivergence, la
     if diverged and on_divergence == "stop":
         raise Diverged(
             f"{label}: the loss of {describe(diverged)} is NaN or infinite. {last_good} Train with a smaller "
-            f"--learning-rate and another --out, or give --on-divergence drop with the same --out to go on without "
+            f"--learning-rate and another --out, or give --on-divergence drop with the same --out to continue without "
             f"{'it' if len(diverged) == 1 else 'them'}."
         )
     if len(diverged) == len(history.train_loss):
         raise Diverged(
             f"{label}: the loss of every repeat is NaN or infinite, the last from epoch "
-            f"{max(d.first_epoch for d in diverged)} on; nothing is left to go on with. {last_good} Train with a smaller "
+            f"{max(d.first_epoch for d in diverged)} on; nothing is left to train. {last_good} Train with a smaller "
             f"--learning-rate and another --out."
         )
     return diverged

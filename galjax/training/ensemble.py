@@ -53,7 +53,7 @@ class Description:
     """What trained networks are, and what they were trained on."""
 
     network: NetworkConfig
-    """With the scaling of the images that enter it."""
+    """The network, and the scaling of the images that enter it."""
     class_names: tuple[str, ...]
     """Classes in the order of the outputs."""
     repeats: tuple[int, ...]

@@ -24,7 +24,7 @@ CPU_COMPILER_OPTIONS: dict[str, str | bool] = {"xla_cpu_copy_insertion_use_regio
 CPU_EVALUATION_BATCH = 8
 """Images that pass the convolutions together in an evaluation: few, for the cache of a CPU; `EVALUATION_BATCH` elsewhere."""
 COPIES_ON_CPU = 2
-"""Of every repeat's state: while a checkpoint is written, what it writes is in the same memory."""
+"""Copies of every repeat's state in a CPU's memory: while a checkpoint is written, what it writes is there too."""
 
 
 class Execution(NamedTuple):
@@ -35,7 +35,7 @@ class Execution(NamedTuple):
     """Over which the repeats are spread."""
     lowering: LoweringName
     repeats_at_once: int
-    """On each device."""
+    """Repeats side by side on each device."""
     delayed_steps: int
     precision: Precision
     evaluation_batch: int

@@ -54,7 +54,7 @@ class History:
         return {"predictions": predictions, "predicted_epoch": epochs}
 
     def evaluated_every(self, every: int, last: int) -> "History":
-        """With the evaluations alone that a training to epoch `last` makes, one `every` so many epochs and one at its end."""
+        """The history with only those evaluations that a training to epoch `last` makes, one `every` so many epochs and one at its end."""
         kept = (self.evaluated_epoch % every == 0) | (self.evaluated_epoch == last)
         measured = {
             name: array[kept] if name == "evaluated_epoch" else array[:, kept]

@@ -38,9 +38,9 @@ class Memory(NamedTuple):
     """An estimate in bytes."""
 
     state: float
-    """Of one repeat: parameters and momentum."""
+    """State of one repeat: parameters and momentum."""
     working: float
-    """Of one repeat while it is computed: activations, gradients, its own galaxies."""
+    """Working memory of one repeat while it is computed: activations, gradients, its own galaxies."""
     galaxies: float
     """The pool, once on every device."""
 
@@ -115,9 +115,9 @@ class Load:
 
     memory: Memory
     repeats: int
-    """Of the whole training."""
+    """Repeats in the whole training."""
     repeats_at_once: int
-    """On each device."""
+    """Repeats side by side on each device."""
     devices: int
     """Over which all repeats are spread."""
     sharing: int

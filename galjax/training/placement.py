@@ -35,7 +35,7 @@ def gather(leaf: jax.Array) -> np.ndarray:
         return np.asarray(leaf)
     from jax.experimental import multihost_utils
 
-    processes.meet()
+    processes.barrier()
     return np.asarray(multihost_utils.process_allgather(leaf, tiled=True))
 
 
@@ -99,5 +99,5 @@ def _nothing(rows: slice, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
 def _from_process(data: np.ndarray, is_source: bool) -> np.ndarray:
     from jax.experimental import multihost_utils
 
-    processes.meet()
+    processes.barrier()
     return np.asarray(multihost_utils.broadcast_one_to_all(data, is_source=is_source))

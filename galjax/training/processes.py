@@ -46,7 +46,7 @@ def join(config: ProcessesConfig) -> None:
             else "other processes by --distributed auto: was the command started by srun or mpirun? Elsewhere give "
             "--coordinator, --process-id and --process-count."
         )
-        raise InputError(f"Could not meet {where} ({str(error).splitlines()[0]})") from error
+        raise InputError(f"Could not reach {where} ({str(error).splitlines()[0]})") from error
 
 
 def count() -> int:
@@ -59,7 +59,7 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
-def meet() -> None:
+def barrier() -> None:
     """Wait until every process has come here, however long some of them compute.
 
     To be called before each exchange: JAX's collectives give up where a process is half a minute late.
@@ -67,10 +67,10 @@ def meet() -> None:
     from orbax.checkpoint import multihost
 
     wait = multihost.get_barrier_sync_fn()  # does nothing where there is one process
-    wait(key=f"galjax_{next(_meetings)}", timeout_ms=PATIENCE_SECONDS * 1000)
+    wait(key=f"galjax_{next(_barriers)}", timeout_ms=PATIENCE_SECONDS * 1000)
 
 
-_meetings = itertools.count()
+_barriers = itertools.count()
 PATIENCE_SECONDS = 24 * 3600
 """A process that has died is noticed within JAX's heartbeat, long before."""
 
@@ -88,19 +88,19 @@ def on_first(task: Callable[[], Any]) -> Any:
             told = json.dumps({"value": task()}).encode()
         except InputError as error:
             told = json.dumps({"error": str(error)}).encode()
-    said = json.loads(tell(told))
+    said = json.loads(broadcast(told))
     if "error" in said:
         raise InputError(said["error"])
     return said["value"]
 
 
-def tell(content: bytes) -> bytes:
+def broadcast(content: bytes) -> bytes:
     """The bytes that the first process has, in all processes."""
     if count() == 1:
         return content
     from jax.experimental import multihost_utils
 
-    meet()
+    barrier()
     size = int(multihost_utils.broadcast_one_to_all(np.int32(len(content))))
     buffer = np.zeros(size, np.uint8)
     if is_first():
@@ -108,13 +108,13 @@ def tell(content: bytes) -> bytes:
     return np.asarray(multihost_utils.broadcast_one_to_all(buffer)).astype(np.uint8).tobytes()
 
 
-def largest(number: int) -> int:
+def all_reduce_max(number: int) -> int:
     """The largest of the numbers that the processes have."""
     if count() == 1:
         return number
     from jax.experimental import multihost_utils
 
-    meet()
+    barrier()
     return int(np.max(multihost_utils.process_allgather(np.int32(number))))
 
 
@@ -126,7 +126,7 @@ def is_lost(error: BaseException) -> bool:
 
 LOST_SENTENCE = (
     "Another process of this job has ended or cannot be reached any more, so this one ends too. Run the same command again, "
-    "on as many processes and devices as you like, to go on from the last checkpoint."
+    "on as many processes and devices as you like, to resume from the last checkpoint."
 )
 
 
@@ -158,7 +158,7 @@ def supervised(command: Callable[[], int], say: Callable[[str], None]) -> int:
     if code == -signal.SIGABRT:
         say(LOST_SENTENCE)
         return LOST
-    say(f"Ended by {signal.Signals(-code).name}. Run the same command again to go on from the last checkpoint.")
+    say(f"Ended by {signal.Signals(-code).name}. Run the same command again to resume from the last checkpoint.")
     return 128 - code
 
 

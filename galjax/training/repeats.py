@@ -91,26 +91,26 @@ def assemble(task: Task, config: TrainingConfig, execution: Execution | None = N
 
 
 class Snapshot(NamedTuple):
-    """Where a run stands after a chunk: enough to go on from, bit for bit."""
+    """Where a run stands after a chunk: enough to resume from, bit for bit."""
 
     epoch: int
     """Epochs after which all repeats were last evaluated."""
     progress: Progress
     history: History | None
-    """To that epoch; None before the first evaluation."""
+    """What was measured up to that epoch; None before the first evaluation."""
     stretch: Stretch | None = None
     """How far the repeats are towards the next evaluation; None at an evaluation."""
 
     @property
     def epochs_trained(self) -> float:
-        """On the average over the repeats, so that it may lie within an epoch."""
+        """Epochs trained, averaged over the repeats, so that it need not be a whole number."""
         if self.stretch is None:
             return float(self.epoch)
         return self.epoch + (self.stretch.until - self.epoch) * self.stretch.share_trained
 
     @property
     def state(self) -> TrainingState:
-        """Of all repeats and what fills up the devices (see `RepeatProgram.host_arrays`)."""
+        """State of all repeats and of the padding (see `RepeatProgram.host_arrays`)."""
         return self.progress.state
 
 
@@ -149,7 +149,7 @@ class RepeatProgram:
         self._groups = Groups(execution.devices, execution.repeats_at_once)
         self._padding = -self.repeats % (execution.devices * execution.repeats_at_once)
         started = time.perf_counter()
-        self._epoch_keys, self._draw = self.filled_up((task.keys.epochs, draw))
+        self._epoch_keys, self._draw = self.pad((task.keys.epochs, draw))
         self._evaluated_galaxies = (self._draw.test, self._draw.validation if validated else None)
         conditions = device_conditions(task.pool, task.conditions, config.convention)
         trained_at = jax.tree.map(
@@ -160,7 +160,7 @@ class RepeatProgram:
         self.training, self.evaluation = self._compiled()
         self.compile_seconds = time.perf_counter() - started
 
-    def filled_up(self, tree: Any) -> Any:
+    def pad(self, tree: Any) -> Any:
         """Arrays of all repeats, spread over the devices, with copies of the last repeat where they do not divide."""
         if self._padding:
             last = lambda leaf: jnp.concatenate([leaf, jnp.repeat(leaf[-1:], self._padding, axis=0)])  # noqa: E731
@@ -170,7 +170,7 @@ class RepeatProgram:
     def start(self) -> Snapshot:
         """All repeats before their first epoch."""
         start = compile_start(self._layout, self._mesh)
-        progress = start(self._shared[0], self.filled_up(self._keys.initial))
+        progress = start(self._shared[0], self.pad(self._keys.initial))
         return Snapshot(0, jax.block_until_ready(progress), None)  # else the first chunk would seem slow
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
@@ -231,7 +231,7 @@ class RepeatProgram:
         kind: Kind = "train" if (stretch.trained < stretch.blocks).any() else "evaluate"
         done, total = (stretch.trained, stretch.blocks) if kind == "train" else (stretch.evaluated, stretch.conditions)
         # The smallest of all processes, whose clocks differ.
-        part = self._groups.next_part(done, total, -processes.largest(-self._pace.units(kind, chunk_seconds)))
+        part = self._groups.next_part(done, total, -processes.all_reduce_max(-self._pace.units(kind, chunk_seconds)))
         units, started = self._groups.units_of(part), time.monotonic()
         self.chunk_ends = started + self._pace.seconds(kind, units)
         begin, end = (place(array, self._spread) for array in (part.begin, part.end))
@@ -306,12 +306,12 @@ def _named(tree: Any) -> dict[str, Any]:
 
 
 def _to_history(epoch: int, count: int, measured: Measured, galaxies: int) -> History:
-    """Of a stretch of `count` epochs that ends with `epoch`; sums over so many `galaxies` become means."""
+    """History of a stretch of `count` epochs that ends with `epoch`; sums over so many `galaxies` become means."""
     sums, test, validation = measured
-    loss, right = (np.asarray(total[:, :count]) * np.float32(1 / galaxies) for total in sums)
+    loss, correct = (np.asarray(total[:, :count]) * np.float32(1 / galaxies) for total in sums)
     return History(
         train_loss=loss,
-        train_accuracy=right,
+        train_accuracy=correct,
         evaluated_epoch=np.array([epoch]),
         test_confusion=np.asarray(test.confusion)[:, None],
         test_loss=np.asarray(test.loss)[:, None],

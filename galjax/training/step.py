@@ -122,8 +122,8 @@ class StepMeasures(NamedTuple):
 
     loss: Float[Array, ""]
     """Summed over the batch."""
-    right: Float[Array, ""]
-    """How many galaxies were classified rightly."""
+    correct: Float[Array, ""]
+    """Number of galaxies that were classified correctly."""
 
 
 def nothing_measured() -> StepMeasures:
@@ -148,8 +148,8 @@ def train_step(
 
 def _mean_loss(logits: Float[Array, "batch class"], batch: Batch) -> tuple[Float[Array, ""], StepMeasures]:
     losses = optax.softmax_cross_entropy_with_integer_labels(logits, batch.labels) * batch.mask
-    right = jnp.where(logits.argmax(axis=-1) == batch.labels, batch.mask, 0.0).sum()
-    return losses.sum() / batch.mask.sum(), StepMeasures(losses.sum(), right)
+    correct = jnp.where(logits.argmax(axis=-1) == batch.labels, batch.mask, 0.0).sum()
+    return losses.sum() / batch.mask.sum(), StepMeasures(losses.sum(), correct)
 
 
 def train_delayed_step(
@@ -256,7 +256,7 @@ def train_epoch(
     count = len(galaxies.labels)
     blocks = (jnp.int32(0), jnp.int32(blocks_of(trainer, count)))
     state, sums = train_blocks(trainer, hyperparameters, (state, nothing_measured()), key, galaxies, blocks)
-    return state, sums.loss / count, sums.right / count
+    return state, sums.loss / count, sums.correct / count
 
 
 def see(

@@ -5,7 +5,7 @@ import pytest
 from benchmarks import plan, weak_scaling
 from benchmarks.contenders.apart import start_apart
 from benchmarks.contenders.problem import Problem
-from benchmarks.plan import Plan, reckon
+from benchmarks.plan import Plan, estimate
 from galjax.config.settings import NetworkConfig
 from galjax.errors import InputError
 from galjax.training.memory import Sizes, memory_of
@@ -16,20 +16,20 @@ RATES = {"images_per_second": 420.0, "evaluated_images_per_second": 3960.0}
 
 def test_hours_follow_from_the_measured_rates():
     one = Plan(machines=1, repeats=1, repeats_per_run=1, epochs=900, evaluate_every=10)
-    found = reckon(one, RATES)  # 420 galaxies to train on and 180 under 22 conditions to evaluate: a second each
+    found = estimate(one, RATES)  # 420 galaxies to train on and 180 under 22 conditions to evaluate: a second each
     assert found["sweep_machine_hours"] == pytest.approx((900 + 90) / 3600)
     assert found["evaluation_share"] == pytest.approx(90 / 990)
-    many = reckon(Plan(machines=10, repeats=100, repeats_per_run=50), RATES)
+    many = estimate(Plan(machines=10, repeats=100, repeats_per_run=50), RATES)
     assert many["sweep_hours"] == pytest.approx(100 * 990 / 3600 / 10)
     assert (many["runs"], many["machines_per_run"]) == (2, 5)
-    twice = reckon(one, {name: 2 * rate for name, rate in RATES.items()})
+    twice = estimate(one, {name: 2 * rate for name, rate in RATES.items()})
     assert twice["sweep_hours"] == pytest.approx(found["sweep_hours"] / 2)
     assert twice["classify_hours"] == pytest.approx(1e9 / 7920 / 3600)
 
 
 def test_memory_and_storage_follow_from_the_estimate():
     state = memory_of(NetworkConfig(), OptimiserConfig(), Sizes((64, 64, 1), 1, 1, 1)).state
-    found = reckon(Plan(machines=10, repeats=100, repeats_per_run=100), RATES)
+    found = estimate(Plan(machines=10, repeats=100, repeats_per_run=100), RATES)
     assert found["checkpoint_bytes"] == 2 * 100 * state
     assert found["first_machine_bytes"] - found["other_machine_bytes"] == 100 * state
     assert found["image_bytes"] == 1e9 * 64 * 64 * 4

@@ -47,7 +47,7 @@ def test_no_setting_of_the_environment_changes_a_result(tmp_path):
     few = ["--factors", 2, "--methods", "nearest", "--repeats", 2]
     done = command(*few, "--out", tmp_path / "told", **TOLD)
     assert done.returncode == 0, done.stderr
-    aside = done.stderr.split("Set aside, because it would decide results or stop the run: ")[1]
+    aside = done.stderr.split("Ignored, because it would change results or stop the run: ")[1]
     for name in (
         "JAX_DEFAULT_PRNG_IMPL=rbg",
         "JAX_ENABLE_X64=True",
@@ -92,7 +92,7 @@ def test_settings_are_pinned_and_what_is_set_aside_is_told():
     assert notes == []
     jax.config.update("jax_random_seed_offset", 3)
     jax_settings.pin(notes.append)
-    assert notes == ["Set aside, because it would decide results or stop the run: JAX_RANDOM_SEED_OFFSET=3."]
+    assert notes == ["Ignored, because it would change results or stop the run: JAX_RANDOM_SEED_OFFSET=3."]
     assert jax.config.jax_random_seed_offset == 0
 
 

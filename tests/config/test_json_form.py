@@ -74,8 +74,8 @@ def test_flags_read_back_with_their_types():
         ({"redshift_range": [0.1]}, r"redshift_range cannot be \[0.1\]"),
         ({"methods": ["lanczos"]}, "methods cannot be 'lanczos'"),
         ({"training": 3}, "training cannot be 3"),
-        ({"colour": 3}, "colour is no field of PhaseShift"),
-        ({"training": {"schedule": {"years": 1}}}, "years is no field of ScheduleConfig"),
+        ({"colour": 3}, "colour is not a field of PhaseShift"),
+        ({"training": {"schedule": {"years": 1}}}, "years is not a field of ScheduleConfig"),
     ],
 )
 def test_what_is_no_configuration_is_refused(found, sentence):

@@ -84,7 +84,7 @@ def test_killed_and_interrupted_it_goes_on_and_gives_the_same_bytes(small, tmp_p
             _, error = process.communicate(timeout=30)
             assert process.returncode == (130 if signal_number == signal.SIGINT else -signal.SIGKILL), error
             if signal_number == signal.SIGINT:
-                assert error.strip() == "Stopped by SIGINT. Nothing is lost: run the same command again to go on."
+                assert error.strip() == "Stopped by SIGINT. Nothing is lost: run the same command again to resume."
             assert not asked_since(server, started) & done_with, "frames were fetched twice"
             done_with = finished(out, small)
             assert done_with

@@ -40,7 +40,7 @@ def test_losses_are_split_into_mismatch_and_information():
     assert parts["mismatch"]["p_corrected"] < 0.001
     (sentence,) = same_resolution._conclusions(losses)
     assert sentence.startswith("At 1/4 the loss of accuracy of a network trained at full resolution is 0.2")
-    assert "significant; training at 1/4 wins this back), and information that 1/4 lacks +0.0" in sentence
+    assert "significant; training at 1/4 recovers this), and information that 1/4 lacks +0.0" in sentence
 
 
 def test_training_at_the_low_resolution_may_win_nothing_back():
@@ -48,7 +48,7 @@ def test_training_at_the_low_resolution_may_win_nothing_back():
     (sentence,) = same_resolution._conclusions(same_resolution.losses_table(accuracies))
     assert "of a network trained at full resolution is -0.0" in sentence
     assert "mismatch -0.1" in sentence
-    assert "training at 1/4 wins nothing back" in sentence
+    assert "training at 1/4 recovers nothing" in sentence
 
 
 @pytest.mark.parametrize("repeats", [1, 2])
@@ -136,7 +136,7 @@ def test_every_step_between_instruments_has_its_cost():
     compared = cross_survey.conditions_table(accuracies)
     assert len(compared) == 3
     sentences = cross_survey._conclusions(compared, costs, accuracies, cross_survey.CrossSurvey())
-    assert "the dearest is seeing: 0.1" in " ".join(sentences)
+    assert "the most costly is seeing: 0.1" in " ".join(sentences)
     assert "(coarse → coarse) \N{MINUS SIGN} (sharp → coarse): +0.1" in " ".join(sentences)
     assert "left out" not in " ".join(sentences)
 
@@ -177,7 +177,7 @@ def test_the_uncertain_class_may_help_or_hurt(two, three, sentence):
 def test_enlarging_may_be_faster_or_slower(ratio, words):
     measured = {"table_5_1": {"rows": [{"method": "nearest", "contender": "galjax", "ratio": ratio}]}}
     assert interpolation_cost._sentences("here", measured) == [
-        f"here: against a loop over OpenCV, galjax's enlarging is {words}."
+        f"here: compared with a loop over OpenCV, galjax is {words}."
     ]
 
 
@@ -189,10 +189,10 @@ def test_the_cost_of_enlarging_is_shown_beside_the_thesis(capsys):
     assert {"galjax", "OpenCV loop"} <= set(table["program"])
     assert interpolation_cost.main([]) == 0
     said = capsys.readouterr().out
-    assert "against a loop over OpenCV, galjax's enlarging is" in said
+    assert "compared with a loop over OpenCV, galjax is" in said
     assert "nan" not in said
     assert interpolation_cost.main(["--fast"]) == 2
-    assert "takes no flags, not --fast" in capsys.readouterr().err
+    assert "takes no flags, but got --fast" in capsys.readouterr().err
 
 
 def test_without_measurements_there_is_a_sentence(monkeypatch, tmp_path, capsys):

@@ -64,8 +64,8 @@ def test_the_same_folder_goes_on_without_the_repeat_and_every_table_says_n(tmp_p
     capsys.readouterr()
     assert run(*EVERY_EPOCH, "--out", tmp_path / "run", "--on-divergence", "drop") == 0
     told = " ".join(capsys.readouterr().out.split())  # a table's title is broken where its columns are narrow
-    assert "resuming after epoch 2" in told
-    assert "goes on without repeat 1 in epochs 3 to 3: the loss is NaN or infinite" in told
+    assert "resuming at epoch 2" in told
+    assert "continuing without repeat 1 in epochs 3 to 3: the loss is NaN or infinite" in told
     assert "mean ± std of 2 repeats" in told
     assert "20 galaxies per class, 2 repeats" in told
     assert (
@@ -117,7 +117,7 @@ def test_an_experiment_of_two_classes_drops_repeats_too(tmp_path, capsys, diverg
     small = [*SMALL[:4], "--total", "24", *SMALL[6:12], "--filters", "4", "4", "4", "--dense-units", "16"]
     assert class_balance.main([*small, "--out", str(tmp_path), "--on-divergence", "drop"]) == 0
     told = capsys.readouterr().out
-    assert "(2 ste) of 2 repeats" in told
+    assert "(2 standard errors) of 2 repeats" in told
     summary = Table.read(tmp_path / "summary.ecsv")
     assert set(summary["n"]) <= {0, 1, 2}
 
@@ -219,7 +219,7 @@ def test_memory_that_runs_out_all_the_same_gets_the_advice(tmp_path, capsys, mon
 def test_a_damaged_checkpoint_is_told_of_and_the_result_is_the_same(tmp_path, capsys, monkeypatch):
     flags = [*EVERY_EPOCH, "--epochs", 6]
     assert run(*flags, "--out", tmp_path / "whole") == 0
-    original = Checkpoints.offer
+    original = Checkpoints.maybe_save
 
     def stop_after_four(self, program, snapshot, *, force=False):
         original(self, program, snapshot, force=force)
@@ -227,7 +227,7 @@ def test_a_damaged_checkpoint_is_told_of_and_the_result_is_the_same(tmp_path, ca
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "offer", stop_after_four)
+        patch.setattr(Checkpoints, "maybe_save", stop_after_four)
         assert run(*flags, "--out", tmp_path / "run") == 130
     for path in (tmp_path / "run" / "checkpoints" / "per_class_20" / "4000").rglob("*"):
         if path.is_file():
@@ -237,7 +237,7 @@ def test_a_damaged_checkpoint_is_told_of_and_the_result_is_the_same(tmp_path, ca
     told = re.sub(r"\s+", " ", capsys.readouterr().out)
     assert "The checkpoint of epoch 4 in " in told
     assert "is damaged" in told
-    assert "20 per class: resuming after epoch 3" in told
+    assert "20 per class: resuming at epoch 3" in told
     for name in ("results.ecsv", "history.npz"):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 

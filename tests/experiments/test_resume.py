@@ -69,7 +69,7 @@ def test_a_run_that_has_ended_is_trained_on_with_its_own_flags_bit_for_bit(work,
     assert run("--epochs", 9, "--out", work) == 2  # other flags: those of SMALL alone
     assert "--evaluate-every was 4, now 2" in capsys.readouterr().err
     assert resume("--epochs", 11) == 0
-    assert "20 per class: resuming after epoch 6" in capsys.readouterr().out
+    assert "20 per class: resuming at epoch 6" in capsys.readouterr().out
     assert_same(work, whole)
     ours, theirs = (load(folder) for folder in (work, whole))
     jax.tree.map(np.testing.assert_array_equal, ours.parameters, theirs.parameters)
@@ -86,7 +86,7 @@ def test_without_its_last_checkpoint_it_is_trained_anew_to_the_same(work, whole,
     assert resume("--discard-state") == 0
     assert not (work / "checkpoints" / "per_class_20").exists()
     assert resume("--epochs", 11, "--discard-state") == 0
-    assert "goes on after" not in capsys.readouterr().out
+    assert "resuming at" not in capsys.readouterr().out
     assert_same(work, whole)
     assert not (work / "checkpoints" / "per_class_20").exists()
 
@@ -144,8 +144,8 @@ def test_a_second_training_that_is_to_stop_earlier_than_before_starts_anew(tmp_p
     capsys.readouterr()
     assert class_balance.main([*command, "--epochs", "5", "--out", str(tmp_path / "run")]) == 0
     said = capsys.readouterr().out
-    assert "natural: resuming after epoch 3" in said
-    assert "natural, to epoch 2: goes on" not in said
+    assert "natural: resuming at epoch 3" in said
+    assert "natural, to epoch 2: resuming" not in said
     assert class_balance.main([*command, "--epochs", "5", "--out", str(tmp_path / "whole")]) == 0
     assert_same(tmp_path / "run", tmp_path / "whole", ("results.ecsv", "summary.ecsv", "history.npz"))
 

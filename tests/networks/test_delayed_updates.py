@@ -41,7 +41,7 @@ def test_delayed_steps_equal_steps_made_at_once():
         state, expected = at_once(trainer, hyperparameters, state, key, batch)
         rest, factors, found = later(trainer, hyperparameters, rest, kernels, factors, jnp.int32(number), key, batch)
         np.testing.assert_allclose(found.loss, expected.loss, rtol=1e-5)
-        assert found.right == expected.right
+        assert found.correct == expected.correct
     parameters = delayed.join(rest, delayed.apply(kernels, factors))
     assert jax.tree.structure(parameters) == jax.tree.structure(dict(state.parameters))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), parameters, dict(state.parameters))

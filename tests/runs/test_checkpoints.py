@@ -43,7 +43,7 @@ def written(program, tmp_path_factory):
 def write(program, folder, epochs):
     with Checkpoints(folder, 0.0) as checkpoints:
         for snapshot in program.continue_from(checkpoints.latest(program) or program.start(), epochs):
-            checkpoints.offer(program, snapshot)
+            checkpoints.maybe_save(program, snapshot)
         return checkpoints
 
 
@@ -136,8 +136,8 @@ def test_checkpoints_after_the_last_epoch_wanted_are_none(program, folder):
 def test_the_last_one_is_kept_alone_once_it_is_whole(program, tmp_path):
     with Checkpoints(tmp_path, 1e9) as checkpoints:
         for snapshot in program.continue_from(program.start(), 4):
-            checkpoints.offer(program, snapshot, force=True)
-        checkpoints.offer(program, snapshot, force=True)  # is there already
+            checkpoints.maybe_save(program, snapshot, force=True)
+        checkpoints.maybe_save(program, snapshot, force=True)  # is there already
         checkpoints.keep_last()
         assert checkpoints.steps == [4000]
     assert read(program, tmp_path)[0].epoch == 4
@@ -185,7 +185,7 @@ def test_the_time_spent_is_measured_and_bounds_how_often_is_written(program, tmp
     assert checkpoints.seconds > 0
     with Checkpoints(tmp_path / "seldom", 1e-9) as checkpoints:
         for snapshot in program.continue_from(program.start(), 12):
-            checkpoints.offer(program, snapshot)
+            checkpoints.maybe_save(program, snapshot)
             checkpoints._last_cost = 1000.0  # as if the disk were that slow
         assert len(checkpoints.steps) == 1
 
@@ -196,7 +196,7 @@ def test_a_full_disk_gets_a_sentence_and_earlier_checkpoints_stay(program, tmp_p
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, unlimited[1]))  # as if there were room for 2 kB
     try:
         with pytest.raises(
-            InputError, match=r"Cannot write a checkpoint .*The checkpoint of epoch 2 is whole and kept; make room"
+            InputError, match=r"Cannot write a checkpoint .*The checkpoint of epoch 2 is complete and kept; make room"
         ):
             write(program, tmp_path, 6)
     finally:

@@ -54,7 +54,7 @@ def not_json(constant):
     ("change", "sentence"),
     [
         ({"epochs": "many"}, "does not fit this version of galjax: epochs cannot be 'many'"),
-        ({"colour": 1}, "colour is no field of Config"),
+        ({"colour": 1}, "colour is not a field of Config"),
     ],
 )
 def test_a_configuration_that_is_none_is_refused(change, sentence):
@@ -114,7 +114,7 @@ def test_where_and_when_a_run_goes_on_is_kept_from_its_beginning(tmp_path):
     path.write_text(json.dumps(before))
     again = open_it(folder, Config(data="moved", epochs=5))
     (note,) = again.notes
-    assert "Begun under other settings, so not bit for bit" in note
+    assert "Started under other settings, so the results are not bit for bit the same" in note
     assert f"jax was '0.1', now '{jax.__version__}'" in note
     now = json.loads(path.read_text())
     assert now == before | {"config": before["config"] | {"data": "moved", "epochs": 5}}

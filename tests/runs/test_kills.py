@@ -1,4 +1,4 @@
-"""A run that is killed at any moment, and gone on with each time, equals one that nothing disturbed, bit for bit.
+"""A run that is killed at any moment, and resumed each time, equals one that nothing disturbed, bit for bit.
 
     pytest -m slow tests/test_kills.py -s -n 0      # 25 kills; 6 minutes on 2 CPU cores
 

@@ -21,7 +21,7 @@ time.sleep(600)
 
 def test_a_second_holder_is_refused_and_told_of_the_first(tmp_path):
     lock = RunLock(tmp_path)
-    with pytest.raises(InputError, match=rf"pid {os.getpid()} on \S+, since 20\d\d-.*\) is at work on .*another --out"):
+    with pytest.raises(InputError, match=rf"pid {os.getpid()} on \S+, since 20\d\d-.*\) is using .*another --out"):
         RunLock(tmp_path)
     lock.release()
     lock.release()
@@ -46,7 +46,7 @@ def test_the_lock_of_a_killed_process_is_no_obstacle(tmp_path):
 def test_words_about_the_holder_that_cannot_be_read_are_done_without(tmp_path, content):
     lock = RunLock(tmp_path)
     (tmp_path / HOLDER).write_bytes(content.encode("latin-1"))
-    with pytest.raises(InputError, match=r"^Another process is at work on"):
+    with pytest.raises(InputError, match=r"^Another process is using"):
         RunLock(tmp_path)
     lock.release()
 

@@ -62,8 +62,8 @@ def test_one_process_is_the_first_and_asks_nobody():
     processes.join(ProcessesConfig())
     assert (processes.count(), processes.is_first()) == (1, True)
     assert processes.on_first(lambda: [1, "a"]) == [1, "a"]
-    assert processes.tell(b"abc") == b"abc"
-    assert processes.largest(7) == 7
+    assert processes.broadcast(b"abc") == b"abc"
+    assert processes.all_reduce_max(7) == 7
     assert not processes.is_lost(RuntimeError("Gloo AllGather failed: Connection closed by peer"))
 
 
@@ -235,7 +235,7 @@ def test_a_process_that_dies_ends_the_others_and_one_process_goes_on(tmp_path, a
     assert not (out / "results.ecsv").exists()
     ((code, told, error),) = finish(start(out, *LONG, devices=1))
     assert code == 0, error
-    assert "resuming after epoch" in told
+    assert "resuming at epoch" in told
     assert_same_results(out, alone(LONG), LONG)
 
 
@@ -252,7 +252,7 @@ def test_a_stopped_run_goes_on_with_other_processes_and_devices(tmp_path, alone,
         assert "Stopped by SIGTERM. Run the same command again" in error
     ended = finish(start(out, *LONG, processes=then[0], devices=then[1]))
     assert [code for code, _, _ in ended] == [0] * then[0], ended
-    assert "resuming after epoch" in ended[0][1]
+    assert "resuming at epoch" in ended[0][1]
     assert_same_results(out, alone(LONG), LONG)
 
 

@@ -199,7 +199,7 @@ def test_going_on_from_a_checkpoint_equals_an_uninterrupted_run_bit_for_bit(tmp_
     with Checkpoints(tmp_path, 0.0) as checkpoints:
         assert checkpoints.latest(program) is None
         for snapshot in program.continue_from(program.start(), 4):
-            checkpoints.offer(program, snapshot)
+            checkpoints.maybe_save(program, snapshot)
     with Checkpoints(tmp_path, 0.0) as checkpoints:
         snapshot = checkpoints.latest(make_program([0, 1, 2], momentum=momentum, devices=devices))
     assert snapshot.epoch == 4
@@ -212,11 +212,11 @@ def test_checkpoints_keep_the_newest_two_and_wait_between_writes(tmp_path):
     program = make_program([0])
     with Checkpoints(tmp_path / "all", 0.0) as checkpoints:
         for snapshot in program.continue_from(program.start(), 8):
-            checkpoints.offer(program, snapshot)
+            checkpoints.maybe_save(program, snapshot)
     assert sorted(p.name for p in (tmp_path / "all").iterdir() if p.name.isdigit()) == ["6000", "8000"]
     with Checkpoints(tmp_path / "seldom", 1000.0) as checkpoints:
         for snapshot in program.continue_from(program.start(), 8):
-            checkpoints.offer(program, snapshot, force=snapshot.epochs_trained == 6 and snapshot.stretch is None)
+            checkpoints.maybe_save(program, snapshot, force=snapshot.epochs_trained == 6 and snapshot.stretch is None)
     assert [p.name for p in (tmp_path / "seldom").iterdir() if p.name.isdigit()] == ["6000"]
 
 
@@ -236,7 +236,7 @@ def interrupted(program, epochs, pieces, folder):
     with Checkpoints(folder, 1000.0) as checkpoints:
         for number, snapshot in enumerate(program.continue_from(program.start(), epochs, chunk_seconds=0.0), 1):
             if number == pieces:
-                checkpoints.offer(program, snapshot, force=True)
+                checkpoints.maybe_save(program, snapshot, force=True)
                 break
     return snapshot
 

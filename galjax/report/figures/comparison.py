@@ -17,7 +17,7 @@ def points_with_bars(
 ) -> NamedFigure:
     """One panel per quantity (outer key) and kind of bar (keys of `SPREADS`), one point per case (inner key).
 
-    As the thesis's figures 4.14-4.16 with 2 std and 2 ste, and 6.1 with 1 std. Small dots are the repeats.
+    As the thesis's figures 4.14-4.16 with 2 standard deviations and 2 standard errors, and 6.1 with 1 standard deviation. Small dots are the repeats.
     """
     shown = [(quantity, cases, spread) for spread in spreads for quantity, cases in panels.items()]
     columns = min(2, len(panels))
@@ -32,10 +32,10 @@ def points_with_bars(
         panel.set_xticks(range(len(cases)), list(cases), fontsize=8)
         panel.set_xlim(-0.5, len(cases) - 0.4)
         panel.set_ylabel(quantity)
-        panel.set_title(f"bars: {spread}", fontsize=9)
+        panel.set_title(f"bars: {SPREADS[spread]}", fontsize=9)
         light_grid(panel)
     n = repeats_left(*(np.asarray(values, np.float64) for cases in panels.values() for values in cases.values()))
-    meanings = "; ".join(f"{spread}, {SPREADS[spread]}" for spread in spreads)
+    meanings = "; ".join(SPREADS[spread] for spread in spreads)
     return NamedFigure(
         name,
         figure,

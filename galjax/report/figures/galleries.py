@@ -1,4 +1,4 @@
-"""Pictures of galaxies: of a class, and of one galaxy at all resolutions."""
+"""Images of galaxies: of a class, and of one galaxy at all resolutions."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from galjax.sample import GalaxySample
 
 
 def brightness_range(image: Float[np.ndarray, "height width"]) -> tuple[float, float]:
-    """From the sky to nearly the brightest pixel."""
+    """Range of brightness to show: from the sky to nearly the brightest pixel."""
     low, high = np.percentile(image, [5, 99.8])
     return float(low), float(max(high, low + 1e-12))
 
@@ -45,8 +45,8 @@ def class_gallery(sample: GalaxySample, class_name: str, columns: int = 8, rows:
         f"galaxies_{class_name}",
         figure,
         f"{len(chosen)} of {len(members)} galaxies labelled {class_name}, at even steps from the lowest contrast to the "
-        f"highest, {_extent(sample)}. Arcsinh stretch of each by itself.",
-        f"{len(chosen)} small pictures of galaxies labelled {class_name}.",
+        f"highest, {_extent(sample)}. Arcsinh stretch of each on its own.",
+        f"{len(chosen)} small images of galaxies labelled {class_name}.",
     )
 
 

@@ -40,7 +40,7 @@ def instrument_gallery(
         "instrument_gallery",
         figure,
         "The same galaxies in the sharp images, in these made coarser one step after the other (each step keeps those before "
-        "it), and in the coarse images. Arcsinh stretch of each picture by itself.",
+        "it), and in the coarse images. Arcsinh stretch of each image on its own.",
         f"{len(galaxies)} galaxies in {len(views)} versions from sharp to coarse.",
     )
 

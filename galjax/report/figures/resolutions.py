@@ -99,7 +99,7 @@ def resolution_matrix(accuracies: Accuracies, factors: Sequence[int], method: st
 
 @drawn
 def loss_figure(losses: Table) -> NamedFigure:
-    """For every factor the loss against Original, as the part that is the mismatch and the part that is information gone."""
+    """For every factor the loss against Original, as the part that is the mismatch and the part that is lost information."""
     figure, (panel,) = make_panels(1, width=5.8)
     factors = sorted(set(losses["factor"].tolist()))
     parts = {"information": "information that the resolution lacks", "mismatch": "mismatch of training and test"}

@@ -41,7 +41,7 @@ class NamedFigure:
     figure: Figure | None
     """None where it could not be drawn."""
     caption: str
-    """Where there is no figure, why."""
+    """Caption; where there is no figure, why not."""
     alternative: str
     """What the figure shows, for those who cannot see it."""
 
@@ -73,7 +73,7 @@ def drawn(make: Callable[Arguments, Made]) -> Callable[Arguments, Made | NamedFi
 
 
 def not_drawn(name: str, error: Exception) -> NamedFigure:
-    """In place of a figure."""
+    """What takes the place of a figure that could not be drawn."""
     reason = (str(error).splitlines() or [""])[0][:200]
     return NamedFigure(name, None, f"The figure {name} could not be drawn ({type(error).__name__}: {reason}).", "")
 

@@ -31,7 +31,7 @@ from galjax.training.history import History
 
 @drawn
 def accuracy_by_method(summary: Table, per_class: int, spread: str) -> NamedFigure:
-    """Accuracy against resolution, one panel per method (thesis, figures 5.5-5.7 with std, 5.9-5.11 with ste)."""
+    """Accuracy against resolution, one panel per method (thesis, figures 5.5-5.7 with standard deviations, 5.9-5.11 with standard errors)."""
     chosen = rows_with(summary, per_class=per_class, selection=DEFAULT_SELECTION)
     methods = _methods(chosen)
     figure, panels = make_panels(len(methods), sharey=True)

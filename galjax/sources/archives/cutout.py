@@ -66,7 +66,7 @@ class Place(NamedTuple):
 def read_wcs(header: fits.Header) -> WCS:
     """The header's celestial coordinates, from their own cards alone.
 
-    SDSS headers name the reference system in the outdated card RADECSYS and have dates that astropy would mend with a
+    SDSS headers name the reference system in the outdated card RADECSYS and have dates that astropy would fix with a
     warning; neither matters here. Raises NoCutout where the header has no celestial axes.
     """
     chosen = fits.Header([(name, header[name]) for name in _WCS_CARDS if name in header])

@@ -24,7 +24,7 @@ FINAL_STATUS = frozenset({400, 401, 404, 410})
 """Asking again does not help: the request is wrong, needs a login, or the file is not there."""
 MOST_REDIRECTS = 5
 MOST_BYTES = 2**30
-"""Of one answer."""
+"""Largest answer, bytes."""
 _CHUNK = 2**18
 
 
@@ -110,7 +110,7 @@ class Client:
 
     @property
     def bytes_received(self) -> int:
-        """Of all answers so far, in every thread."""
+        """Bytes of all answers so far, in every thread."""
         return self._bytes
 
     def fetch(self, request: Request, read: Callable[[bytes], Value]) -> Answer[Value]:

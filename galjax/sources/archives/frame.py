@@ -19,7 +19,7 @@ from galjax.sources.archives.download import BadContent
 Band = Literal["u", "g", "r", "i", "z"]
 Units = Literal["counts", "nanomaggies"]
 MOST_BYTES = 200_000_000
-"""Of an unpacked frame; SDSS's have 6 and 25 MB."""
+"""Largest unpacked frame, bytes; SDSS's have 6 and 25 MB."""
 MOST_COMMON_COUNT = 0.3
 """Largest share of a stamp that may be one and the same whole count: noise of 1.4 counts, less than in any band, gives 0.28."""
 
@@ -64,7 +64,7 @@ class FrameArchive(Protocol):
         """Its address."""
 
     def path(self, field: FieldId, band: Band) -> str:
-        """Of the frame, below the base address."""
+        """Path of the frame, below the base address."""
 
     def read(self, content: bytes, field: FieldId, band: Band, units: Units) -> Frame:
         """The frame in a file's bytes. Raises BadContent where it is damaged or of another field."""

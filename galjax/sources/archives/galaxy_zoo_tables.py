@@ -14,7 +14,7 @@ from galjax.sources.archives.download import BadContent, Client, FetchFailed, Re
 NAME = "GalaxyZoo1_DR_table2"
 FILES = (f"{NAME}.csv.gz", f"{NAME}.fits", f"{NAME}.vot.gz")
 SHA256 = {f"{NAME}.csv.gz": "5121e43f502856c9f73e31934a6e7d7282669c3ae065564a31f5d5115f45541d"}
-"""From a single secondary source, so that a difference is a warning and not an error."""
+"""Checksums from a single secondary source, so that a difference is a warning and not an error."""
 
 
 def fetch_table2(client: Client, bases: Sequence[str], path: Path, note: Callable[[str], None]) -> None:

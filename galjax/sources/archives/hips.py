@@ -25,7 +25,7 @@ class HipsSurvey(NamedTuple):
     """A survey as HiPS."""
 
     hips: str
-    """Its identifier, with {band}."""
+    """Identifier of the HiPS, with {band}."""
     pixel_scale: float
     """The survey's own, arcsec per pixel, which is what is asked for."""
     units: str

@@ -1,6 +1,6 @@
 """SDSS frames of DR8 and later from the Science Archive Server.
 
-Document: data.sdss.org datamodel "frame". HDU 0 is the image in nanomaggies with the sky taken off; HDU 1 the nanomaggies
+Document: data.sdss.org datamodel "frame". HDU 0 is the image in nanomaggies with the sky subtracted; HDU 1 the nanomaggies
 per count of every column; HDU 2 the sky that was taken off, in counts, on a coarse grid (ALLSKY) with the grid positions of
 every column and row (XINTERP, YINTERP). Runs, columns and fields are numbered as in DR7, the rerun is 301.
 """

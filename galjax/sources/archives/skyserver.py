@@ -51,7 +51,7 @@ class Page(NamedTuple):
 
     @property
     def key(self) -> str:
-        """For the journal."""
+        """Name of the page in the journal."""
         return f"{self.low:.6f}-{self.high:.6f}"
 
 

@@ -35,7 +35,7 @@ class Built(NamedTuple):
     failures: Table
     """Columns id, stage, reason, attempts: every galaxy and catalogue row that is not in the sample."""
     may_pass: int
-    """Failures that a later try may mend."""
+    """Failures that a later try may fix."""
 
 
 def failures_table(galaxies: GalaxyList, failures: Sequence[Failure]) -> Table:
@@ -127,7 +127,7 @@ def check_failures_file(path: Path, sample: Path) -> None:
         owner = Table.read(path, format="ascii.ecsv").meta.get("sample")
     except (OSError, ValueError, InconsistentTableError) as error:
         raise InputError(
-            f"{path} is there already and cannot be read. Move it away, or give another --failures."
+            f"{path} already exists and cannot be read. Move it away, or give another --failures."
         ) from error
     if owner != sample.name:
         raise InputError(

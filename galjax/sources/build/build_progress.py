@@ -10,7 +10,7 @@ class ConsoleBuildProgress(ConsoleLine):
         """Start the bar where an earlier build has stopped."""
         self.start_line("cutting out", "galaxy", done + failed, total)
         if done + failed:
-            self.note(f"Going on: {done} galaxies are cut out and {failed} have failed already")
+            self.note(f"Resuming: {done} galaxies are cut out and {failed} have failed already")
 
     def advance(self, done: int, failed: int, received: int) -> None:
         """Move the bar, or print a line."""

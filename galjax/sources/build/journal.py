@@ -1,4 +1,4 @@
-"""What a build has done so far, on disk: whatever ends the program, it goes on from here.
+"""What a build has done so far, on disk: whatever ends the program, it resumes from here.
 
 An SQLite database with write-ahead log: a transaction is there whole or not at all, even after kill -9. (After a power cut
 the last transactions may be gone; their files are then fetched again.)
@@ -100,7 +100,7 @@ class Journal:
                 self._connection.executemany(f"DELETE FROM {table} WHERE job = ?", names)
 
     def failed_jobs(self) -> list[str]:
-        """Jobs with a failure that a later try may mend."""
+        """Jobs with a failure that a later try may fix."""
         return [job for (job,) in self._connection.execute("SELECT DISTINCT job FROM failures WHERE transient = 1")]
 
     def stamps(self) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
@@ -130,7 +130,7 @@ class Journal:
             self._connection.execute("INSERT OR REPLACE INTO pages VALUES (?, ?)", (page, json.dumps(spectra)))
 
     def spectra(self) -> list[Spectrum]:
-        """Of all pages."""
+        """Spectra of all pages."""
         pages = self._connection.execute("SELECT spectra FROM pages ORDER BY page")
         return [Spectrum(*row) for (text,) in pages for row in json.loads(text)]
 
@@ -151,7 +151,7 @@ class Journal:
         if begun and differences:
             raise InputError(
                 f"{self.path.parent} holds a build with another configuration: {'; '.join(differences)}. Give the same flags "
-                f"to go on with it, delete that folder to start anew, or give another --out."
+                f"to resume it, delete that folder to start anew, or give another --out."
             )
         with self._writing():
             self._connection.execute("DELETE FROM facts")
@@ -208,7 +208,7 @@ def open_journal(folder: Path) -> Iterator[Journal]:
 def _cannot_write(path: Path, error: sqlite3.OperationalError) -> str:
     if "full" in str(error):
         return (
-            f"The disk of {path.parent} is full. What was done so far is kept; make room and run the same command again to go "
-            f"on."
+            f"The disk of {path.parent} is full. What was done so far is kept; make room and run the same command again to "
+            f"resume."
         )
-    return f"Cannot write {path} ({error}). Mend the permissions and run the same command again, or give another --out."
+    return f"Cannot write {path} ({error}). Fix the permissions and run the same command again, or give another --out."

@@ -29,7 +29,7 @@ class BuildProgress(Protocol):
         """One line that stays."""
 
     def begin(self, done: int, failed: int, total: int) -> None:
-        """Of `total` galaxies, `done` are cut out and `failed` have failed before this run."""
+        """The build begins: of `total` galaxies, `done` are cut out and `failed` have failed before."""
 
     def advance(self, done: int, failed: int, received: int) -> None:
         """So many are now, and so many bytes were received in this run."""
@@ -57,9 +57,9 @@ def cut_all(
 ) -> None:
     """Do every job that the journal does not know as done, and keep what comes of it.
 
-    `stop_in_outage=False` goes on though nobody answers, as where nothing is tried but what has failed before.
+    `stop_in_outage=False` continues though nobody answers, as where nothing is tried but what has failed before.
     Raises Interrupted (within `interruptible`), or InputError where the disk is full, a login is refused, or nobody
-    answers any more: what was done is kept, and the next call goes on from there.
+    answers any more: what was done is kept, and the next call resumes there.
     """
     done = journal.done()
     jobs = survey.jobs(galaxies)
@@ -92,7 +92,7 @@ def cut_all(
                 reason = next(o.reason for o in outcomes if isinstance(o, Failure))
                 raise InputError(
                     f"The last {len(failing)} files asked for could not be had ({reason}): the archive seems to be down. What was "
-                    f"done so far is kept; run the same command again later to go on, or see which archives are up with --check."
+                    f"done so far is kept; run the same command again later to resume, or see which archives are up with --check."
                 )
     except Interrupted:
         for job, outcomes in workers.wind_up(GRACE):
@@ -109,8 +109,8 @@ def _about_disk(folder: Path, error: OSError) -> str:
         "is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else f"cannot be written ({error.strerror or error})"
     )
     return (
-        f"The disk of {folder} {what}. What was done so far is kept; make room or mend the permissions, and run the same command "
-        f"again to go on."
+        f"The disk of {folder} {what}. What was done so far is kept; make room or fix the permissions, and run the same command "
+        f"again to resume."
     )
 
 

@@ -54,8 +54,8 @@ def find_redshift_column(table: Table, wanted: str | None, flag: str, file: str)
     beside = sorted(_OTHER_MAGNITUDES & {name.lower() for name in table.colnames})
     if wanted is not None or found is None or found.lower() != "z" or len(beside) < 2:
         return found, ""
-    advice = f" {flag} {found} takes it for one." if flag else " Call it redshift where it is one."
-    return None, f"{found} of {file} stands beside {', '.join(beside)}: a magnitude, not a redshift.{advice}"
+    advice = f" {flag} {found} uses it as one." if flag else " Name it redshift if it is one."
+    return None, f"{found} of {file} is next to {', '.join(beside)}: a magnitude, not a redshift.{advice}"
 
 
 def listed_columns(table: Table, most: int = 30) -> str:
@@ -202,6 +202,6 @@ def _values(table: Table, column: str, file: str) -> tuple[Shaped[np.ndarray, " 
         longest = max(len(str(value)) for value in plain)
         if longest > LONGEST_CELL:
             raise InputError(
-                f"The column {column!r} of {file} has a cell of {longest} characters; mend it, or name another column."
+                f"The column {column!r} of {file} has a cell of {longest} characters; fix it, or name another column."
             )
     return plain, masked

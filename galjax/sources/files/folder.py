@@ -92,7 +92,7 @@ def read_folder(
             "crop": "automatic" if options.crop is None else f"{options.crop} px",
             "image size": f"{options.image_size} px, shrunk by the mean over covered pixels",
             **shrinking,
-            "units": "as in the image files (pictures: counts from 0)",
+            "units": "as in the image files (JPEG/PNG images: counts from 0)",
             **columns.provenance,
             "kept": str(len(kept)),
             "left out": str(len(excluded)),

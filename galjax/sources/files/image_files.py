@@ -27,7 +27,7 @@ ENDINGS = (
     *(f"{one}{packed}" for one in FITS_ENDINGS for packed in (".gz", ".fz")),
 )
 MAX_PIXELS = 64_000_000
-"""Of one image, bands included: a file that declares more is refused before it is unpacked."""
+"""Largest number of pixels of one image, bands included: a file that declares more is refused before it is unpacked."""
 MAX_BYTES = 8 * MAX_PIXELS + 1_000_000
 MOST_BANDS = 16
 """An axis of so many or fewer, that is the shortest of three, is that of the bands, wherever it stands."""
@@ -46,7 +46,7 @@ class UnusableImage(Exception):
 
 
 def read_image(path: Path) -> Shaped[np.ndarray, "height width *band"]:
-    """The pixels of a file in its own dtype; a colour picture has bands red, green, blue last.
+    """The pixels of a file in its own dtype; a colour JPEG or PNG image has bands red, green, blue last.
 
     JPEG and PNG of 8 or 16 bit per channel (transparency is dropped), FITS (first image HDU, also in tiles of GZIP or
     RICE) and `.npy` arrays, both also gzipped, whatever their names say. Axes of length 1 are dropped. Of three axes the
@@ -75,7 +75,7 @@ def read_image(path: Path) -> Shaped[np.ndarray, "height width *band"]:
 def crop_width(shape: tuple[int, ...], *, is_picture: bool, crop: int | None, size: int) -> int:
     """Width of the middle square, px, that a stamp of `size` is made of; divided by `size`, how much it is shrunk.
 
-    With crop=None that of a picture is 3 * size (Galaxy Zoo's pictures hold the galaxy in their middle third), or where it
+    With crop=None that of a JPEG or PNG image is 3 * size (Galaxy Zoo's JPEG images hold the galaxy in their middle third), or where it
     is smaller the largest multiple of size that fits; that of FITS and NumPy images is size, their pixels kept as they are.
     """
     if crop is not None:

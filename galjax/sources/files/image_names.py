@@ -56,7 +56,7 @@ class ImageFiles:
         return ", ".join(f"images/{path.name}" for path in (*self.paths[number], *self.unread[number]))
 
     def lead_out(self) -> Bool[np.ndarray, " name"]:
-        """Of which names the one file is a link to somewhere outside the folder."""
+        """Whether the one file of a name is a link to somewhere outside the folder."""
 
         def leads_out(paths: tuple[Path, ...]) -> bool:
             if len(paths) != 1 or not os.path.islink(paths[0]):

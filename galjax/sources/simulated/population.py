@@ -14,12 +14,12 @@ from astropy.cosmology import FlatLambdaCDM
 from jaxtyping import Array, Float, Float32, Int, Int32, Key
 
 COSMOLOGY = FlatLambdaCDM(H0=70, Om0=0.3)
-"""As in Shen et al. (2003), whose sizes are used."""
+"""Cosmology of Shen et al. (2003), whose sizes are used."""
 
 CLASS_NAMES = ("spiral", "elliptical", "uncertain")
 REDSHIFT_RANGE = (0.01, 0.25)
 MEDIAN_REDSHIFT = 0.104
-"""Of the SDSS main galaxy sample (Strauss et al. 2002, AJ 124, 1810)."""
+"""Median redshift of the SDSS main galaxy sample (Strauss et al. 2002, AJ 124, 1810)."""
 MAGNITUDE_LIMIT = 17.77
 """Petrosian r of the main galaxy sample (Strauss et al. 2002), from which Galaxy Zoo 1 was drawn."""
 CLEAR_MAGNITUDE_LIMIT = 16.8
@@ -42,13 +42,13 @@ class GalaxyParameters(NamedTuple):
     bulge_fraction: Float[Array, "*galaxy"]
     """Share of the light in the spheroid; 1 for ellipticals."""
     sersic_index: Float[Array, "*galaxy"]
-    """Of the spheroid; 4 is de Vaucouleurs' profile."""
+    """Sérsic index of the spheroid; 4 is de Vaucouleurs' profile."""
     spheroid_radius: Float[Array, "*galaxy"]
     """Half-light radius of the spheroid, arcsec."""
     spheroid_axis_ratio: Float[Array, "*galaxy"]
     """Minor over major axis as seen on the sky."""
     inclination: Float[Array, "*galaxy"]
-    """Of the disc: 0 face-on, pi/2 edge-on."""
+    """Inclination of the disc, radians: 0 face-on, pi/2 edge-on."""
     position_angle: Float[Array, "*galaxy"]
     arms: Float[Array, "*galaxy"]
     """Number of arms."""
@@ -188,7 +188,7 @@ def _kiloparsec_per_arcsec(redshift: Float[Array, ""]) -> Float[Array, ""]:
 
 
 def _draw_absolute_magnitude(uniform: Float[Array, ""], limit: Float[Array, ""]) -> Float[Array, ""]:
-    """From the Schechter function, brighter than `limit`."""
+    """An absolute magnitude drawn from the Schechter function, brighter than `limit`."""
     tables = _tables()
     share = uniform * jnp.interp(limit, tables["magnitude"], tables["magnitude_cumulative"])
     return jnp.interp(share, tables["magnitude_cumulative"], tables["magnitude"])

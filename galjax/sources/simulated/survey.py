@@ -41,7 +41,7 @@ def instrument_of(survey: SimulatedSurvey) -> Instrument:
 def simulate(survey: SimulatedSurvey | None = None, seed: int = 0) -> GalaxySample:
     """Render the survey; the same seed gives the same galaxies, whatever instrument sees them and however many there are.
 
-    Images are float32 counts per pixel, sky taken off; `columns` holds the true parameters (angles in degrees).
+    Images are float32 counts per pixel, sky subtracted; `columns` holds the true parameters (angles in degrees).
     """
     survey = survey or SimulatedSurvey()
     _check_memory(survey)

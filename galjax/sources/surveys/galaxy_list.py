@@ -25,7 +25,7 @@ class GalaxyList:
     """Galaxies in their catalogue's order."""
 
     row: Int64[np.ndarray, " galaxy"]
-    """In the catalogue, counted from 1."""
+    """Row in the catalogue, counted from 1."""
     id: Int64[np.ndarray, " galaxy"]
     ra: Float64[np.ndarray, " galaxy"]
     """ICRS degrees, 0..360."""

@@ -14,7 +14,7 @@ from galjax.sources.build.survey import CUT, FETCH, FileStore, Job, Outcome, Sta
 from galjax.sources.surveys.galaxy_list import GalaxyList
 
 POSITIONS_AT_ONCE = 300
-"""In one request: about 40 MB of 150 px stamps."""
+"""Positions in one request: about 40 MB of 150 px stamps."""
 
 
 @dataclasses.dataclass
@@ -50,8 +50,8 @@ class HscCutouts:
         except FetchFailed as failure:
             if failure.status == 401:
                 raise InputError(
-                    f"The HSC archive refuses the login in {hsc.USER} and {hsc.PASSWORD}. Mend them and run the same command again "
-                    f"to go on."
+                    f"The HSC archive refuses the login in {hsc.USER} and {hsc.PASSWORD}. Correct them and run the same command again "
+                    f"to resume."
                 ) from None
             return [
                 Failure(galaxy, FETCH, f"hsc: {failure.reason}", failure.attempts, failure.transient)
@@ -69,7 +69,7 @@ class HscCutouts:
         return {
             "survey": "HSC-SSP PDR3 (wide), coadd",
             "units": hsc.UNITS,
-            "sky": "taken off by the survey's pipeline on small scales, which can take light from extended galaxies",
+            "sky": "subtracted by the survey's pipeline on small scales, which can take light from extended galaxies",
         }
 
     def _cut(

@@ -28,8 +28,8 @@ OUTAGE = 8
 DOWN_FOR = 300.0
 """Seconds before an archive that is down is asked again, where there is another one."""
 UNITS_IN_WORDS = {
-    "counts": "counts per pixel (DN of the corrected frame), sky taken off",
-    "nanomaggies": "nanomaggies per pixel, sky taken off",
+    "counts": "counts per pixel (DN of the corrected frame), sky subtracted",
+    "nanomaggies": "nanomaggies per pixel, sky subtracted",
 }
 
 
@@ -124,7 +124,7 @@ class SdssFrames:
             + " (das: DR7 corrected frames; sas: sky-subtracted frames, rerun 301)",
             "units": UNITS_IN_WORDS[self.units],
             "sky": "das: pixel - SOFTBIAS - SKY, with SKY from the header, or where it has none the median of every fourth row clipped at "
-            "3 standard deviations; sas: taken off by the survey's pipeline; its value per galaxy is column sky",
+            "3 standard deviations; sas: subtracted by the survey's pipeline; its value per galaxy is column sky",
         }
 
     def _file(self, archive: FrameArchive, field: FieldId) -> str:

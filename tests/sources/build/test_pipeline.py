@@ -30,7 +30,7 @@ def test_progress_says_done_failed_speed_and_time_left(terminal, monkeypatch):
         progress.advance(20, 3, 5_000_000)
         time.sleep(0.15)
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", out.getvalue())
-    assert "Going on: 10 galaxies are cut out and 2 have failed already" in text
+    assert "Resuming: 10 galaxies are cut out and 2 have failed already" in text
     assert "23/100" in text
     assert "failed 3" in text
     assert re.search(r"\d+\.\d MB/s", text)

@@ -154,7 +154,7 @@ def test_a_table_of_redshifts_needs_one_that_is_no_magnitude(tmp_path):
     lines = {"g": "17.5", "r": "17.1", "z": "0.08"}
     (tmp_path / "t.csv").write_text(f"objid,{','.join(lines)}\n587722981736120347,{','.join(lines.values())}\n")
     with pytest.raises(
-        InputError, match=r"no redshift column .*z of t\.csv stands beside g, r: a magnitude.* Call it redshift"
+        InputError, match=r"no redshift column .*z of t\.csv is next to g, r: a magnitude.* Name it redshift"
     ):
         read_spectra(tmp_path / "t.csv")
     (tmp_path / "t.csv").write_text("objid,z\n587722981736120347,0.08\n")
