@@ -99,7 +99,7 @@ def study(config: ClassBalance, run: ExperimentRun) -> Findings:
     device_sample, names = to_device(pool), pool.class_names
     cases: dict[tuple[str, str], Case] = {}
     for name, drawn in draws[FIRST].items():
-        history = run.train(Stage(name, name, drawn, (ORIGINAL,)), device_sample, pool)
+        history = run.train(Stage(name, name, drawn, (ORIGINAL,), keeps_ensemble=name == BALANCED), device_sample, pool)
         case = cases[name, FIRST] = Case({"draw": name, "trainings": FIRST}, history, class_names=names)
         epoch = case.epoch()
         stage = Stage(f"{name}_again", f"{name}, to epoch {epoch}", draws[SECOND][name], (ORIGINAL,))

@@ -138,6 +138,7 @@ def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
                 drawn,
                 conditions,
                 Condition(view=names.index(trained_on)),
+                keeps_ensemble=trained_on == SHARP,
             ),
             device_sample,
             matched.sharp,

@@ -128,7 +128,7 @@ def study(config: PhaseShift, run: ExperimentRun) -> Findings:
     view_of = {(position, size): POSITIONS.index(position) for position in (AS_CUT, ON_GRID) for size in sizes}
     view_of |= {(ON_PIXEL, size): even.index(size) + 2 if size in even else 1 for size in sizes}
     keys, conditions = _conditions(config.methods, sizes, view_of, height)
-    history = run.train(Stage("training", "training", drawn, conditions), device_sample, pool)
+    history = run.train(Stage("training", "training", drawn, conditions, keeps_ensemble=True), device_sample, pool)
     cases = [
         Case(dict(zip(("position", "size", "method"), key, strict=True)), history, number)
         for number, key in enumerate(keys)

@@ -67,7 +67,7 @@ from galjax.report.figures.resolutions import Accuracies, loss_figure, resolutio
 from galjax.report.html import Section
 from galjax.runs.stage import Stage
 from galjax.statistics import compare_paired, repeats_left, summarise
-from galjax.training.conditions import device_conditions, make_conditions, to_device
+from galjax.training.conditions import ORIGINAL, device_conditions, make_conditions, to_device
 
 
 def study(config: SameResolution, run: ExperimentRun) -> Findings:
@@ -82,7 +82,14 @@ def study(config: SameResolution, run: ExperimentRun) -> Findings:
     run.open(sample, draws=[drawn])
     histories = {
         condition.factor: run.train(
-            Stage(f"factor_{condition.factor}", f"trained at {condition.label}", drawn, conditions, condition),
+            Stage(
+                f"factor_{condition.factor}",
+                f"trained at {condition.label}",
+                drawn,
+                conditions,
+                condition,
+                keeps_ensemble=condition == ORIGINAL,
+            ),
             device_sample,
             pool,
         )

@@ -102,7 +102,7 @@ def study(config: UncertainLabels, run: ExperimentRun) -> Findings:
     cases = {
         name: Case(
             {"labels": name},
-            run.train(Stage(name, name, draws[name], (ORIGINAL,)), to_device(pool), pool),
+            run.train(Stage(name, name, draws[name], (ORIGINAL,), keeps_ensemble=name == TWO), to_device(pool), pool),
             class_names=pool.class_names,
         )
         for name, pool in pools.items()

@@ -21,7 +21,8 @@ def test_predictions(
 ) -> Table:
     """One row per repeat, test galaxy, condition (its number among `conditions` in `wanted`) and selection of the epoch.
 
-    Columns repeat, id, true, predicted, p_<class>, factor, method, selection, epoch. Repeats that were dropped have no rows;
+    Columns repeat, id, true, predicted, p_<class>, factor, method, selection, epoch; and where conditions differ in them, the
+    size (px) shrunk to and the number of the view. Repeats that were dropped have no rows;
     nor has a chosen epoch whose predictions were not kept, as where a repeat was dropped later, or where a run that is trained
     on no longer evaluates it.
     """
@@ -41,12 +42,12 @@ def test_predictions(
             own = HeldOut(held_out.sample, held_out.chosen[kept])
             table = predictions_table(own, names, repeats, predictions[kept, which, number])
             condition = conditions[number]
-            table["factor"], table["method"], table["selection"], table["epoch"] = (
-                condition.factor,
-                condition.method,
-                selection,
-                epoch,
-            )
+            table["factor"], table["method"] = condition.factor, condition.method
+            if any(one.size is not None for one in conditions):
+                table["size"] = condition.size or held_out.sample.images.shape[1]
+            if any(one.view for one in conditions):
+                table["view"] = condition.view
+            table["selection"], table["epoch"] = selection, epoch
             tables.append(table)
     return vstack(tables) if tables else Table()
 

@@ -223,10 +223,11 @@ class ExperimentRun:
             return None
         stage, held_out, history = self._main
         usable = coarsest_usable(summary, stage.conditions)
-        wanted = [0] if usable is None else [0, usable]
+        as_trained = [number for number, condition in enumerate(stage.conditions) if condition == stage.trained_at]
+        wanted = as_trained if usable is None else [*as_trained, usable]
         if self.config.training.schedule.all_predictions:
             wanted = list(range(len(stage.conditions)))
-        return test_predictions(held_out, history, stage.conditions, wanted)
+        return test_predictions(held_out, history, stage.conditions, wanted) if wanted else None
 
     @property
     def dropped(self) -> Table:

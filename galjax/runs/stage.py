@@ -164,7 +164,7 @@ def _keep_ensemble(
     progress: TrainingProgress,
 ) -> None:
     """The final networks of the first repeats, in a folder of their own. Before the stage counts as done."""
-    arrays, task, wanted = program.host_arrays(snapshot.progress), program.task, config.schedule.keep_ensemble
+    arrays, wanted = program.host_arrays(snapshot.progress), config.schedule.keep_ensemble
     if not folder.writes:
         return
     count = program.repeats if wanted == "all" else min(int(wanted), program.repeats)
@@ -173,13 +173,11 @@ def _keep_ensemble(
         "network": config.network,
         "repeats": tuple(range(count)),
         "epoch": config.schedule.epochs,
-        "factor": task.trained_at.factor,
-        "method": task.trained_at.method,
         "convention": config.convention,
         "precision": program.execution.precision,
     }
     own = {name: array[:count] for name, array in arrays.items()}
-    description = describe(galaxies, snapshot.history, tuple(task.conditions), about)
+    description = describe(galaxies, snapshot.history, program.task, about)
     ensemble = Ensemble(description, parameters_of(own, "state/parameters/"))
     place = folder.path / IN_RUN
     ensemble.save(place)

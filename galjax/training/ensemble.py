@@ -20,6 +20,7 @@ from galjax.config.settings import Convention, NetworkConfig, OptimiserConfig, P
 from galjax.errors import InputError
 from galjax.io import stored_arrays
 from galjax.io.stored_arrays import Corrupt
+from galjax.metrics import accuracy
 from galjax.networks.scaling import scale_images
 from galjax.resample import apply_matrices
 from galjax.sample import GalaxySample
@@ -27,6 +28,7 @@ from galjax.training import processes
 from galjax.training.conditions import ORIGINAL, Condition
 from galjax.training.execution import for_applying
 from galjax.training.history import History
+from galjax.training.repeats import Task
 from galjax.training.step import Trainer, in_batches, logits_of, scaling_of
 
 FORMAT = 2
@@ -259,27 +261,25 @@ class Ensemble:
         return np.concatenate(found, axis=1)
 
 
-def describe(
-    galaxies: GalaxySample, history: History, conditions: tuple[Condition, ...], about: Mapping[str, Any]
-) -> Description:
+def describe(galaxies: GalaxySample, history: History, task: Task, about: Mapping[str, Any]) -> Description:
     """The description of networks trained on `galaxies`, with their accuracy at the end of `history`.
 
-    `about` are the fields that neither says: network, repeats, epoch, and what differs from the defaults.
+    `about` are the fields that none of these says: network, repeats, epoch, and what differs from the defaults.
     """
-    confusion = history.test_confusion[:, -1]
-    right = np.trace(confusion, axis1=-2, axis2=-1) / confusion.sum(axis=(-2, -1))
+    right = accuracy(history.test_confusion[:, -1])[list(about["repeats"])]
     measured = tuple(
-        MeasuredAccuracy(condition.factor, condition.method, tuple(map(float, right[list(about["repeats"]), number])))
-        for number, condition in enumerate(conditions)
-        if condition.size is None and condition.view == 0
+        MeasuredAccuracy(condition.factor, condition.method, tuple(map(float, right[:, number])))
+        for number, condition in enumerate(task.conditions)
+        if condition.size is None and condition.view == task.trained_at.view
     )
-    trained_on = {**galaxies.provenance, "galaxies": str(len(galaxies)), "digest": galaxies.digest()}
     return Description(
         class_names=galaxies.class_names,
         image_size=(galaxies.images.shape[1], galaxies.images.shape[2]),
         bands=galaxies.bands,
         pixel_scale=galaxies.pixel_scale,
-        trained_on=trained_on,
+        factor=task.trained_at.factor,
+        method=task.trained_at.method,
+        trained_on={**galaxies.provenance, "galaxies": str(len(galaxies)), "digest": galaxies.digest()},
         measured=measured,
         **about,
     )

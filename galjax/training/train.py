@@ -113,7 +113,7 @@ def _trained(task: Task, config: TrainingConfig, galaxies: GalaxySample, progres
         "precision": program.execution.precision,
     }
     return Ensemble(
-        describe(galaxies, history, tuple(task.conditions), about),
+        describe(galaxies, history, task, about),
         parameters_of(program.host_arrays(snapshot.progress), "state/parameters/"),
         HeldOut(galaxies, np.asarray(task.draw.test)),
     )
