@@ -6,7 +6,7 @@
 Every network of `--network` trains on the same galaxies, drawn anew in each repeat, in the same order of batches, with its own
 learning rate, and is tested at the last epoch: at full resolution (Original) and shrunk to 1/4 and enlarged back (bilinear). The
 learning rate of residual, and that it has no dropout, were chosen on validation galaxies of a simulated survey of another seed:
-after 12 epochs of 2 repeats with --filters 16 32 64, 0.03 gave 0.91 at Original, 0.1 gave 0.81, and at 0.3 the loss went off.
+after 12 epochs of 2 repeats with --filters 16 32 64, 0.03 gave 0.91 at Original, 0.1 gave 0.81, and at 0.3 the loss diverged.
 """
 
 import dataclasses

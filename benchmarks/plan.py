@@ -137,7 +137,7 @@ def table(config: Plan, results: dict[str, Any]) -> str:
         ],
         ["storage of the newest two checkpoints of all runs", size("checkpoint_bytes")],
         [
-            "storage of all trained networks (--keep-parameters), of all histories",
+            "storage of all trained networks (--keep-ensemble all), of all histories",
             f"{size('network_bytes')}, {size('history_bytes')}",
         ],
         [f"{config.galaxies:,} galaxies of {SIDE}x{SIDE} px: storage", size("image_bytes")],

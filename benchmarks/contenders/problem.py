@@ -98,7 +98,7 @@ class Work:
     convolution_flops: float
     dense_flops: float
     weight_bytes: float
-    """Of hidden dense layers: read in the forward pass and in the backward pass, and read and written by the update."""
+    """Weights of the hidden dense layers: read in the forward pass and in the backward pass, and read and written by the update."""
 
 
 def count_work(config: NetworkConfig, image_size: int, batch: int, delayed_steps: int) -> Work:

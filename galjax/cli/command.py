@@ -1,6 +1,7 @@
 """From a command line to a configuration, and from an error to a sentence and an exit code."""
 
 import dataclasses
+import importlib
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -140,7 +141,17 @@ def answer_flags(presets: Mapping[PresetName, Config], program: str, description
 
     For a module that is run as a command, before it imports what it computes with: that takes seconds.
     """
-    code = exit_code(lambda: _check_data(_parse(presets, program, description, sys.argv[1:])))
+
+    def answer() -> None:
+        _check_data(_parse(presets, program, description, sys.argv[1:]))
+        try:
+            importlib.import_module("jax")
+        except ValueError as error:  # of a variable of the environment
+            raise InputError(
+                f"JAX does not start: {error}. Correct that variable of the environment, or unset it."
+            ) from error
+
+    code = exit_code(answer)
     if code:
         sys.exit(code)
 

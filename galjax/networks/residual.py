@@ -18,7 +18,7 @@ from galjax.networks.lowering import LOWERINGS, LoweringName
 from galjax.networks.network import Network
 
 SMALLEST_VARIANCE = 1e-4
-"""Of a kernel, times its taps: one that is constant becomes zero, not a division by zero."""
+"""Least variance of a kernel, times its taps: one that is constant becomes zero, not a division by zero."""
 
 
 def standardised(kernel: Float[Array, "k k band filter"]) -> Float[Array, "k k band filter"]:

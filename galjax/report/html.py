@@ -67,7 +67,7 @@ class Report:
     provenance: Mapping[str, str]
     environment: Mapping[str, Any]
     conclusions: Sequence[str] = ()
-    """Of all chapters together."""
+    """Conclusions of all chapters together."""
 
 
 def write_report(folder: RunFolder, report: Report) -> None:

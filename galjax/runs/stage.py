@@ -64,7 +64,7 @@ def run_stage(
 
     A stage that ended in an earlier process is read back; one that was stopped, or is to train to more epochs than before,
     resumes from its newest checkpoint. Raises `Interrupted`, with a checkpoint written, where SIGINT or SIGTERM came;
-    `Diverged` where a loss is no longer a number and the configuration does not say to go on without that repeat; InputError
+    `Diverged` where a loss is no longer a number and the configuration does not say to drop that repeat; InputError
     where the memory is too small.
     """
     execution, schedule = execution_of(task, config), config.schedule

@@ -14,22 +14,25 @@ from galjax.sources.simulated.survey import simulate
 def load(config: SourceConfig, seed: int, progress: Callable[[int, int], None] | None = None) -> GalaxySample:
     """The galaxies that `config` names. `progress` is told (images read, images in all) while a folder is read."""
     if config.data == SIMULATED_DATA:
-        return _own_options_only(config, simulate(config.simulated, seed))
+        _check_options(config, config.simulated.image_size)  # before what takes long
+        return simulate(config.simulated, seed)
     check_exists(config.data)
     path = Path(config.data)
     if path.is_dir():
         return read_folder(path, config.folder, progress)
-    return _own_options_only(config, GalaxySample.load(path))
+    sample = GalaxySample.load(path)
+    _check_options(config, sample.images.shape[1])
+    return sample
 
 
-def _own_options_only(config: SourceConfig, sample: GalaxySample) -> GalaxySample:
-    """The sample. Raises InputError for options of a folder, which would have no effect on it."""
+def _check_options(config: SourceConfig, height: int) -> None:
+    """Raise InputError for options of a folder, which have no effect on images that are `height` px high already."""
     given = {
         field.name: getattr(config.folder, field.name)
         for field in dataclasses.fields(FolderOptions)
         if repr(getattr(config.folder, field.name)) != repr(field.default)  # of a NaN too
     }
-    if given.get("image_size") == sample.images.shape[1]:
+    if given.get("image_size") == height:
         del given["image_size"]
     if given:
         name, value = next(iter(given.items()))
@@ -37,4 +40,3 @@ def _own_options_only(config: SourceConfig, sample: GalaxySample) -> GalaxySampl
         raise InputError(
             f"--{name.replace('_', '-')} {value} is for a folder of images and has no effect on --data {config.data}. Leave it out.{instead}"
         )
-    return sample

@@ -33,7 +33,7 @@ class Measured(NamedTuple):
     """What a stretch gives besides the state; a repeat axis leads every array."""
 
     sums: StepMeasures
-    """Of the epochs of the stretch so far, each "repeat epoch": losses summed over galaxies, and how many were right."""
+    """Sums over the galaxies of each epoch of the stretch so far ("repeat epoch"): losses, and how many were correct."""
     test: Evaluation
     """Under the conditions evaluated so far."""
     validation: Evaluation | None
@@ -120,7 +120,7 @@ def _compiled(
 
 
 Trained = tuple[TrainingState, StepMeasures]
-"""Of the training: the state, and measures summed over each epoch of the stretch."""
+"""What training changes: the state, and measures summed over each epoch of the stretch."""
 
 
 def _train(

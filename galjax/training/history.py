@@ -46,6 +46,8 @@ class History:
         assert self.predicted_epoch is not None
         assert later.predictions is not None
         assert later.predicted_epoch is not None
+        if not len(self.evaluated_epoch):
+            return {"predictions": later.predictions, "predicted_epoch": later.predicted_epoch}
         best, new = (summarise(accuracy(one.test_confusion)).mean.max(axis=0) for one in (self, later))
         better = ~(new <= best)
         predictions, epochs = later.predictions.copy(), later.predicted_epoch.copy()

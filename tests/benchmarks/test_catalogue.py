@@ -45,7 +45,7 @@ def test_a_small_run(monkeypatch, capsys):
 class Here:
     """A pool of no processes."""
 
-    def DeviceSample(self, count):
+    def Pool(self, count):
         return self
 
     def __enter__(self):

@@ -93,6 +93,8 @@ def test_the_run_folder_is_complete(done):
             "results.ecsv",
             "summary.ecsv",
             "excluded.ecsv",
+            "test_predictions.ecsv",
+            "ensemble",
             "history.npz",
             "figures",
             "report.html",

@@ -59,6 +59,8 @@ def test_the_run_folder_is_complete(folder):
         "results.ecsv",
         "summary.ecsv",
         "excluded.ecsv",
+        "test_predictions.ecsv",
+        "ensemble",
         "history.npz",
         "figures",
         "report.html",
@@ -292,7 +294,7 @@ def test_help_that_nobody_reads_on_ends_quietly():
     process.stdout.close()
     error = process.stderr.read()
     process.stderr.close()
-    assert (process.wait(timeout=60), error) == (128 + signal.SIGPIPE, "")
+    assert (process.wait(timeout=600), error) == (128 + signal.SIGPIPE, "")
 
 
 def test_help_has_a_line_for_every_flag(capsys):

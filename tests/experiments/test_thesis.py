@@ -38,6 +38,7 @@ def tiny_presets(monkeypatch):
         monkeypatch.setitem(thesis.EXPERIMENTS, name, dataclasses.replace(experiment, presets={"quick": small}))
 
 
+@pytest.mark.slow
 def test_all_experiments_make_one_report_and_go_on_where_they_stopped(tmp_path, capsys):
     out = tmp_path / "all"
     command = ["--out", str(out), "--sharp.simulated.image-size", "75"]

@@ -41,7 +41,7 @@ SURVEYS = {
 
 
 def parameters(survey: HipsSurvey, ra: float, dec: float, size: int, band: Band) -> dict[str, str]:
-    """Of the request for one position (degrees)."""
+    """Parameters of the request for one position (degrees)."""
     side = size + SPARE
     return {
         "hips": survey.hips.format(band=band),
