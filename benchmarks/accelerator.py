@@ -28,7 +28,7 @@ import jax.numpy as jnp
 
 from benchmarks import scaling
 from benchmarks.command import check_at_least, run_benchmark, say
-from benchmarks.contenders.jax_repeats import SWEEP, JaxRepeats
+from benchmarks.contenders.jax_repeats import SWEEP, JaxRepeats, Workload
 from benchmarks.contenders.keras_fit import KerasFit
 from benchmarks.contenders.problem import Contender, NotHere, Problem
 from benchmarks.contenders.pytorch import CudaGraph, OneAtATime
@@ -119,7 +119,7 @@ def _sweep(problem: Problem, repeats: int, ceilings: Ceilings) -> dict[str, Any]
     """The default program with and without the evaluation of all conditions, and the whole sweep estimated from it."""
     tested = max(1, round(TEST_SHARE * problem.galaxies))
     training = JaxRepeats(problem, repeats, ExecutionConfig())
-    evaluated = JaxRepeats(problem, repeats, ExecutionConfig(), tested=tested, conditions=SWEEP)
+    evaluated = JaxRepeats(problem, repeats, ExecutionConfig(), workload=Workload(tested=tested, conditions=SWEEP))
     rounds = 1 if jax.default_backend() == "cpu" else 3  # a minute each on a CPU
     times = in_turn({"training": training.run, "evaluated": evaluated.run}, rounds)
     epoch = times["training"].median
@@ -222,7 +222,7 @@ def _chunk_lengths(problem: Problem, repeats: int, clock: Clock) -> dict[str, fl
     found: dict[str, float] = {}
     for epochs in (1, 10) if jax.default_backend() != "cpu" else (1, 2):
         if clock.allows(f"chunks of {epochs}"):
-            run_ = JaxRepeats(problem, repeats, ExecutionConfig(), epochs=epochs).run
+            run_ = JaxRepeats(problem, repeats, ExecutionConfig(), workload=Workload(epochs=epochs)).run
             found[str(epochs)] = in_turn({"chunk": run_}, rounds=2)["chunk"].median / epochs
     return found
 

@@ -39,7 +39,7 @@ from benchmarks.contenders.astropy_loop import Wanted, cut_out
 from benchmarks.measure import in_turn, markdown_table, write_results
 from benchmarks.stand_in.frames import SHAPE
 from benchmarks.stand_in.process import make_files, serving
-from benchmarks.stand_in.universe import Universe, make_universe
+from benchmarks.stand_in.universe import Shares, Universe, make_universe
 from galjax.config.jax_settings import PRNG
 from galjax.sample import GalaxySample
 from galjax.sources.archives.das import CorrectedFrames
@@ -107,8 +107,7 @@ def run(config: ArchivesBenchmark) -> dict[str, Any]:
             fields=config.fields,
             galaxies=config.galaxies,
             shape=shape,
-            faulty=0.4 if config.quick else 0.15,
-            stars=0.08,
+            shares=Shares(faulty=0.4 if config.quick else 0.15, stars=0.08),
             light=_rendered(config.galaxies),
         )
         (folder / "files").mkdir()

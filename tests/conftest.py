@@ -3,7 +3,10 @@
 import atexit
 import os
 import shutil
+import signal
 import tempfile
+
+from jaxlib.version import __version_info__ as jaxlib_version
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 # Compiling, not computing, is what the tests wait for: the compiler's cheap passes do.
@@ -13,12 +16,18 @@ os.environ["XLA_FLAGS"] = " ".join(
         "--xla_force_host_platform_device_count=4",
         "--xla_backend_optimization_level=0",
         "--xla_llvm_disable_expensive_passes=true",
+        # These take half of the compiler's time. It ends a program at a flag that it does not know.
+        *(["--xla_cpu_use_fusion_emitters=false"] if jaxlib_version < (0, 11) else []),
     ]
 )
 IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 if not IS_WORKER:  # Workers share that of the process that started them.
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="galjax-tests-")
 os.environ.setdefault("MPLBACKEND", "agg")
+
+# A shell starts what runs in the background with interrupts ignored, and programs inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import jax  # noqa: E402
 

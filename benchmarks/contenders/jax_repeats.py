@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,22 @@ SWEEP = make_conditions(range(2, 9), ("nearest", "bilinear", "bicubic"))
 """The 22 conditions of the thesis's resolution sweep: Original once, and seven factors by three methods."""
 
 
+class Workload(NamedTuple):
+    """What one call of the program does: it trains and then evaluates.
+
+    By default the evaluation is of one galaxy as it is, which costs nothing beside an epoch.
+    """
+
+    epochs: int = 1
+    """They count as one run."""
+    tested: int = 1
+    """Galaxies of the evaluation."""
+    conditions: Sequence[Condition] = SWEEP[:1]
+
+
+ONE_EPOCH = Workload()
+
+
 class JaxRepeats:
     """`repeats` repeats in one program; each sees the same galaxies in its own order."""
 
@@ -27,23 +44,16 @@ class JaxRepeats:
         repeats: int,
         config: ExecutionConfig,
         devices: int | None = None,
-        epochs: int = 1,
-        tested: int = 1,
-        conditions: Sequence[Condition] = SWEEP[:1],
+        workload: Workload = ONE_EPOCH,
     ) -> None:
-        """`epochs` are trained in one call of the program and count as one run.
-
-        Every call ends with an evaluation: of one galaxy as it is, which costs nothing beside an epoch, unless `tested`
-        galaxies and `conditions` are given.
-        """
         images, labels = problem.data()
         train = jnp.tile(jnp.arange(problem.galaxies), (repeats, 1))
-        test = jnp.tile(jnp.arange(tested) % problem.galaxies, (repeats, 1))
+        test = jnp.tile(jnp.arange(workload.tested) % problem.galaxies, (repeats, 1))
         draw = Draw(train, jnp.zeros((repeats, 0), jnp.int32), test)
         pool = DeviceSample(jnp.asarray(images)[None], jnp.asarray(labels))
-        task = Task(pool, draw, problem.keys(repeats), 2, conditions)
+        task = Task(pool, draw, problem.keys(repeats), 2, workload.conditions)
         settings = TrainingConfig(
-            ScheduleConfig(epochs=epochs, evaluate_every=epochs),
+            ScheduleConfig(epochs=workload.epochs, evaluate_every=workload.epochs),
             OptimiserConfig(problem.learning_rate, batch_size=problem.batch_size),
             problem.network_config,
             config,
@@ -51,10 +61,10 @@ class JaxRepeats:
         self.execution = execution_of(task, settings)
         if devices:
             self.execution = self.execution._replace(devices=devices)
-        self._epochs = epochs
+        self._epochs = workload.epochs
         self.program = assemble(task, settings, self.execution)
         self.compile_seconds = self.program.compile_seconds
-        self.repeat_steps = repeats * problem.steps * epochs
+        self.repeat_steps = repeats * problem.steps * workload.epochs
         self._snapshot = jax.block_until_ready(self.program.start())
 
     def run(self) -> float:

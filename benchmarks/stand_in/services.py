@@ -112,14 +112,15 @@ class Archives:
                 if not self.footprint(ra, dec):
                     continue
                 side = 2 * round(half * 3600 / HSC_SCALE)
-                content = _image(ra, dec, side, HSC_SCALE, offset=0.37, in_first=False)
+                content = _image((ra, dec), side, HSC_SCALE, offset=0.37, in_first=False)
                 _add(archive, f"arch-260101-000000/{number}-cutout-HSC-R-9813-{cells['rerun']}.fits", content)
         return out.getvalue()
 
     def _hips(self, handler, path, fault):
         ra, dec, fov = (float(handler.query[name]) for name in ("ra", "dec", "fov"))
         side = int(handler.query["width"])
-        content = _image(ra, dec, side, fov * 3600 / side, offset=0.0, in_first=True, blank=not self.footprint(ra, dec))
+        scale = fov * 3600 / side
+        content = _image((ra, dec), side, scale, offset=0.0, in_first=True, blank=not self.footprint(ra, dec))
         return answer_file(handler, fault, content)
 
 
@@ -134,8 +135,8 @@ def _noise(side):
     return np.random.default_rng(side).normal(0, 1, (side, side))
 
 
-def _image(ra, dec, side, scale, *, offset, in_first, blank=False):
-    """An image on its own grid with a star at (ra, dec); north up, east left."""
+def _image(centre, side, scale, *, offset, in_first, blank=False):
+    """An image on its own grid with a star at its centre (ra, dec); north up, east left."""
     middle = (side - 1) / 2
     y, x = middle + offset, middle - offset
     grid = np.arange(side)
@@ -143,7 +144,7 @@ def _image(ra, dec, side, scale, *, offset, in_first, blank=False):
     data = np.full_like(image, np.nan) if blank else image
     header = fits.Header()
     header["CTYPE1"], header["CTYPE2"] = "RA---TAN", "DEC--TAN"
-    header["CRPIX1"], header["CRPIX2"], header["CRVAL1"], header["CRVAL2"] = x + 1, y + 1, ra, dec
+    header["CRPIX1"], header["CRPIX2"], header["CRVAL1"], header["CRVAL2"] = x + 1, y + 1, *centre
     header["CDELT1"], header["CDELT2"] = -scale / 3600, scale / 3600
     hdu = (fits.PrimaryHDU if in_first else fits.ImageHDU)(data.astype(np.float32), header)
     out = io.BytesIO()

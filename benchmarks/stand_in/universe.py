@@ -131,8 +131,21 @@ def sexagesimal(value, digits, signed=False):
     return f"{sign}{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{fraction:0{digits}d}"
 
 
-def make_universe(*, fields, galaxies, shape=frames.SHAPE, seed=0, faulty=0.25, light=None, stars=0.15):
-    """A sky with so many fields and galaxies, a share of the fields `faulty`.
+class Shares(NamedTuple):
+    """How much of a sky is not as it should be."""
+
+    faulty: float = 0.25
+    """Of the fields."""
+    stars: float = 0.15
+    """Of what the catalogue calls galaxies."""
+
+
+USUAL = Shares()
+
+
+def make_universe(*, fields, galaxies, shape=frames.SHAPE, seed=0, shares=USUAL, light=None):
+    """A sky with so many fields and galaxies.
+
 
     `light(index, label, generator)` gives (counts, y, x) of a galaxy and its centre in that image; without it galaxies are
     Gaussians. Every kind of fault is there, passing and lasting, where there are enough faulty fields.
@@ -157,7 +170,7 @@ def make_universe(*, fields, galaxies, shape=frames.SHAPE, seed=0, faulty=0.25, 
     found, lights = [], [[] for _ in made]
     for index, number in enumerate(owner.tolist()):
         off_edge = bool(rng.random() < 0.03)
-        is_star = bool(rng.random() < stars)
+        is_star = bool(rng.random() < shares.stars)
         label = 2 if is_star else int(rng.choice(3, p=[0.42, 0.42, 0.16]))
         y, x = _free_place(rng, shape, lights[number], off_edge)
         image, at_y, at_x = _light(light, index, label, is_star, rng)
@@ -170,7 +183,7 @@ def make_universe(*, fields, galaxies, shape=frames.SHAPE, seed=0, faulty=0.25, 
         identifier = int(objid.encode(parts)[0])
         found.append(Galaxy(identifier, number, y + at_y, x + at_x, float(ra), float(dec), label, is_star, off_edge))
     universe = Universe(made, found, lights, {}, set(), _bad_rows(found), *_spectra(found, rng))
-    universe.faults, universe.missing_in_sas = _faults(universe, rng, faulty)
+    universe.faults, universe.missing_in_sas = _faults(universe, rng, shares.faulty)
     return universe
 
 

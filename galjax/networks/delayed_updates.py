@@ -26,6 +26,17 @@ class Factors(NamedTuple):
     outputs: Float[Array, "rank outputs"]
 
 
+class Delayed(NamedTuple):
+    """The parameters of a network while updates of its hidden kernels are delayed."""
+
+    rest: Parameters
+    """All but those kernels, up to date."""
+    kernels: dict[str, Float[Array, "inputs outputs"]]
+    """By layer, as they were before the first delayed step."""
+    factors: dict[str, Factors]
+    """What the steps since then would have made of them."""
+
+
 def split(
     parameters: Parameters, layers: Sequence[str]
 ) -> tuple[Parameters, dict[str, Float[Array, "inputs outputs"]]]:

@@ -155,14 +155,13 @@ def _mean_loss(logits: Float[Array, "batch class"], batch: Batch) -> tuple[Float
 def train_delayed_step(
     trainer: Trainer,
     hyperparameters: Hyperparameters,
-    rest: Parameters,
-    kernels: dict[str, Float[Array, "inputs outputs"]],
-    factors: dict[str, delayed.Factors],
+    parameters: delayed.Delayed,
     number: Int[Array, ""],
     key: Key[Array, ""],
     batch: Batch,
-) -> tuple[Parameters, dict[str, delayed.Factors], StepMeasures]:
-    """The same step where the updates of `kernels` are delayed: `factors` holds those of `number` steps before it."""
+) -> tuple[delayed.Delayed, StepMeasures]:
+    """The same step where the updates of the hidden kernels are delayed: `parameters` hold those of `number` steps before it."""
+    rest, kernels, factors = parameters
     unperturbed = {name: {"outputs": jnp.zeros((len(batch.labels), k.shape[1]))} for name, k in kernels.items()}
 
     def mean_loss(
@@ -183,7 +182,8 @@ def train_delayed_step(
     optimiser = trainer.optimiser(hyperparameters)
     updates, _ = optimiser.update(to_rest, optimiser.init(rest))
     outputs = {name: -hyperparameters.learning_rate * to_outputs[name]["outputs"] for name in kernels}
-    return optax.apply_updates(rest, updates), delayed.with_step(factors, number, inputs, outputs), measures
+    factors = delayed.with_step(factors, number, inputs, outputs)
+    return delayed.Delayed(optax.apply_updates(rest, updates), kernels, factors), measures
 
 
 def blocks_of(trainer: Trainer, galaxies: int) -> int:
@@ -233,10 +233,9 @@ def train_blocks(
             number: Int[Array, ""], carry: tuple[Parameters, dict[str, delayed.Factors], StepMeasures]
         ) -> tuple[Parameters, dict[str, delayed.Factors], StepMeasures]:
             rest, factors, sums = carry
-            rest, factors, measures = train_delayed_step(
-                trainer, hyperparameters, rest, kernels, factors, number, *step_inputs(first + number)
-            )
-            return rest, factors, jax.tree.map(jnp.add, sums, measures)
+            before = delayed.Delayed(rest, kernels, factors)  # the kernels are the same in all steps: not carried
+            after, measures = train_delayed_step(trainer, hyperparameters, before, number, *step_inputs(first + number))
+            return after.rest, after.factors, jax.tree.map(jnp.add, sums, measures)
 
         factors = delayed.no_factors(kernels, trainer.delayed_steps * size)
         length = jnp.minimum(trainer.delayed_steps, steps - first)

@@ -17,7 +17,7 @@ from benchmarks.stand_in.faults import Fault
 from benchmarks.stand_in.frames import Field
 from benchmarks.stand_in.server import Server
 from benchmarks.stand_in.services import Archives
-from benchmarks.stand_in.universe import Galaxy, Universe, make_universe
+from benchmarks.stand_in.universe import Galaxy, Shares, Universe, make_universe
 from experiments import build_sample
 from galjax import GalaxySample
 from galjax.io.whole_files import write_whole
@@ -34,7 +34,7 @@ def quickly(monkeypatch):
 @pytest.fixture(scope="module")
 def calm():
     """No faults."""
-    made = make_universe(fields=24, galaxies=36, shape=SHAPE, faulty=0.0, seed=5)
+    made = make_universe(fields=24, galaxies=36, shape=SHAPE, shares=Shares(faulty=0.0), seed=5)
     for number in range(len(made.fields)):
         made.file(made.sas_path(number))
     return made.make_frames()
@@ -42,7 +42,7 @@ def calm():
 
 @pytest.fixture(scope="module")
 def small():
-    return make_universe(fields=36, galaxies=60, shape=SHAPE, faulty=0.3, seed=5).make_frames()
+    return make_universe(fields=36, galaxies=60, shape=SHAPE, shares=Shares(faulty=0.3), seed=5).make_frames()
 
 
 def slow_archives(universe):

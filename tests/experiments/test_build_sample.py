@@ -13,7 +13,7 @@ from benchmarks.stand_in import frames
 from benchmarks.stand_in.faults import LASTING, PASSING
 from benchmarks.stand_in.server import Server
 from benchmarks.stand_in.services import Archives, every_service_fault
-from benchmarks.stand_in.universe import make_universe
+from benchmarks.stand_in.universe import Shares, make_universe
 from experiments import build_sample
 from galjax import GalaxySample
 from galjax.sources.archives import skyserver
@@ -28,7 +28,7 @@ def quickly(monkeypatch):
 @pytest.fixture(scope="module")
 def universe():
     """Every fault, passing and lasting, and of the lasting ones each with and without a frame in the other archive."""
-    made = make_universe(fields=110, galaxies=180, shape=SHAPE, faulty=0.52, seed=3)
+    made = make_universe(fields=110, galaxies=180, shape=SHAPE, shares=Shares(faulty=0.52), seed=3)
     kinds = collections.Counter((f.kind, f.times < ATTEMPTS) for f in made.faults.values())
     assert {kind for kind, passing in kinds if passing} == set(PASSING) - {"cached"}
     assert {kind for kind, passing in kinds if not passing} == set(LASTING) | {"cached"}

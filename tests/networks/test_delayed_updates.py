@@ -34,15 +34,15 @@ def test_delayed_steps_equal_steps_made_at_once():
     trainer, hyperparameters = Trainer(ThesisNetwork(NETWORK, 2), 8), hyperparameters_of(OptimiserConfig(0.05))
     state = initialise(trainer, hyperparameters, jax.random.key(0), (16, 16, 1))
     rest, kernels = delayed.split(state.parameters, trainer.network.hidden_layers)
-    factors = delayed.no_factors(kernels, 6 * 8)
+    delayed_so_far = delayed.Delayed(rest, kernels, delayed.no_factors(kernels, 6 * 8))
     at_once, later = jax.jit(train_step, static_argnums=0), jax.jit(train_delayed_step, static_argnums=0)
     for number, batch in enumerate(batches(6)):
         key = jax.random.key(number)
         state, expected = at_once(trainer, hyperparameters, state, key, batch)
-        rest, factors, found = later(trainer, hyperparameters, rest, kernels, factors, jnp.int32(number), key, batch)
+        delayed_so_far, found = later(trainer, hyperparameters, delayed_so_far, jnp.int32(number), key, batch)
         np.testing.assert_allclose(found.loss, expected.loss, rtol=1e-5)
         assert found.correct == expected.correct
-    parameters = delayed.join(rest, delayed.apply(kernels, factors))
+    parameters = delayed.join(delayed_so_far.rest, delayed.apply(kernels, delayed_so_far.factors))
     assert jax.tree.structure(parameters) == jax.tree.structure(dict(state.parameters))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), parameters, dict(state.parameters))
     changed = {name: float(jnp.abs(kernels[name] - state.parameters[name]["kernel"]).max()) for name in kernels}

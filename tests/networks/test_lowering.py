@@ -23,8 +23,8 @@ def assert_same_values_and_gradients(ours, reference, *arguments):
         assert_close(ours(*arguments), expected)
         weights = jax.random.normal(jax.random.key(9), expected.shape)
         everything = tuple(range(len(arguments)))
-        found = jax.grad(lambda *a: (ours(*a) * weights).sum(), everything)(*arguments)
-        wanted = jax.grad(lambda *a: (reference(*a) * weights).sum(), everything)(*arguments)
+        found = jax.jit(jax.grad(lambda *a: (ours(*a) * weights).sum(), everything))(*arguments)
+        wanted = jax.jit(jax.grad(lambda *a: (reference(*a) * weights).sum(), everything))(*arguments)
     jax.tree.map(assert_close, found, wanted)
 
 

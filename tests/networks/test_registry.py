@@ -89,12 +89,13 @@ def test_every_lowering_gives_the_same_values_and_gradients(config, lowering):
         return jnp.square(network.apply({"params": parameters}, images, train=False)).sum()
 
     with jax.default_matmul_precision("float32"):
-        expected, wanted = jax.value_and_grad(lambda p: value(reference, p))(parameters)
-        found, gradients = jax.value_and_grad(lambda p: value(make_network(config, 3, lowering), p))(parameters)
+        expected, wanted = jax.jit(jax.value_and_grad(lambda p: value(reference, p)))(parameters)
+        ours = make_network(config, 3, lowering)
+        found, gradients = jax.jit(jax.value_and_grad(lambda p: value(ours, p)))(parameters)
     np.testing.assert_allclose(found, expected, rtol=1e-4)
-    for name, ours in jax.tree.leaves_with_path(gradients):
+    for name, gradient in jax.tree.leaves_with_path(gradients):
         theirs = dict(jax.tree.leaves_with_path(wanted))[name]
-        np.testing.assert_allclose(ours, theirs, atol=1e-4 * float(jnp.abs(theirs).max()) + 1e-6, err_msg=str(name))
+        np.testing.assert_allclose(gradient, theirs, atol=1e-4 * float(jnp.abs(theirs).max()) + 1e-6, err_msg=str(name))
 
 
 @every_network
@@ -119,11 +120,12 @@ def test_galaxies_that_only_fill_up_a_batch_change_nothing(config):
     state = initialise(trainer, hyperparameters, jax.random.key(0), (16, 16, 1))
     images = jax.random.normal(jax.random.key(1), (6, 16, 16, 1))
     labels, mask = jnp.asarray([0, 1, 1, 0, 1, 0], jnp.int32), jnp.asarray([1.0, 1, 1, 1, 0, 0])
-    first, _ = train_step(trainer, hyperparameters, state, jax.random.key(2), Batch(images, labels, mask))
+    step = jax.jit(train_step, static_argnums=0)
+    first, _ = step(trainer, hyperparameters, state, jax.random.key(2), Batch(images, labels, mask))
     other = images.at[4:].set(3.0)
-    second, _ = train_step(trainer, hyperparameters, state, jax.random.key(2), Batch(other, 1 - labels, mask))
+    second, _ = step(trainer, hyperparameters, state, jax.random.key(2), Batch(other, 1 - labels, mask))
     # The labels of those that count are the other way round in `second`, so they must be put back.
-    third, _ = train_step(trainer, hyperparameters, state, jax.random.key(2), Batch(other, labels.at[4:].set(0), mask))
+    third, _ = step(trainer, hyperparameters, state, jax.random.key(2), Batch(other, labels.at[4:].set(0), mask))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), first.parameters, third.parameters)
     moved = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), first.parameters, second.parameters)
     assert max(jax.tree.leaves(moved)) > 1e-4  # what is compared learns from its labels

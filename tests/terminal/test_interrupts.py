@@ -35,7 +35,10 @@ class Process:
 
     def ended(self):
         """What was still said, and the exit code."""
-        said, _ = self._process.communicate(timeout=300)
+        try:
+            said, _ = self._process.communicate(timeout=300)
+        finally:
+            self._process.kill()
         return said.splitlines(), self._process.returncode
 
 

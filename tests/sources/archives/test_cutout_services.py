@@ -9,7 +9,7 @@ import scipy.ndimage
 from benchmarks.stand_in.faults import Fault
 from benchmarks.stand_in.server import Server
 from benchmarks.stand_in.services import PASSWORD, USER, Archives
-from benchmarks.stand_in.universe import make_universe
+from benchmarks.stand_in.universe import Shares, make_universe
 from experiments import build_sample
 from galjax import GalaxySample, InputError
 from galjax.sources.archives import hips, hsc
@@ -19,7 +19,7 @@ from tests.test_sample import make_sample
 
 @pytest.fixture(scope="module")
 def universe():
-    return make_universe(fields=12, galaxies=30, shape=(700, 700), faulty=0.0)
+    return make_universe(fields=12, galaxies=30, shape=(700, 700), shares=Shares(faulty=0.0))
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,7 @@ def test_a_missing_or_wrong_login_gets_a_sentence(universe, sdss, tmp_path, monk
 
 
 def test_a_tar_that_ends_between_members_is_cut_off():
-    whole = Archives(make_universe(fields=2, galaxies=4, shape=(600, 600), faulty=0.0))._tar(
+    whole = Archives(make_universe(fields=2, galaxies=4, shape=(600, 600), shares=Shares(faulty=0.0)))._tar(
         hsc.position_list(np.array([1.0, 2.0]), np.array([1.0, 2.0]), 16, "r").decode().splitlines()
     )
     assert sorted(hsc.read_answer(whole, 2)) == [0, 1]

@@ -6,7 +6,7 @@ import pytest
 from benchmarks.stand_in.faults import Fault
 from benchmarks.stand_in.server import Server
 from benchmarks.stand_in.services import Archives
-from benchmarks.stand_in.universe import make_universe
+from benchmarks.stand_in.universe import Shares, make_universe
 from galjax import InputError
 from galjax.sources.archives import galaxy_zoo_tables
 from galjax.sources.archives.download import Client, Politeness
@@ -19,7 +19,7 @@ ONE, TWO = f"/gz1/{NAME}", f"/gz1-mirror/{NAME}"
 
 @pytest.fixture(scope="module")
 def universe():
-    return make_universe(fields=4, galaxies=8, shape=(340, 460), faulty=0.0)
+    return make_universe(fields=4, galaxies=8, shape=(340, 460), shares=Shares(faulty=0.0))
 
 
 def fetch(universe, path, faults):

@@ -4,7 +4,7 @@ import pytest
 from benchmarks.stand_in.faults import Fault
 from benchmarks.stand_in.server import Server
 from benchmarks.stand_in.services import Archives
-from benchmarks.stand_in.universe import make_universe
+from benchmarks.stand_in.universe import Shares, make_universe
 from galjax.sources.archives import skyserver
 from galjax.sources.archives.download import BadContent, Client, FetchFailed, Politeness
 from galjax.sources.archives.skyserver import Page, Spectrum, fetch_page, match, pages, read_answer
@@ -15,7 +15,7 @@ QUICK = Politeness(attempts=3, backoff=0.01, timeout=0.5)
 
 @pytest.fixture(scope="module")
 def universe():
-    return make_universe(fields=30, galaxies=200, shape=(900, 900), faulty=0.0)
+    return make_universe(fields=30, galaxies=200, shape=(900, 900), shares=Shares(faulty=0.0))
 
 
 @pytest.fixture(autouse=True)

@@ -60,12 +60,12 @@ def test_the_mixture_of_gaussians_is_the_moffat_function(beta):
     assert half == pytest.approx(0.5, abs=0.005)
 
 
-def reference(profile, size, margin, scale, seeing, beta, fine=15):
+def reference(profile, size, margin, scale, seeing, beta):
     """Sersic light convolved with a Moffat function on a grid much finer than ours, then averaged over pixels.
 
     The grid has `margin` pixels more on every side, for the light that the seeing brings in.
     """
-    pixels = size + 2 * margin
+    pixels, fine = size + 2 * margin, 15
     nodes = (np.arange(pixels * fine) + 0.5) / fine - 0.5 - margin
     y, x = np.meshgrid(nodes, nodes, indexing="ij")
     light = np.zeros_like(x)
