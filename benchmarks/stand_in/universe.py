@@ -135,9 +135,9 @@ class Shares(NamedTuple):
     """How much of a sky is not as it should be."""
 
     faulty: float = 0.25
-    """Of the fields."""
+    """Share of the fields that have a fault."""
     stars: float = 0.15
-    """Of what the catalogue calls galaxies."""
+    """Share of the catalogue's galaxies that are stars."""
 
 
 USUAL = Shares()
@@ -145,7 +145,6 @@ USUAL = Shares()
 
 def make_universe(*, fields, galaxies, shape=frames.SHAPE, seed=0, shares=USUAL, light=None):
     """A sky with so many fields and galaxies.
-
 
     `light(index, label, generator)` gives (counts, y, x) of a galaxy and its centre in that image; without it galaxies are
     Gaussians. Every kind of fault is there, passing and lasting, where there are enough faulty fields.
