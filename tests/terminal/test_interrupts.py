@@ -1,5 +1,6 @@
 """Signals, as a process of its own hears them."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -21,7 +22,12 @@ class Process:
 
     def __init__(self, *arguments):
         self._process = subprocess.Popen(
-            [sys.executable, "-u", *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [sys.executable, "-u", *arguments],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
         )
 
     def wait_for(self, text):
@@ -37,8 +43,9 @@ class Process:
         """What was still said, and the exit code."""
         try:
             said, _ = self._process.communicate(timeout=300)
-        finally:
-            self._process.kill()
+        finally:  # also what it forked, which would compute for minutes
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         return said.splitlines(), self._process.returncode
 
 
