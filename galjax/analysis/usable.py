@@ -88,28 +88,29 @@ def limit_interval(
     config: UsableConfig,
     shared: float,
     seed: int = 0,
+    fewest: int = FEWEST_FOR_INTERVAL,
 ) -> LimitInterval | None:
     """The bootstrap distribution of the usable limit: repeats are drawn anew, with replacement, `RESAMPLES` times.
 
     `values` are accuracies at the `factors`, in rising order from Original (1). Sets that hold one repeat only, over and
     over, have no spread and are not counted. How often the limit of another set of repeats on the same galaxies lies within,
-    `benchmarks.coverage` counts: too seldom where repeats are few, so that there is None for fewer than `FEWEST_FOR_INTERVAL`, dropped
+    `benchmarks.coverage` counts: too seldom where repeats are few, so that there is None for fewer than `fewest`, dropped
     ones (NaN) not counted. The choice of the epoch and the pool of galaxies are taken as they are.
     """
     values = values[:, ~np.isnan(values).any(axis=0)]
     repeats = values.shape[1]
-    if repeats < FEWEST_FOR_INTERVAL:
+    if repeats < fewest:
         return None
     limits = np.array([0, *factors])
-    found = limits[_first_failures(values[:, None], config, shared)[0]]
+    found = limits[first_failures(values[:, None], config, shared)[0]]
     drawn = np.random.default_rng(seed).integers(repeats, size=(RESAMPLES, repeats))
     drawn = drawn[(drawn != drawn[:, :1]).any(axis=1)]
-    resampled = limits[_first_failures(values[:, drawn], config, shared)]
+    resampled = limits[first_failures(values[:, drawn], config, shared)]
     low, high = np.percentile(resampled, [2.5, 97.5], method="nearest")
     return LimitInterval(int(low), int(high), float((resampled == found).mean()))
 
 
-def _first_failures(
+def first_failures(
     values: Float64[np.ndarray, "factor set repeat"], config: UsableConfig, shared: float
 ) -> Int[np.ndarray, " set"]:
     """For each set of repeats, how many factors in a row are usable from Original on."""
