@@ -75,7 +75,7 @@ def test_the_same_folder_goes_on_without_the_repeat_and_every_table_says_n(tmp_p
     results, summary, methods, dropped = (
         Table.read(tmp_path / "run" / f"{name}.ecsv") for name in ("results", "summary", "methods", "dropped")
     )
-    assert len(results) == 3 * 2 * 7
+    assert len(results) == 3 * 3 * 7  # repeats, selections, conditions
     assert np.isnan(results["accuracy"][results["repeat"] == 1]).all()
     assert np.isfinite(results["accuracy"][results["repeat"] != 1]).all()
     assert set(summary["n"]) == set(methods["n"]) == {2}

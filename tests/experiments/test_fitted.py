@@ -53,14 +53,14 @@ def opened(monkeypatch):
         (resolution_sweep, [], {"per_class": (25,), "factors": (2, 3, 4, 5, 6, 7, 8), "batch": 8}),
         (resolution_sweep, ["--preset", "thesis"], {"per_class": (25,)}),
         (resolution_sweep, ["--total", "30"], {"per_class": (300,)}),  # without effect, so left alone
-        (resolution_sweep, ["--per-class", "4,5"], {"per_class": (4, 5), "batch": 6}),
-        (same_resolution, ["--per-class", "5"], {"batch": 6}),
+        (resolution_sweep, ["--per-class", "4,5"], {"per_class": (4, 5), "batch": 4}),
+        (same_resolution, ["--per-class", "5"], {"batch": 4}),
         (same_resolution, [], {"per_class": 25, "factors": (2, 4, 6, 8)}),
         (phase_shift, ["--sizes", "5,6,7"], {"per_class": 25}),
         (class_balance, [], {"total": 50}),
         (class_balance, ["--preset", "thesis"], {"total": 50}),
         (uncertain_labels, [], {"total": 65}),
-        (uncertain_labels, ["--total", "7"], {"total": 7, "batch": 5}),
+        (uncertain_labels, ["--total", "7"], {"total": 7, "batch": 4}),
     ],
 )
 def test_defaults_fit_the_galaxies(module, flags, expected, sample, opened, capsys):
@@ -95,7 +95,7 @@ def test_galaxies_that_two_surveys_share_are_counted_after_matching(opened):
         (same_resolution, ["--per-class", "300"], "A draw of 300 galaxies per class is not possible"),
         (class_balance, ["--total", "52"], "A draw of 26 galaxies per class is not possible"),
         (uncertain_labels, ["--total", "66"], "so --total 66 cannot be drawn"),
-        (same_resolution, ["--per-class", "5", "--batch-size", "9"], "--batch-size 9 is more than the 6 galaxies"),
+        (same_resolution, ["--per-class", "5", "--batch-size", "9"], "--batch-size 9 is more than the 4 galaxies"),
     ],
 )
 def test_what_was_asked_for_is_an_error(module, flags, sentence, sample, opened, capsys):
