@@ -55,7 +55,7 @@ import numpy as np
 from rich.table import Table as ScreenTable
 
 from galjax import draw
-from galjax.analysis.cases import Case
+from galjax.analysis.cases import DISCRIMINATION, Case
 from galjax.analysis.published import Against, Published
 from galjax.analysis.tables import history_arrays, metrics_of, results_table, summary_table
 from galjax.analysis.wording import fixed, interval_and_test, listed, mean_of, plus_minus, signed
@@ -107,7 +107,8 @@ def study(config: ClassBalance, run: ExperimentRun) -> Findings:
         keys = {"draw": name, "trainings": SECOND}
         cases[name, SECOND] = Case(keys, history, class_names=names, selections=("last",))
     every = list(cases.values())
-    metrics, summary = metrics_of(every), summary_table(every)
+    metrics = [metric for metric in metrics_of(every) if metric not in DISCRIMINATION]
+    summary = summary_table(every)
     first = {name: cases[name, FIRST].history for name in (NATURAL, BALANCED)}
     headline, *conclusions = _conclusions(cases, pool, metrics)
     return Findings(

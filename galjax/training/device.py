@@ -73,7 +73,8 @@ def start_all(layout: Layout, hyperparameters: Hyperparameters, keys: Key[Array,
 
     def nothing(galaxies: int) -> Evaluation:
         counts = jnp.zeros((repeats, conditions, classes, classes), jnp.int32)
-        return Evaluation(counts, jnp.zeros((repeats, conditions)), jnp.zeros((repeats, conditions, galaxies, classes)))
+        each, probabilities = jnp.zeros((repeats, conditions)), jnp.zeros((repeats, conditions, galaxies, classes))
+        return Evaluation(counts, each, probabilities, each, counts)
 
     sums = StepMeasures(jnp.zeros((repeats, epochs)), jnp.zeros((repeats, epochs)))
     return Progress(state, Measured(sums, nothing(tested), nothing(validated) if validated else None))

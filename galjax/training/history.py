@@ -28,6 +28,10 @@ class History:
     accuracy over the repeats so far, and at the last one."""
     predicted_epoch: Int[np.ndarray, "which condition"] | None = None
     """Epochs trained then."""
+    test_auc: Float[np.ndarray, "repeat evaluation condition"] | None = None
+    """Area under the ROC curve (`galjax.metrics.auc`)."""
+    test_recalibrated_confusion: Int[np.ndarray, "repeat evaluation condition predicted true"] | None = None
+    """At thresholds fitted on other test galaxies under the same condition (`galjax.metrics.recalibrated`)."""
 
     def extended(self, later: "History") -> "History":
         """This history followed by a later one of the same repeats."""

@@ -48,7 +48,7 @@ RUN_FOLDERS = {
     "config not UTF-8": (replace("config.json", b"\xff\xfe{}"), "no readable run"),
     "config of endless depth": (replace("config.json", b"[" * 100_000), "no readable run"),
     "config without content": (spoil_config(config=3), "no readable run"),
-    "newer version": (spoil_config(format=3), "holds a run of layout 3; this version reads layout 2"),
+    "older version": (spoil_config(format=2), "holds a run of layout 2; this version reads layout 3"),
     "another experiment": (
         spoil_config(experiment="phase_shift"),
         "holds a run of phase_shift, not of same_resolution",

@@ -91,7 +91,8 @@ def test_the_run_folder_is_complete(folder):
 
 def test_results_are_tidy_and_the_summary_follows_from_them(folder):
     results, summary = (Table.read(folder / name) for name in ("results.ecsv", "summary.ecsv"))
-    assert results.colnames == ["repeat", "per_class", "factor", "method", "selection", "epoch", "accuracy"]
+    metrics = ["accuracy", "auc", "recalibrated_accuracy"]
+    assert results.colnames == ["repeat", "per_class", "factor", "method", "selection", "epoch", *metrics]
     assert summary.colnames == [
         "per_class",
         "factor",
@@ -102,6 +103,10 @@ def test_results_are_tidy_and_the_summary_follows_from_them(folder):
         "std",
         "ste",
         "n",
+        "auc",
+        "auc_std",
+        "recalibrated_accuracy",
+        "recalibrated_accuracy_std",
         "usable",
         "within_loss",
     ]
@@ -118,6 +123,9 @@ def test_results_are_tidy_and_the_summary_follows_from_them(folder):
         assert row["mean"] == pytest.approx(values.mean())
         assert row["std"] == pytest.approx(values.std(ddof=1))
         assert row["ste"] == pytest.approx(values.std(ddof=1) / 3**0.5)
+        for name in ("auc", "recalibrated_accuracy"):
+            assert row[name] == pytest.approx(np.mean(results[name][chosen]))
+            assert row[f"{name}_std"] == pytest.approx(np.std(results[name][chosen], ddof=1))
     last = summary[summary["selection"] == "last"]
     assert set(last["epoch"]) == {3}
     best = summary[summary["selection"] == "test-mean"]
@@ -138,6 +146,9 @@ def test_the_history_has_named_axes(folder):
             "true",
         ]
         assert confusion.shape == (2, 3, 2, 7, 2, 2)
+        assert history["test_auc_axes"].tolist() == ["per_class", "repeat", "evaluation", "condition"]
+        assert history["test_auc"].shape == confusion.shape[:-2]
+        assert history["test_recalibrated_confusion"].shape == confusion.shape
         assert (confusion[0].sum(axis=(-2, -1)) == 12).all()
         assert (confusion[1].sum(axis=-2) == 9).all()  # columns are true classes: balanced
 
