@@ -93,8 +93,8 @@ def history_arrays(
         "test_confusion": "repeat evaluation condition predicted true",
         "test_auc": "repeat evaluation condition",
         "test_recalibrated_confusion": "repeat evaluation condition predicted true",
-        "validation_loss": "repeat evaluation condition",
-        "validation_confusion": "repeat evaluation condition predicted true",
+        "validation_loss": "repeat evaluation",
+        "validation_confusion": "repeat evaluation predicted true",
     }
     first = next(iter(histories.values()))
     arrays = {
