@@ -58,6 +58,7 @@ from rich.table import Table as ScreenTable
 from galjax.analysis.cases import DISCRIMINATION, Case
 from galjax.analysis.published import Against, Published
 from galjax.analysis.tables import history_arrays, metrics_of, results_table, summary_table
+from galjax.analysis.threshold import about_own_threshold
 from galjax.analysis.wording import HOLM, WELCH, basis, fixed, interval_and_test, listed, mean_of, plus_minus, signed
 from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.draw import Draw
@@ -116,7 +117,7 @@ def study(config: ClassBalance, run: ExperimentRun) -> Findings:
     stands_on = basis(n, every[0].leading, WELCH, list(shared.values()), HOLM)
     return Findings(
         headline=f"{headline} {stands_on}",
-        conclusions=tuple(conclusions),
+        conclusions=(*conclusions, about_own_threshold({name: cases[name, FIRST] for name in first}, shared)),
         sections=(
             Section(
                 "Natural against balanced",

@@ -65,9 +65,9 @@ KEYS = {
 FURTHER = {
     uncertain_labels: set(),
     class_balance: set(),
-    phase_shift: {"brightest_pixel.ecsv", "centre_shift.ecsv", "parity.ecsv"},
-    same_resolution: {"losses.ecsv"},
-    cross_survey: {"conditions.ecsv", "steps.ecsv"},
+    phase_shift: {"brightest_pixel.ecsv", "centre_shift.ecsv", "parity.ecsv", "threshold.ecsv"},
+    same_resolution: {"losses.ecsv", "threshold.ecsv"},
+    cross_survey: {"conditions.ecsv", "steps.ecsv", "threshold.ecsv"},
 }
 
 

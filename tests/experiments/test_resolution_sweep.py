@@ -66,6 +66,7 @@ def test_the_run_folder_is_complete(folder):
         "report.html",
         "checkpoints",
         "methods.ecsv",
+        "threshold.ecsv",
         ".lock",
     }
     figures = {path.name for path in (folder / "figures").iterdir()}
@@ -74,6 +75,7 @@ def test_the_run_folder_is_complete(folder):
         "accuracy_ste_30",
         "methods_compared_20",
         "sample_sizes_compared",
+        "discrimination_20",
         "selections_compared_30",
         "training_curves_20",
         "gallery_spiral",
