@@ -107,7 +107,7 @@ def choose_evaluation(
     return int(summarise(validation_accuracy).mean.argmax())
 
 
-def error_of_mean(std: Float[np.ndarray, "*any"], n: int, shared: float) -> Float[np.ndarray, "*any"]:
+def error_of_mean(std: Float[np.ndarray, "*any"] | float, n: int, shared: float) -> Float[np.ndarray, "*any"]:
     """Standard error of the mean of n repeats, for new galaxies of the same kind, from their sample standard deviation.
 
     `shared`, from 0 to below 1, is the share of a repeat's test galaxies that another one tests too; see the module's docstring.
@@ -162,7 +162,7 @@ def compare_paired(
     both = ~np.isnan(first - second)
     found = summarise(np.asarray(first[both] - second[both], np.float64))
     error = error_of_mean(found.std, found.n, shared)
-    return _judged(float(found.mean), float(error), found.n - 1, confidence, found.n)
+    return _judged(float(found.mean), float(error), float(found.n - 1), confidence, found.n)
 
 
 def compare_independent(
@@ -180,7 +180,7 @@ def compare_independent(
     sides = [summarise(np.asarray(values, np.float64)) for values in (first, second)]
     n, difference = min(side.n for side in sides), float(sides[0].mean - sides[1].mean)
     if n < 2:
-        return _judged(difference, float("nan"), 0, confidence, n)
+        return _judged(difference, float("nan"), 0.0, confidence, n)
     variances = [error_of_mean(one.std, one.n, share) ** 2 for one, share in zip(sides, shared, strict=True)]
     total = float(sum(variances))
     freedom = total**2 / sum(v**2 / (one.n - 1) for v, one in zip(variances, sides, strict=True)) if total else 1.0
