@@ -55,9 +55,10 @@ if __name__ == "__main__":  # before what computes is imported
 import numpy as np
 from rich.table import Table as ScreenTable
 
-from galjax.analysis.cases import Case
+from galjax.analysis.cases import DISCRIMINATION, Case
 from galjax.analysis.published import Against, Published
 from galjax.analysis.tables import history_arrays, metrics_of, results_table, summary_table
+from galjax.analysis.threshold import about_own_threshold
 from galjax.analysis.wording import HOLM, WELCH, basis, fixed, interval_and_test, listed, mean_of, plus_minus, signed
 from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.draw import Draw
@@ -107,7 +108,8 @@ def study(config: ClassBalance, run: ExperimentRun) -> Findings:
         history = run.train(stage, device_sample, pool, again, epochs=last)
         cases[name, SECOND] = Case({"draw": name, "trainings": SECOND}, history, 0, names, epochs)
     every = list(cases.values())
-    metrics, summary = metrics_of(every), summary_table(every)
+    metrics = [metric for metric in metrics_of(every) if metric not in DISCRIMINATION]
+    summary = summary_table(every)
     first = {name: cases[name, FIRST].history for name in (NATURAL, BALANCED)}
     shared = {name: run.shared_share(pool, drawn) for name, drawn in draws[FIRST].items()}
     headline, *conclusions = _conclusions(cases, pool, metrics, shared)
@@ -115,7 +117,7 @@ def study(config: ClassBalance, run: ExperimentRun) -> Findings:
     stands_on = basis(n, every[0].leading, WELCH, list(shared.values()), HOLM)
     return Findings(
         headline=f"{headline} {stands_on}",
-        conclusions=tuple(conclusions),
+        conclusions=(*conclusions, about_own_threshold({name: cases[name, FIRST] for name in first}, shared)),
         sections=(
             Section(
                 "Natural against balanced",

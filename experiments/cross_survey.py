@@ -95,7 +95,8 @@ from galjax.analysis.instruments import (
     match_by_id,
     unknown_fields,
 )
-from galjax.analysis.tables import comparisons_table, history_arrays, results_table, summary_table
+from galjax.analysis.tables import comparisons_table, history_arrays, results_table, rows_with, summary_table
+from galjax.analysis.threshold import IN_SHORT_CAPTION, Mismatch, about_threshold, in_short, threshold_table
 from galjax.analysis.wording import (
     HOLM,
     NEW_GALAXIES,
@@ -166,8 +167,13 @@ def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
     accuracies = values_by(cases, "trained_on", "tested_on")
     shared = run.shared_share(pool, drawn)
     compared, costs = conditions_table(accuracies, shared), steps_table(accuracies, names, shared)
+    own = dict(zip(accuracies, cases, strict=True))
+    threshold = threshold_table(
+        Mismatch(own[on, on], case, shared) for (on, tested), case in own.items() if tested != on
+    )
     stands_on = basis(repeats_left(*accuracies.values()), cases[0].leading, PAIRED, [shared], HOLM)
     headline, *conclusions = _conclusions(compared, costs, accuracies, config)
+    conclusions.append(about_threshold(rows_with(threshold, trained_on=SHARP), _from_sharp))
     return Findings(
         headline=f"{headline} {stands_on}",
         conclusions=tuple(conclusions),
@@ -196,6 +202,7 @@ def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
                 figures=(_gallery(matched, steps), steps_figure(accuracies, names)),
                 tables={
                     f"Each step against the one before, trained on sharp images ({PAIRED}, {HOLM}, {NEW_GALAXIES})": costs,
+                    IN_SHORT_CAPTION: in_short(threshold),
                     "Summary over repeats": summary,
                 },
             ),
@@ -205,7 +212,7 @@ def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
         history=history_arrays(histories, "trained_on", conditions, pool.class_names),
         screen=(_screen(accuracies, names),),
         thesis_figures={"6.1": "conditions"},
-        further_tables={"conditions.ecsv": compared, "steps.ecsv": costs},
+        further_tables={"conditions.ecsv": compared, "steps.ecsv": costs, "threshold.ecsv": threshold},
     )
 
 
@@ -274,6 +281,12 @@ def _conclusions(compared: Table, costs: Table, accuracies: Accuracies, config: 
     if config.seeing() is None:
         sentences.append("The step of the seeing was left out: --coarse-seeing and --sharp-seeing are not given.")
     return sentences
+
+
+def _from_sharp(row: Table.Row) -> str:
+    """What a network trained on sharp images was tested on, in words."""
+    coarser = f"the same made coarse up to the {row['tested_on'].removeprefix('+ ')}"
+    return f"between sharp images and {'the coarse ones' if row['tested_on'] == COARSE else coarser}"
 
 
 def _dearest_step(costs: Table) -> str:

@@ -87,6 +87,7 @@ from galjax.analysis.phase import (
     shrunk_table,
 )
 from galjax.analysis.tables import comparisons_table, history_arrays, results_table, summary_table
+from galjax.analysis.threshold import IN_SHORT_CAPTION, Mismatch, about_threshold, in_short, threshold_table
 from galjax.analysis.wording import (
     HOLM,
     NEW_GALAXIES,
@@ -152,11 +153,16 @@ def study(config: PhaseShift, run: ExperimentRun) -> Findings:
     )
     shared = run.shared_share(pool, drawn)
     parity = parity_table(accuracies, config.methods, shared)
+    threshold = threshold_table(Mismatch(cases[0], case, shared) for case in cases[1:])
     stands_on = basis(repeats_left(*accuracies.values()), cases[0].leading, PAIRED, [shared], HOLM)
     shrunk, enlarged = shrunk_table(height, config.factors), enlarged_table(height, config.factors, config.methods)
     return Findings(
         headline=f"{_headline(parity)} {stands_on}",
-        conclusions=(*_about_centres(pool, on_grid), *_conclusions(parity, accuracies, height, shared)),
+        conclusions=(
+            *_about_centres(pool, on_grid),
+            *_conclusions(parity, accuracies, height, shared),
+            about_threshold(threshold, _as_shown),
+        ),
         sections=(
             Section(
                 "Where the centre goes",
@@ -172,6 +178,7 @@ def study(config: PhaseShift, run: ExperimentRun) -> Findings:
                 tables={
                     "Accuracy lost on even sizes against their odd neighbours (paired, 95 % intervals "
                     f"{NEW_GALAXIES}, {HOLM})": parity,
+                    IN_SHORT_CAPTION: in_short(threshold),
                     "Summary over repeats": summary,
                 },
             ),
@@ -181,7 +188,12 @@ def study(config: PhaseShift, run: ExperimentRun) -> Findings:
         history=history_arrays({"training": history}, "training", conditions, pool.class_names),
         screen=(_screen(accuracies, config.methods, sizes, shared),),
         thesis_figures={"5.15": "phase_gallery"},
-        further_tables={"brightest_pixel.ecsv": shrunk, "centre_shift.ecsv": enlarged, "parity.ecsv": parity},
+        further_tables={
+            "brightest_pixel.ecsv": shrunk,
+            "centre_shift.ecsv": enlarged,
+            "parity.ecsv": parity,
+            "threshold.ecsv": threshold,
+        },
     )
 
 
@@ -261,6 +273,11 @@ def _conclusions(parity: Table, accuracies: BySize, height: int, shared: float) 
 
 def _error(found: Summary, shared: float) -> float:
     return float(error_of_mean(found.std, found.n, shared))
+
+
+def _as_shown(row: Table.Row) -> str:
+    """A condition in words."""
+    return f"between Original and {row['size']} px, {row['method']}, {row['position']}"
 
 
 def _headline(parity: Table) -> str:

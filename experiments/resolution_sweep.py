@@ -70,6 +70,7 @@ from galjax.analysis.cases import Case, values_by
 from galjax.analysis.published import Against, Published
 from galjax.analysis.sweep_answer import SweepAnswer
 from galjax.analysis.tables import comparisons_table, history_arrays, results_table, rows_with, summary_table
+from galjax.analysis.threshold import IN_SHORT_CAPTION, Mismatch, about_threshold, in_short, threshold_table
 from galjax.analysis.usable import with_usable
 from galjax.analysis.wording import EPOCH, HOLM, NEW_GALAXIES, PAIRED, mean_of, minus, plus_minus, signed
 from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
@@ -80,7 +81,7 @@ from galjax.report.html import Section
 from galjax.runs.stage import Stage
 from galjax.sample import GalaxySample
 from galjax.statistics import THESIS_SELECTION, compare_paired, count_in_words, leading
-from galjax.training.conditions import device_conditions, make_conditions, to_device
+from galjax.training.conditions import ORIGINAL, device_conditions, make_conditions, to_device
 from galjax.training.history import History
 
 Accuracies = Mapping[tuple[Any, ...], np.ndarray]
@@ -134,11 +135,16 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
     }
     headline, *conclusions = _conclusions(answers, guesses, config)
     methods = methods_table(accuracies, config, shared)
+    own = dict(zip(accuracies, cases, strict=True))
+    threshold = threshold_table(
+        Mismatch(own[size, *ORIGINAL[:2]], case, shared[size]) for (size, factor, _), case in own.items() if factor > 1
+    )
     figures = sweep_figures(summary, histories, pool, config.factors, config.methods, config.training.convention)
     return Findings(
         headline=headline,
         conclusions=(
             *conclusions,
+            about_threshold(threshold, lambda row: f"between Original and 1/{row['factor']} with {row['method']}"),
             *_about_methods(methods),
             *_about_sizes(summary, {size: drawn.test.shape[1] for size, drawn in draws.items()}, config),
         ),
@@ -148,6 +154,7 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
                 figures=tuple(figures),
                 tables={
                     "Summary over repeats": summary,
+                    IN_SHORT_CAPTION: in_short(threshold),
                     **(
                         {f"Interpolation methods compared ({PAIRED}, {HOLM}, {NEW_GALAXIES})": methods}
                         if methods
@@ -165,7 +172,7 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
         history=history_arrays(histories, "per_class", conditions, config.classes),
         screen=tuple(_screen(summary, config)),
         against=tuple(_against(by_thesis, config)),
-        further_tables={"methods.ecsv": methods},
+        further_tables={"methods.ecsv": methods, "threshold.ecsv": threshold},
         thesis_figures=_thesis_figures(config),
     )
 

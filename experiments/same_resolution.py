@@ -60,7 +60,8 @@ from astropy.table import Table
 from rich.table import Table as ScreenTable
 
 from galjax.analysis.cases import Case, values_by
-from galjax.analysis.tables import comparisons_table, history_arrays, results_table, summary_table
+from galjax.analysis.tables import comparisons_table, history_arrays, results_table, rows_with, summary_table
+from galjax.analysis.threshold import IN_SHORT_CAPTION, Mismatch, about_threshold, in_short, threshold_table
 from galjax.analysis.wording import HOLM, NEW_GALAXIES, PAIRED, basis, fixed, interval, signed
 from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.report.figures.resolutions import Accuracies, loss_figure, resolution_matrix, same_resolution_figure
@@ -103,6 +104,10 @@ def study(config: SameResolution, run: ExperimentRun) -> Findings:
     accuracies = values_by(cases, "trained_at", "factor")
     shared = run.shared_share(pool, drawn)
     losses = losses_table(accuracies, shared)
+    own = dict(zip(accuracies, cases, strict=True))
+    threshold = threshold_table(
+        Mismatch(own[at, at], case, shared) for (at, tested), case in own.items() if tested != at
+    )
     stands_on = basis(repeats_left(*accuracies.values()), cases[0].leading, PAIRED, [shared], HOLM)
     factors = [condition.factor for condition in conditions]
     figures = (
@@ -111,6 +116,8 @@ def study(config: SameResolution, run: ExperimentRun) -> Findings:
         resolution_matrix(accuracies, factors, config.method),
     )
     headline, *conclusions = _conclusions(losses)
+    at_original = rows_with(threshold, trained_at=ORIGINAL.factor)
+    conclusions.append(about_threshold(at_original, lambda row: f"between Original and 1/{row['factor']}"))
     summary = summary_table(cases)
     return Findings(
         headline=f"{headline} {stands_on}",
@@ -122,6 +129,7 @@ def study(config: SameResolution, run: ExperimentRun) -> Findings:
                 figures,
                 {
                     f"Loss of accuracy against Original (paired differences, 95 % confidence intervals {NEW_GALAXIES}, {HOLM})": losses,
+                    IN_SHORT_CAPTION: in_short(threshold),
                     "Summary over repeats": summary,
                 },
             ),
@@ -130,7 +138,7 @@ def study(config: SameResolution, run: ExperimentRun) -> Findings:
         summary=summary,
         history=history_arrays(histories, "trained_at", conditions, pool.class_names),
         screen=(_screen(losses, accuracies),),
-        further_tables={"losses.ecsv": losses},
+        further_tables={"losses.ecsv": losses, "threshold.ecsv": threshold},
     )
 
 

@@ -64,6 +64,7 @@ import numpy as np
 from galjax.analysis.cases import Case
 from galjax.analysis.published import Against, Published
 from galjax.analysis.tables import history_arrays, metrics_of, results_table, summary_table
+from galjax.analysis.threshold import about_own_threshold
 from galjax.analysis.wording import EPOCH, WELCH, basis, fixed, interval_and_test, mean_of, plus_minus, signed
 from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.report.figures import NamedFigure
@@ -120,7 +121,7 @@ def study(config: UncertainLabels, run: ExperimentRun) -> Findings:
     stands_on = basis(n, every[0].leading, WELCH, list(shared.values()))
     return Findings(
         headline=f"{headline} {stands_on}",
-        conclusions=tuple(conclusions),
+        conclusions=(*conclusions, about_own_threshold(cases, shared)),
         sections=(
             Section(
                 "The galaxies and the network",

@@ -11,6 +11,9 @@ from galjax.metrics import accuracy, true_positive_rate, true_skill_statistic
 from galjax.statistics import THESIS_SELECTION, Selection, leading
 from galjax.training.history import History
 
+DISCRIMINATION = ("auc", "recalibrated_accuracy")
+"""Metrics that do not depend on where the network puts the threshold between classes."""
+
 
 class Case(NamedTuple):
     """One thing that was measured in all repeats: a condition of one training."""
@@ -37,9 +40,11 @@ class Case(NamedTuple):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Accuracy, of two named classes the true skill statistic of the first, and every class's true positive rate."""
+        """Accuracy, `DISCRIMINATION` where it was measured, of two named classes the true skill statistic of the first, and every
+        class's true positive rate."""
+        discrimination = () if self.history.test_auc is None else DISCRIMINATION
         skill = ("tss",) if len(self.class_names) == 2 else ()
-        return ("accuracy", *skill, *(f"tpr_{name}" for name in self.class_names))
+        return ("accuracy", *discrimination, *skill, *(f"tpr_{name}" for name in self.class_names))
 
     def chosen(self, selection: Selection | None = None) -> int:
         """The number of the evaluation that the selection (None: the leading one) takes."""
@@ -66,16 +71,27 @@ class Case(NamedTuple):
             return np.full(len(confusion), np.nan)
         if metric == "accuracy":
             return accuracy(confusion)
+        if metric in DISCRIMINATION:
+            return self._discrimination(metric, self.chosen(selection))
         if metric == "tss":
             return true_skill_statistic(confusion)
         return true_positive_rate(confusion)[:, list(self.class_names).index(metric.removeprefix("tpr_"))]
 
+    def _discrimination(self, metric: str, evaluation: int) -> Float64[np.ndarray, " repeat"]:
+        """One of `DISCRIMINATION` in every repeat."""
+        history = self.history
+        assert history.test_auc is not None
+        assert history.test_recalibrated_confusion is not None
+        if metric == "auc":
+            return history.test_auc[:, evaluation, self.condition].astype(np.float64)
+        return accuracy(history.test_recalibrated_confusion[:, evaluation, self.condition])
+
 
 def values_by(
-    cases: Iterable[Case], *names: str, selection: Selection | None = None
+    cases: Iterable[Case], *names: str, selection: Selection | None = None, metric: str = "accuracy"
 ) -> dict[tuple[Any, ...], Float64[np.ndarray, " repeat"]]:
-    """The accuracy of every case in every repeat, by the values of its keys of these names.
+    """A metric of every case in every repeat, by the values of its keys of these names.
 
     At the epoch of the selection (None: each training's leading one, the same for all of its conditions).
     """
-    return {tuple(case.keys[name] for name in names): case.values(selection=selection) for case in cases}
+    return {tuple(case.keys[name] for name in names): case.values(metric, selection) for case in cases}

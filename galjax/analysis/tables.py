@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from astropy.table import Table
 
-from galjax.analysis.cases import Case
+from galjax.analysis.cases import DISCRIMINATION, Case
 from galjax.statistics import Comparison, holm, summarise
 from galjax.training.conditions import Condition
 from galjax.training.history import History
@@ -28,22 +28,29 @@ def results_table(cases: Sequence[Case]) -> Table:
 
 
 def summary_table(cases: Sequence[Case]) -> Table:
-    """One row per case and selection: epoch, mean, std, ste and n.
+    """One row per case and selection: epoch, mean, std, ste and n of the accuracy, and mean (the metric's name) and std of
+    `DISCRIMINATION` where it was measured.
 
-    Of several metrics each that a case has gets its row, told apart by a column `metric`.
+    Where cases have metrics of the single classes, each metric that a case has gets its row, told apart by a column `metric`.
     """
     metrics = metrics_of(cases)
+    beside = DISCRIMINATION if metrics == ("accuracy", *DISCRIMINATION) else ()
+    in_rows = [metric for metric in metrics if metric not in beside]
     rows = []
-    for metric in metrics:
+    for metric in in_rows:
         for case in cases:
             if metric in case.metrics:
-                named = [metric] if len(metrics) > 1 else []
+                named = [metric] if len(in_rows) > 1 else []
                 for selection in case.reported:
                     mean, std, ste, n = summarise(case.values(metric, selection))
                     found = (case.epoch(selection), float(mean), float(std), float(ste), n)
-                    rows.append((*case.keys.values(), selection, *named, *found))
-    several = ["metric"] if len(metrics) > 1 else []
-    return Table(rows=rows, names=[*cases[0].keys, "selection", *several, "epoch", "mean", "std", "ste", "n"])
+                    further = [
+                        float(value) for other in beside for value in summarise(case.values(other, selection))[:2]
+                    ]
+                    rows.append((*case.keys.values(), selection, *named, *found, *further))
+    several = ["metric"] if len(in_rows) > 1 else []
+    spreads = [name for other in beside for name in (other, f"{other}_std")]
+    return Table(rows=rows, names=[*cases[0].keys, "selection", *several, "epoch", "mean", "std", "ste", "n", *spreads])
 
 
 def metrics_of(cases: Iterable[Case]) -> tuple[str, ...]:
@@ -84,6 +91,8 @@ def history_arrays(
         "train_accuracy": "repeat epoch",
         "test_loss": "repeat evaluation condition",
         "test_confusion": "repeat evaluation condition predicted true",
+        "test_auc": "repeat evaluation condition",
+        "test_recalibrated_confusion": "repeat evaluation condition predicted true",
         "validation_loss": "repeat evaluation",
         "validation_confusion": "repeat evaluation predicted true",
     }

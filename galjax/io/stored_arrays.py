@@ -11,7 +11,7 @@ import orbax.checkpoint as ocp
 
 from galjax.errors import InputError
 
-FORMAT = 2
+FORMAT = 3
 """Version of how arrays are stored, kept beside them."""
 
 

@@ -73,8 +73,8 @@ def start_all(layout: Layout, hyperparameters: Hyperparameters, keys: Key[Array,
     repeats, classes = len(keys), trainer.network.num_classes
 
     def nothing(galaxies: int, *axes: int) -> Evaluation:
-        counts = jnp.zeros((repeats, *axes, classes, classes), jnp.int32)
-        return Evaluation(counts, jnp.zeros((repeats, *axes)), jnp.zeros((repeats, *axes, galaxies, classes)))
+        counts, each = jnp.zeros((repeats, *axes, classes, classes), jnp.int32), jnp.zeros((repeats, *axes))
+        return Evaluation(counts, each, jnp.zeros((repeats, *axes, galaxies, classes)), each, counts)
 
     sums = StepMeasures(jnp.zeros((repeats, epochs)), jnp.zeros((repeats, epochs)))
     return Progress(state, Measured(sums, nothing(tested, conditions), nothing(validated) if validated else None))

@@ -20,7 +20,7 @@ from galjax.config.settings import Convention, NetworkConfig, OptimiserConfig, P
 from galjax.errors import InputError
 from galjax.io import stored_arrays
 from galjax.io.stored_arrays import Corrupt
-from galjax.metrics import accuracy
+from galjax.metrics import accuracy, auc
 from galjax.networks.scaling import scale_images
 from galjax.resample import apply_matrices
 from galjax.sample import GalaxySample
@@ -32,7 +32,7 @@ from galjax.training.history import History
 from galjax.training.repeats import Task
 from galjax.training.step import Trainer, in_batches, logits_of, scaling_of
 
-FORMAT = 2
+FORMAT = 3
 """Version of the folder that `Ensemble.save` writes, stored in ensemble.json."""
 DESCRIPTION = "ensemble.json"
 IN_RUN = "ensemble"
@@ -42,13 +42,15 @@ GALAXIES_AT_ONCE = 2048
 
 
 @dataclasses.dataclass(frozen=True)
-class MeasuredAccuracy:
+class MeasuredMetrics:
     """What every repeat reached on its own test galaxies under one condition, at the epoch of the networks."""
 
     factor: int
     method: str
     accuracy: tuple[float, ...]
     """Accuracy of every repeat, 0 to 1."""
+    auc: tuple[float, ...]
+    """Area under the ROC curve of every repeat, 0 to 1; NaN where its test galaxies lack a class."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,7 +82,7 @@ class Description:
     """Precision of the multiplications."""
     trained_on: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Where the training galaxies came from, how many each repeat had, and their digest."""
-    measured: tuple[MeasuredAccuracy, ...] = ()
+    measured: tuple[MeasuredMetrics, ...] = ()
 
 
 class HeldOut(NamedTuple):
@@ -115,18 +117,23 @@ class Ensemble:
         Measured now where the networks were trained in this process; else it is what was measured then, and InputError for
         other conditions.
         """
-        condition = Condition(factor, method if factor > 1 else ORIGINAL.method)
-        for one in self.about.measured:
-            if (one.factor, one.method) == (condition.factor, condition.method):
-                return np.array(one.accuracy)
-        if self.tested is None:
-            known = ", ".join(_named(one.factor, one.method) for one in self.about.measured) or "no condition"
-            raise InputError(
-                f"The test galaxies of these networks are not in their folder, and their accuracy was measured at {known} only, not at "
-                f"{_named(condition.factor, condition.method)}. Train with conditions=[({factor}, {method!r})] to measure it."
-            )
-        right = self._on_test_galaxies(condition).argmax(axis=-1) == self.tested.sample.labels[self.tested.chosen]
-        return np.asarray(right.mean(axis=1))
+        known = self._measured(factor, method)
+        if known is not None:
+            return np.array(known.accuracy)
+        probabilities, labels = self._on_labelled_galaxies(factor, method)
+        return np.asarray((probabilities.argmax(axis=-1) == labels).mean(axis=1))
+
+    def auc(self, factor: int = 1, method: str = "bilinear") -> Float[np.ndarray, " repeat"]:
+        """The area under the ROC curve of every repeat on its own test galaxies, 0 to 1 (`galjax.metrics.auc`).
+
+        How well the classes are told apart, wherever the threshold between them is. Images, and errors, as for `accuracy`.
+        """
+        known = self._measured(factor, method)
+        if known is not None:
+            return np.array(known.auc)
+        probabilities, labels = self._on_labelled_galaxies(factor, method)
+        logits = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
+        return np.asarray(jax.lax.map(lambda pair: auc(*pair), (jnp.asarray(logits), jnp.asarray(labels))), np.float64)
 
     def test_predictions(self, factor: int = 1, method: str = "bilinear") -> Table:
         """What every repeat says of its own test galaxies: repeat, id, true, predicted, and p_<class> for every class.
@@ -138,8 +145,7 @@ class Ensemble:
                 "The test galaxies of these networks are not in their folder. A run folder has test_predictions.ecsv; or "
                 "classify galaxies with predict()."
             )
-        condition = Condition(factor, method if factor > 1 else ORIGINAL.method)
-        probabilities = self._on_test_galaxies(condition)
+        probabilities = self._on_test_galaxies(_condition(factor, method))
         return predictions_table(self.tested, self.about.class_names, self.about.repeats, probabilities)
 
     def predict(self, galaxies: GalaxySample | Shaped[np.ndarray, "..."]) -> Table:
@@ -205,6 +211,27 @@ class Ensemble:
         """Bytes of the parameters of all repeats."""
         return sum(array.nbytes for array in jax.tree.leaves(dict(self.parameters)))
 
+    def _measured(self, factor: int, method: str) -> MeasuredMetrics | None:
+        """What was measured while they were trained; None for a condition that can be measured now, else InputError."""
+        condition = _condition(factor, method)
+        for one in self.about.measured:
+            if (one.factor, one.method) == (condition.factor, condition.method):
+                return one
+        if self.tested is None:
+            known = ", ".join(_named(one.factor, one.method) for one in self.about.measured) or "no condition"
+            raise InputError(
+                f"The test galaxies of these networks are not in their folder, and their accuracy was measured at {known} only, not at "
+                f"{_named(condition.factor, condition.method)}. Train with conditions=[({factor}, {method!r})] to measure it."
+            )
+        return None
+
+    def _on_labelled_galaxies(
+        self, factor: int, method: str
+    ) -> tuple[Float32[np.ndarray, "repeat test class"], Int[np.ndarray, "repeat test"]]:
+        """Probabilities of the test galaxies under a condition, and their labels."""
+        assert self.tested is not None
+        return self._on_test_galaxies(_condition(factor, method)), self.tested.sample.labels[self.tested.chosen]
+
     def _on_test_galaxies(self, condition: Condition) -> Float32[np.ndarray, "repeat test class"]:
         assert self.tested is not None
         sample, chosen = self.tested
@@ -269,10 +296,12 @@ def describe(galaxies: GalaxySample, history: History, task: Task, about: Mappin
 
     `about` are the fields that none of these says: network, repeats, epoch, and what differs from the defaults.
     """
+    assert history.test_auc is not None
     (evaluation,) = np.flatnonzero(history.evaluated_epoch == about["epoch"])
-    right = accuracy(history.test_confusion[:, evaluation])[list(about["repeats"])]
+    kept = list(about["repeats"])
+    right, areas = accuracy(history.test_confusion[:, evaluation])[kept], history.test_auc[:, evaluation][kept]
     measured = tuple(
-        MeasuredAccuracy(condition.factor, condition.method, tuple(map(float, right[:, number])))
+        MeasuredMetrics(condition.factor, condition.method, *(tuple(map(float, m[:, number])) for m in (right, areas)))
         for number, condition in enumerate(task.conditions)
         if condition.size is None and condition.view == task.trained_at.view
     )
@@ -359,6 +388,10 @@ def _with_bands(
     images: Shaped[np.ndarray, "galaxy height width *band"],
 ) -> Shaped[np.ndarray, "galaxy height width band"]:
     return images[..., None] if images.ndim == 3 else images
+
+
+def _condition(factor: int, method: str) -> Condition:
+    return Condition(factor, method if factor > 1 else ORIGINAL.method)
 
 
 def _named(factor: int, method: str) -> str:

@@ -30,6 +30,10 @@ class History:
     training, where it is out of turn, is none: a longer training does not make it."""
     predicted_epoch: Int[np.ndarray, " which"] | None = None
     """Epochs trained then."""
+    test_auc: Float[np.ndarray, "repeat evaluation condition"] | None = None
+    """Area under the ROC curve (`galjax.metrics.auc`)."""
+    test_recalibrated_confusion: Int[np.ndarray, "repeat evaluation condition predicted true"] | None = None
+    """At thresholds fitted on other test galaxies under the same condition (`galjax.metrics.recalibrated`)."""
 
     def extended(self, later: "History", *, in_turn: bool = True) -> "History":
         """This history followed by a later one of the same repeats.

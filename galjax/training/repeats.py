@@ -341,4 +341,6 @@ def _to_history(epoch: int, count: int, measured: Measured, galaxies: int) -> Hi
         predicted_epoch=np.full(1 if validation is None else 2, epoch),
         validation_confusion=None if validation is None else np.asarray(validation.confusion)[:, None],
         validation_loss=None if validation is None else np.asarray(validation.loss)[:, None],
+        test_auc=np.asarray(test.auc)[:, None],
+        test_recalibrated_confusion=np.asarray(test.recalibrated_confusion)[:, None],
     )

@@ -9,6 +9,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from galjax.config.settings import InputScaling, OptimiserConfig
+from galjax.metrics import auc, recalibrated
 from galjax.networks import delayed_updates as delayed
 from galjax.networks.delayed_updates import Parameters
 from galjax.networks.network import Network
@@ -66,6 +67,10 @@ class Evaluation(NamedTuple):
     """Mean categorical cross-entropy."""
     probabilities: Float[Array, "*condition galaxy class"]
     """Softmax of what the network says of each galaxy."""
+    auc: Float[Array, "*condition"]
+    """Area under the ROC curve (`galjax.metrics.auc`)."""
+    recalibrated_confusion: Int[Array, "*condition class class"]
+    """Counts at thresholds fitted under the same condition (`galjax.metrics.recalibrated`)."""
 
 
 class Trainer(NamedTuple):
@@ -319,6 +324,16 @@ def evaluate_one(
     seen = lambda galaxies: see(pool, galaxies, condition, scaling_of(trainer))  # noqa: E731
     logits = logits_of(trainer, parameters, batches, len(chosen), seen)
     losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-    pairs = logits.argmax(axis=-1).astype(labels.dtype) * num_classes + labels
-    confusion = (pairs[:, None] == jnp.arange(num_classes**2)[None, :]).sum(axis=0, dtype=jnp.int32)
-    return Evaluation(confusion.reshape(num_classes, num_classes), losses.mean(), jax.nn.softmax(logits))
+
+    def confusion(predicted: Int[Array, " galaxy"]) -> Int[Array, "class class"]:
+        pairs = predicted.astype(labels.dtype) * num_classes + labels
+        counts = (pairs[:, None] == jnp.arange(num_classes**2)[None, :]).sum(axis=0, dtype=jnp.int32)
+        return counts.reshape(num_classes, num_classes)
+
+    return Evaluation(
+        confusion(logits.argmax(axis=-1)),
+        losses.mean(),
+        jax.nn.softmax(logits),
+        auc(logits, labels),
+        confusion(recalibrated(logits, labels)),
+    )

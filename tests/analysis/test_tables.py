@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -73,6 +75,25 @@ def test_summaries_of_one_and_of_several_metrics():
     assert rows["b", "last", "tpr_spiral"] == pytest.approx(0.4)
     assert rows["b", "last", "tss"] == pytest.approx(0.4)  # no false positives
     np.testing.assert_allclose(cases[0].values("tpr_spiral", "last"), [0.2, 0.4, 0.6])
+
+
+def test_discrimination_stands_beside_the_accuracy_or_in_rows_of_its_own():
+    history = make_history([[2, 8], [4, 8]])
+    recalibrated = history.test_confusion[:, ::-1]
+    areas = np.array([[0.25, 0.5], [0.5, 0.75]], np.float32)[..., None]
+    measured = dataclasses.replace(history, test_auc=areas, test_recalibrated_confusion=recalibrated)
+    case = Case({"kind": "a"}, measured, selections=("last",))
+    (row,) = summary_table([case])
+    assert row.colnames[-4:] == ["auc", "auc_std", "recalibrated_accuracy", "recalibrated_accuracy_std"]
+    assert (row["mean"], row["auc"], row["recalibrated_accuracy"]) == pytest.approx((0.9, 0.625, 0.65))
+    assert row["auc_std"] == pytest.approx(0.25 / 2**0.5)
+    assert results_table([case])["auc"].tolist() == [0.5, 0.75]
+    np.testing.assert_allclose(values_by([case], "kind", selection="last", metric="auc")["a",], [0.5, 0.75])
+    summary = summary_table([case._replace(class_names=("a", "b"))])
+    assert summary["metric"].tolist() == ["accuracy", "auc", "recalibrated_accuracy", "tss", "tpr_a", "tpr_b"]
+    arrays = history_arrays({1: measured}, "kind", [ORIGINAL], ("a", "b"))
+    assert arrays["test_auc"].ndim == len(arrays["test_auc_axes"]) == 4
+    assert arrays["test_recalibrated_confusion"].ndim == len(arrays["test_recalibrated_confusion_axes"]) == 6
 
 
 def test_three_classes_have_no_true_skill_statistic():

@@ -65,9 +65,9 @@ KEYS = {
 FURTHER = {
     uncertain_labels: set(),
     class_balance: set(),
-    phase_shift: {"brightest_pixel.ecsv", "centre_shift.ecsv", "parity.ecsv"},
-    same_resolution: {"losses.ecsv"},
-    cross_survey: {"conditions.ecsv", "steps.ecsv"},
+    phase_shift: {"brightest_pixel.ecsv", "centre_shift.ecsv", "parity.ecsv", "threshold.ecsv"},
+    same_resolution: {"losses.ecsv", "threshold.ecsv"},
+    cross_survey: {"conditions.ecsv", "steps.ecsv", "threshold.ecsv"},
 }
 
 
@@ -125,7 +125,8 @@ def test_results_are_tidy_and_the_summary_follows_from_them(done):
     experiment, folder = done
     results, summary = (Table.read(folder / name) for name in ("results.ecsv", "summary.ecsv"))
     keys = KEYS[experiment]
-    assert results.colnames[: len(keys) + 4] == ["repeat", *keys, "selection", "epoch", "accuracy"]
+    measured = ["accuracy", "auc", "recalibrated_accuracy"]
+    assert results.colnames[: len(keys) + 6] == ["repeat", *keys, "selection", "epoch", *measured]
     assert set(results["repeat"]) == {0, 1, 2}
     accuracies = summary[summary["metric"] == "accuracy"] if "metric" in summary.colnames else summary
     assert len(accuracies) * 3 == len(results)
@@ -135,6 +136,8 @@ def test_results_are_tidy_and_the_summary_follows_from_them(done):
             chosen &= results[name] == row[name]
         assert row["mean"] == pytest.approx(np.mean(results["accuracy"][chosen]))
         assert row["std"] == pytest.approx(np.std(results["accuracy"][chosen], ddof=1))
+    for name in measured[1:]:
+        assert ((results[name] >= 0) & (results[name] <= 1)).all()
 
 
 def test_the_history_loads_without_pickle_and_names_its_axes(done):

@@ -67,6 +67,7 @@ def test_the_run_folder_is_complete(folder):
         "report.html",
         "checkpoints",
         "methods.ecsv",
+        "threshold.ecsv",
         ".lock",
     }
     figures = {path.name for path in (folder / "figures").iterdir()}
@@ -75,6 +76,7 @@ def test_the_run_folder_is_complete(folder):
         "accuracy_ste_30",
         "methods_compared_20",
         "sample_sizes_compared",
+        "discrimination_20",
         "selections_compared_30",
         "training_curves_20",
         "gallery_spiral",
@@ -92,7 +94,8 @@ def test_the_run_folder_is_complete(folder):
 
 def test_results_are_tidy_and_the_summary_follows_from_them(folder):
     results, summary = (Table.read(folder / name) for name in ("results.ecsv", "summary.ecsv"))
-    assert results.colnames == ["repeat", "per_class", "factor", "method", "selection", "epoch", "accuracy"]
+    metrics = ["accuracy", "auc", "recalibrated_accuracy"]
+    assert results.colnames == ["repeat", "per_class", "factor", "method", "selection", "epoch", *metrics]
     assert summary.colnames == [
         "per_class",
         "factor",
@@ -103,6 +106,10 @@ def test_results_are_tidy_and_the_summary_follows_from_them(folder):
         "std",
         "ste",
         "n",
+        "auc",
+        "auc_std",
+        "recalibrated_accuracy",
+        "recalibrated_accuracy_std",
         "usable",
         "within_loss",
     ]
@@ -119,6 +126,9 @@ def test_results_are_tidy_and_the_summary_follows_from_them(folder):
         assert row["mean"] == pytest.approx(values.mean())
         assert row["std"] == pytest.approx(values.std(ddof=1))
         assert row["ste"] == pytest.approx(values.std(ddof=1) / 3**0.5)
+        for name in ("auc", "recalibrated_accuracy"):
+            assert row[name] == pytest.approx(np.mean(results[name][chosen]))
+            assert row[f"{name}_std"] == pytest.approx(np.std(results[name][chosen], ddof=1))
     last = summary[summary["selection"] == "last"]
     assert set(last["epoch"]) == {3}
     best = summary[summary["selection"] == "test-mean"]
@@ -139,6 +149,9 @@ def test_the_history_has_named_axes(folder):
             "true",
         ]
         assert confusion.shape == (2, 3, 2, 7, 2, 2)
+        assert history["test_auc_axes"].tolist() == ["per_class", "repeat", "evaluation", "condition"]
+        assert history["test_auc"].shape == confusion.shape[:-2]
+        assert history["test_recalibrated_confusion"].shape == confusion.shape
         assert (confusion[0].sum(axis=(-2, -1)) == 12).all()
         assert (confusion[1].sum(axis=-2) == 9).all()  # columns are true classes: balanced
 

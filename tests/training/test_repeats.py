@@ -171,6 +171,9 @@ def test_shapes_and_evaluated_epochs_with_a_shorter_last_chunk():
     assert history.test_confusion.shape == (3, 3, 3, 2, 2)
     assert (history.test_confusion.sum(axis=(-2, -1)) == 12).all()
     assert (history.validation_confusion.sum(axis=(-2, -1)) == 8).all()
+    assert (history.test_recalibrated_confusion.sum(axis=-2) == history.test_confusion.sum(axis=-2)).all()
+    assert ((history.test_auc >= 0) & (history.test_auc <= 1)).all()
+    assert history.test_auc.shape == (3, 3, 3)
     assert history.test_loss.shape == (3, 3, 3)
     assert history.validation_loss.shape == (3, 3)
 

@@ -7,7 +7,7 @@ import pytest
 
 from galjax.config.settings import NetworkConfig
 from galjax.errors import InputError
-from galjax.metrics import confusion_matrix
+from galjax.metrics import auc, confusion_matrix, recalibrated
 from galjax.networks.scaling import scale_images
 from galjax.networks.thesis import ThesisNetwork
 from galjax.resample import condition_matrices, degrade
@@ -178,6 +178,11 @@ def test_evaluation_degrades_then_scales_then_counts(batch_size):
         )
         losses = -jax.nn.log_softmax(logits)[np.arange(len(true)), true]
         np.testing.assert_allclose(found.loss[number], losses.mean(), rtol=1e-4)
+        np.testing.assert_allclose(found.auc[number], auc(logits, pool.labels[chosen]), rtol=1e-6)
+        np.testing.assert_array_equal(
+            found.recalibrated_confusion[number],
+            confusion_matrix(np.asarray(recalibrated(logits, pool.labels[chosen])), true, 2),
+        )
 
 
 def test_a_condition_names_the_view_and_its_resampling():

@@ -46,6 +46,7 @@ def ensemble(sample):
 def test_it_learns_and_measures_every_repeat_on_its_own_test_galaxies(ensemble, sample):
     assert ensemble.accuracy().shape == (3,)
     assert ensemble.accuracy().mean() > 0.8
+    assert (ensemble.auc() > 0.8).all()
     predictions = ensemble.test_predictions()
     assert predictions.colnames == ["repeat", "id", "true", "predicted", "p_empty", "p_square"]
     drawn = np.asarray(draw_balanced(sample.labels, sample.class_names, 30, repeat_keys(1, range(3)).draw).test)
@@ -60,7 +61,8 @@ def test_an_accuracy_measured_while_training_equals_one_measured_afterwards(ense
     forgotten = dataclasses.replace(ensemble, about=dataclasses.replace(ensemble.about, measured=()))
     for condition in ((1, "bilinear"), (2, "nearest")):
         np.testing.assert_allclose(forgotten.accuracy(*condition), ensemble.accuracy(*condition))
-    assert forgotten.accuracy(4, "bicubic").shape == (3,)
+        np.testing.assert_allclose(forgotten.auc(*condition), ensemble.auc(*condition), rtol=1e-6)
+    assert forgotten.accuracy(4, "bicubic").shape == forgotten.auc(4, "bicubic").shape == (3,)
 
 
 def test_predictions_of_new_galaxies_are_means_over_the_networks(ensemble):
@@ -114,7 +116,7 @@ def test_what_is_no_ensemble_or_a_damaged_one_gets_a_sentence(ensemble, tmp_path
     described = tmp_path / "net" / "ensemble.json"
     text = described.read_text()
     for spoiled, sentence in (
-        (text.replace('"format": 2', '"format": 9'), "is of version 9, and this galjax reads version 2"),
+        (text.replace('"format": 3', '"format": 2'), "is of version 2, and this galjax reads version 3"),
         (text[:40], "is damaged"),
         (text.replace("class_names", "names"), "is damaged"),
     ):

@@ -117,6 +117,48 @@ def selections_compared(summary: Table, per_class: int) -> NamedFigure:
     )
 
 
+@drawn
+def discrimination_by_method(summary: Table, per_class: int) -> NamedFigure:
+    """Accuracy beside accuracy at fitted thresholds and area under the ROC curve, one panel per method."""
+    selection = leading(summary["selection"])
+    chosen = rows_with(summary, per_class=per_class, selection=selection)
+    methods = _methods(chosen)
+    found = {name: _of_metric(chosen, *columns) for name, columns in BESIDE_ACCURACY.items()}
+    figure, panels = make_panels(len(methods), sharey=True)
+    for panel, method in zip(panels, methods, strict=True):
+        for index, (name, rows) in enumerate(found.items()):
+            _draw_line(panel, _line(rows, method), "std", name, index, 0.1 * (index - 1))
+        panel.set_title(method)
+    _label_axes(panels, chosen, "accuracy, or area under the ROC curve")
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=8
+    )
+    n = count_in_words(chosen["n"])
+    return NamedFigure(
+        f"discrimination_{per_class}",
+        figure,
+        f"Accuracy, accuracy at a threshold fitted on other test galaxies of the same resolution (half of them, both ways), and area under the "
+        f"ROC curve, for networks trained at Original on {_drawn(summary, per_class)}. What the second lies above the first is lost by the "
+        f"threshold alone; where the last two stay high the classes are still told apart. {points_and_bars(n, 'std')}; all {EPOCH[selection]}.",
+        ". ".join(_describe(rows, methods, name) for name, rows in found.items()),
+    )
+
+
+BESIDE_ACCURACY = {
+    "accuracy": ("mean", "std"),
+    "accuracy at a fitted threshold": ("recalibrated_accuracy", "recalibrated_accuracy_std"),
+    "area under the ROC curve": ("auc", "auc_std"),
+}
+"""Columns of means and standard deviations in a summary, by the name of the line."""
+
+
+def _of_metric(summary: Table, mean: str, std: str) -> Table:
+    """A summary in which another metric stands in place of the accuracy."""
+    found = summary["factor", "method"]
+    found["mean"], found["std"] = summary[mean], summary[std]
+    return found
+
+
 def sweep_figures(
     summary: Table,
     histories: Mapping[int, History],
@@ -129,6 +171,7 @@ def sweep_figures(
     figures: list[NamedFigure] = []
     for per_class in histories:
         figures += [methods_compared(summary, per_class)]
+        figures += [discrimination_by_method(summary, per_class)]
         figures += [accuracy_by_method(summary, per_class, spread) for spread in ("std", "ste")]
         figures += [selections_compared(summary, per_class)]
     if len(histories) > 1:
@@ -170,21 +213,26 @@ def _draw_line(panel: Axes, line: Table, spread: str, label: str, index: int, sh
 
 
 def _finish(figure: Figure, panels: Sequence[Axes], summary: Table, legend: str | None = None) -> None:
-    factors = sorted(set(summary["factor"]))
-    names = ["Orig." if factor == 1 else f"1/{factor}" for factor in factors]
     for panel in panels:
         named = {
             name: panel.axhline(height, color="0.45", linewidth=0.9, linestyle=style, zorder=0)
             for name, (height, style) in _thresholds(summary).items()
         }
-        panel.set_xticks(factors, names)
-        panel.set_xlabel("resolution of the test images")
-        light_grid(panel)
-    panels[0].set_ylabel("accuracy")
+    _label_axes(panels, summary, "accuracy")
     if legend is not None:
         panels[-1].legend(title=legend, frameon=False, fontsize=8, title_fontsize=8)
     if named:
         figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+
+
+def _label_axes(panels: Sequence[Axes], summary: Table, measured: str) -> None:
+    factors = sorted(set(summary["factor"]))
+    names = ["Orig." if factor == 1 else f"1/{factor}" for factor in factors]
+    for panel in panels:
+        panel.set_xticks(factors, names)
+        panel.set_xlabel("resolution of the test images")
+        light_grid(panel)
+    panels[0].set_ylabel(measured)
 
 
 def _thresholds(summary: Table) -> dict[str, tuple[float, Literal["--", ":"]]]:
@@ -213,7 +261,7 @@ def _drawn(summary: Table, per_class: int) -> str:
     return natural.partition(";")[0] or f"{per_class} galaxies per class"
 
 
-def _describe(summary: Table, methods: Sequence[str]) -> str:
+def _describe(summary: Table, methods: Sequence[str], measured: str = "accuracy") -> str:
     lines = []
     for method in methods:
         line = _line(summary, method)
@@ -221,4 +269,4 @@ def _describe(summary: Table, methods: Sequence[str]) -> str:
             f"{'Original' if row['factor'] == 1 else '1/' + str(row['factor'])} {fixed(row['mean'])}" for row in line
         )
         lines.append(f"{method}: {points}")
-    return "Mean accuracy. " + "; ".join(lines)
+    return f"Mean {measured}. " + "; ".join(lines)

@@ -14,7 +14,7 @@ from galjax.report.figures.galleries import class_gallery, clearest
 from galjax.report.figures.network import layers_of, network_figure
 from galjax.report.figures.redshift import redshift_histogram
 from galjax.report.figures.style import stretched
-from galjax.report.figures.sweep import accuracy_by_method, methods_compared
+from galjax.report.figures.sweep import accuracy_by_method, discrimination_by_method, methods_compared
 from galjax.sources.simulated.survey import SimulatedSurvey, simulate
 from galjax.training.history import History
 from tests.made_up_cases import MadeUpCase
@@ -125,7 +125,12 @@ def test_losses_are_said_to_be_cut_off_only_where_they_are():
 def sweep_summary(repeats=3, **usable):
     cases = [
         MadeUpCase(
-            {"per_class": 20, "factor": factor, "method": method}, {"accuracy": value + np.arange(repeats) / 100}
+            {"per_class": 20, "factor": factor, "method": method},
+            {
+                "accuracy": value + np.arange(repeats) / 100,
+                "auc": value + np.arange(repeats) / 50,
+                "recalibrated_accuracy": 0.8 * value + np.arange(repeats) / 200,
+            },
         )
         for factor, method, value in ((1, "none", 0.9), (2, "nearest", 0.8), (2, "bicubic", 0.85))
     ]
@@ -147,6 +152,17 @@ def test_the_lines_of_a_sweep_are_the_thresholds_of_its_rule_and_named():
         )
     (legend,) = methods_compared(sweep_summary(usable_accuracy=0.0), 20).figure.legends
     assert len(legend.get_texts()) == 1
+
+
+def test_the_area_and_the_fitted_threshold_stand_beside_the_accuracy():
+    named = discrimination_by_method(sweep_summary(), 20)
+    found = {container.get_label(): container for container in named.figure.axes[1].containers}
+    assert list(found) == ["accuracy", "accuracy at a fitted threshold", "area under the ROC curve"]
+    for name, means, std in (("accuracy", [0.91, 0.86], 0.01), ("area under the ROC curve", [0.92, 0.87], 0.02)):
+        line, _, (bars,) = found[name]
+        np.testing.assert_allclose(line.get_ydata(), means)
+        np.testing.assert_allclose([bar[1, 1] - bar[0, 1] for bar in bars.get_segments()], 2 * std)
+    assert "Mean accuracy at a fitted threshold. nearest: Original 0.725, 1/2 0.645; bicubic: " in named.alternative
 
 
 def test_a_single_repeat_has_no_bars_in_picture_or_caption():
