@@ -230,7 +230,7 @@ def test_the_ensemble_of_a_run_gives_the_accuracy_that_was_measured(tmp_path):
     about = ensemble.about
     assert (about.repeats, about.epoch, about.image_size, about.bands) == ((0, 1), 30, (32, 32), ("r",))
     assert (about.class_names, about.pixel_scale) == (("spiral", "elliptical"), 0.396)
-    assert (about.network.filters, about.network.input_scaling) == ((4, 4, 4), "asinh")
+    assert (about.network.filters, about.network.input_scaling) == ((4, 4, 4), "sky")
     results = Table.read(tmp_path / "results.ecsv")
     last = results[(results["selection"] == "last") & (results["repeat"] < 2)]
     for factor, method in ((1, "none"), (2, "nearest")):
