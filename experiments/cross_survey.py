@@ -76,6 +76,9 @@ PRESETS: dict[PresetName, CrossSurvey] = {
         per_class=Suggested(200),
         training=TrainingConfig(ScheduleConfig(epochs=12, evaluate_every=3)),
     ),
+    "standard": CrossSurvey(
+        repeats=10, per_class=Suggested(300), training=TrainingConfig(ScheduleConfig(epochs=30, evaluate_every=5))
+    ),
     "thesis": CrossSurvey(repeats=100, training=TrainingConfig(ScheduleConfig(epochs=200, evaluate_every=10))),
 }
 
