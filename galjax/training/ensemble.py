@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -39,10 +39,6 @@ IN_RUN = "ensemble"
 """Where a run folder keeps its ensemble."""
 GALAXIES_AT_ONCE = 2048
 """Galaxies that are classified in one call of the compiled program: bounds memory, and changes nothing else."""
-
-
-SkyOf = Literal["training", "own"]
-"""Whose sky new images are measured in: that of the training images, or their own."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,7 +157,7 @@ class Ensemble:
         probabilities = self._on_test_galaxies(condition)
         return predictions_table(self.tested, self.about.class_names, self.about.repeats, probabilities)
 
-    def predict(self, galaxies: GalaxySample | Shaped[np.ndarray, "..."], sky: SkyOf = "training") -> Table:
+    def predict(self, galaxies: GalaxySample | Shaped[np.ndarray, "..."], sky: str = "training") -> Table:
         """What the networks say of galaxies that nobody need have labelled: one row a galaxy.
 
         Columns: id, class (of the largest mean probability), p_<class> (mean over repeats of the softmax, 0 to 1) and
@@ -178,7 +174,7 @@ class Ensemble:
         return Table(columns)
 
     def probabilities(
-        self, galaxies: GalaxySample | Shaped[np.ndarray, "..."], sky: SkyOf = "training"
+        self, galaxies: GalaxySample | Shaped[np.ndarray, "..."], sky: str = "training"
     ) -> Float32[np.ndarray, "repeat galaxy class"]:
         """The probability (softmax, 0 to 1) that every network gives each class.
 
@@ -190,7 +186,7 @@ class Ensemble:
         Raises InputError where size or bands do not fit, a pixel is not finite, or an own sky is asked for that the scaling does not
         take, or that has no noise.
         """
-        if sky not in get_args(SkyOf):
+        if sky not in ("training", "own"):
             raise InputError(f'sky is "training" or "own", not {sky!r}.')
         if sky == "training":
             return self._apply(self._fitting(galaxies), ORIGINAL)

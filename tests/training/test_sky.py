@@ -148,7 +148,7 @@ def test_a_sentence_says_which_scaling_it_is():
 def trained():
     images, labels = images_of(), np.arange(40) % 2
     images[labels == 1, 8:12, 8:12] -= 300
-    sample = GalaxySample.from_arrays(images, labels, class_names=["a", "b"])
+    sample = GalaxySample.from_arrays(images, labels, class_names=["a", "b"], pixel_scale=0.4)
     network = galjax.NetworkConfig(filters=(4, 4, 4), dense_units=(8,))
     return sample, galjax.train(sample, repeats=2, epochs=2, network=network)
 
