@@ -13,6 +13,7 @@ from galjax.config.json_form import to_json
 from galjax.draw import draw_balanced, make_pool
 from galjax.io import stored_arrays
 from galjax.training.repeats import repeat_keys
+from galjax.training.sky import in_words, measure_sky
 from galjax.training.train import TrainOptions
 from tests.experiments.test_resolution_sweep import run
 
@@ -113,7 +114,7 @@ def test_what_is_no_ensemble_or_a_damaged_one_gets_a_sentence(ensemble, tmp_path
     described = tmp_path / "net" / "ensemble.json"
     text = described.read_text()
     for spoiled, sentence in (
-        (text.replace('"format": 2', '"format": 9'), "is of version 9, and this galjax reads version 2"),
+        (text.replace('"format": 3', '"format": 9'), "is of version 9, and this galjax reads version 3"),
         (text[:40], "is damaged"),
         (text.replace("class_names", "names"), "is damaged"),
     ):
@@ -223,7 +224,7 @@ def test_every_option_of_the_call_has_a_meaning(sample):
 FEW = ["--factors", 2, "--methods", "nearest", "--epochs", 30, "--evaluate-every", 2, "--learning-rate", 0.02]
 
 
-def test_the_ensemble_of_a_run_gives_the_accuracy_that_was_measured(tmp_path):
+def test_the_ensemble_of_a_run_gives_the_accuracy_that_was_measured(tmp_path, capsys):
     # Far enough from chance that another scaling, order of classes or epoch would not do.
     assert run("--out", tmp_path, "--keep-ensemble", 2, "--usable-accuracy", 0, "--usable-loss", 1, *FEW) == 0
     ensemble = galjax.load(tmp_path)
@@ -246,6 +247,14 @@ def test_the_ensemble_of_a_run_gives_the_accuracy_that_was_measured(tmp_path):
     unscaled = dataclasses.replace(ensemble, about=other).probabilities(pool).argmax(axis=-1) == pool.labels
     assert [unscaled[repeat, own].mean() for repeat, own in enumerate(tested)] != ensemble.accuracy().tolist()
     assert about.trained_on["digest"] == pool.digest()
+    keys = repeat_keys(0, range(3)).draw
+    train = np.asarray(draw_balanced(pool.labels, pool.class_names, 20, keys).train)
+    sky = measure_sky(pool.images[..., None], train)
+    np.testing.assert_array_equal(about.sky_array(), np.asarray(sky)[:, :2])
+    said = json.loads((tmp_path / "environment.json").read_text())["input_scaling"]["per_class_20"]
+    assert said == in_words("sky", sky, ("r",))
+    assert said in " ".join(capsys.readouterr().out.split())
+    assert json.loads((tmp_path / "config.json").read_text())["config"]["training"]["network"]["input_scaling"] == "sky"
 
 
 def test_a_run_says_what_each_repeat_said_of_its_test_galaxies(tmp_path):
