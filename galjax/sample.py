@@ -108,7 +108,7 @@ class GalaxySample:
 
     @property
     def is_8_bit(self) -> bool:
-        """Whether pixels come from 8-bit pictures, which are stretched to be looked at: no counts or fluxes."""
+        """Whether pixels come from 8-bit images, which are stretched to be looked at: no counts or fluxes."""
         return self.provenance.get(DEPTH) == EIGHT_BIT
 
     @property

@@ -64,7 +64,7 @@ class NetworkConfig:
     input_scaling: InputScaling = "auto"
     """How pixel values are scaled. sky: arcsinh((pixel - level) / unit) / 2, with the level and noise of the sky in a band,
     measured once at the borders of the training images. In each image and band by itself: standard to mean 0 and standard
-    deviation 1, asinh the arcsinh of standard, minmax to 0..1. Or none. auto: asinh for 8-bit pictures (JPEG, PNG), else
+    deviation 1, asinh the arcsinh of standard, minmax to 0..1. Or none. auto: asinh for 8-bit images (JPEG, PNG), else
     sky."""
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ from galjax.errors import InputError
 
 KNOWN = ("redshift", "pixel_scale", "bands")
 DEPTH, EIGHT_BIT = "pixel depth", "8 bit"
-"""Key and value of a sample's provenance where its pixels come from 8-bit pictures."""
+"""Key and value of a sample's provenance where its pixels come from 8-bit images."""
 
 
 def sample_of_arrays(

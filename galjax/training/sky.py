@@ -25,7 +25,7 @@ IN_WORDS: dict[InputScaling, str] = {
 
 
 def chosen_scaling(scaling: InputScaling, *samples: GalaxySample) -> InputScaling:
-    """What "auto" stands for: asinh where any sample was made of 8-bit pictures, whose pixels are stretched already, else sky."""
+    """What "auto" stands for: asinh where any sample was made of 8-bit images, whose pixels are stretched already, else sky."""
     if scaling != "auto":
         return scaling
     return "asinh" if any(sample.is_8_bit for sample in samples) else "sky"

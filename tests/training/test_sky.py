@@ -111,7 +111,7 @@ def test_units_do_not_matter_where_they_are_the_same_for_all():
     np.testing.assert_allclose(*seen, atol=1e-5)
 
 
-def test_auto_is_asinh_for_8_bit_pictures_and_sky_for_counts(tmp_path):
+def test_auto_is_asinh_for_8_bit_images_and_sky_for_counts(tmp_path):
     rng = np.random.default_rng(0)
     pictures = rng.integers(0, 255, (2, 16, 16), dtype=np.uint8)
     drawn, counts = (GalaxySample.from_arrays(pixels, [0, 1]) for pixels in (pictures, pictures.astype(np.float64)))
