@@ -79,7 +79,9 @@ PRESETS: dict[PresetName, CrossSurvey] = {
     "standard": CrossSurvey(
         repeats=10, per_class=Suggested(300), training=TrainingConfig(ScheduleConfig(epochs=30, evaluate_every=5))
     ),
-    "thesis": CrossSurvey(repeats=100, training=TrainingConfig(ScheduleConfig(epochs=200, evaluate_every=10))),
+    "thesis": CrossSurvey(
+        repeats=100, validation_fraction=0.0, training=TrainingConfig(ScheduleConfig(epochs=200, evaluate_every=10))
+    ),
 }
 
 if __name__ == "__main__":  # before what computes is imported
@@ -89,7 +91,6 @@ import numpy as np
 from astropy.table import Table
 from rich.table import Table as ScreenTable
 
-from galjax import draw
 from galjax.analysis.cases import Case, values_by
 from galjax.analysis.instruments import (
     COARSE,
@@ -102,7 +103,18 @@ from galjax.analysis.instruments import (
     unknown_fields,
 )
 from galjax.analysis.tables import comparisons_table, history_arrays, results_table, summary_table
-from galjax.analysis.wording import fixed, interval_and_test, mean_of, minus, plus_minus, signed
+from galjax.analysis.wording import (
+    HOLM,
+    NEW_GALAXIES,
+    PAIRED,
+    basis,
+    fixed,
+    interval_and_test,
+    mean_of,
+    minus,
+    plus_minus,
+    signed,
+)
 from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.networks.registry import check_image_shape
 from galjax.report.figures import NamedFigure
@@ -119,14 +131,14 @@ CONDITIONS = {"coarse → coarse": (COARSE, COARSE), "sharp → coarse": (SHARP,
 """Trained on, tested on."""
 Accuracies = Mapping[tuple[Any, ...], np.ndarray]
 """In every repeat, by what was trained on and tested on."""
-PAIRED = "paired t-test, Holm's correction"
+TEST = f"{PAIRED}, {HOLM}"
 
 
 def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
     """Train on each instrument, and test on both and on every step between them."""
     matched = _matched(config, run)
     pool = matched.coarse
-    config = run.fitted(config, per_class=draw.most_per_class(pool))
+    config = run.fitted(config, per_class=run.most_per_class(pool))
     drawn = run.draw_balanced(pool, config.per_class)
     height, width = matched.sharp.images.shape[1:3]
     check_image_shape(config.training.network, height, width)
@@ -160,10 +172,12 @@ def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
     ]
     summary = summary_table(cases)
     accuracies = values_by(cases, "trained_on", "tested_on")
-    compared, costs = conditions_table(accuracies), steps_table(accuracies, names)
+    shared = run.shared_share(pool, drawn)
+    compared, costs = conditions_table(accuracies, shared), steps_table(accuracies, names, shared)
+    stands_on = basis(repeats_left(*accuracies.values()), cases[0].leading, PAIRED, [shared], HOLM)
     headline, *conclusions = _conclusions(compared, costs, accuracies, config)
     return Findings(
-        headline=headline,
+        headline=f"{headline} {stands_on}",
         conclusions=tuple(conclusions),
         sections=(
             Section(
@@ -181,7 +195,7 @@ def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
                     ),
                 ),
                 tables={
-                    "Pairs of conditions (paired over repeats, 95 % confidence intervals, Holm's correction)": compared
+                    f"Pairs of conditions (paired over repeats, 95 % confidence intervals {NEW_GALAXIES}, {HOLM})": compared
                 },
             ),
             Section(
@@ -189,7 +203,7 @@ def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
                 text=(_about_steps(steps, config),),
                 figures=(_gallery(matched, steps), steps_figure(accuracies, names)),
                 tables={
-                    "Each step against the one before, trained on sharp images": costs,
+                    f"Each step against the one before, trained on sharp images ({PAIRED}, {HOLM}, {NEW_GALAXIES})": costs,
                     "Summary over repeats": summary,
                 },
             ),
@@ -227,20 +241,26 @@ def _matched(config: CrossSurvey, run: ExperimentRun) -> MatchedSamples:
     return MatchedSamples(pool, sharp)
 
 
-def conditions_table(accuracies: Accuracies) -> Table:
-    """Every pair of the three conditions compared: paired over repeats, which draw the same galaxies."""
+def conditions_table(accuracies: Accuracies, shared: float) -> Table:
+    """Every pair of the three conditions compared: paired over repeats, which draw the same galaxies.
+
+    `shared` is the share of test galaxies that two repeats have in common.
+    """
     rows = [
-        (minus(f"({one})", f"({other})"), *compare_paired(accuracies[CONDITIONS[one]], accuracies[CONDITIONS[other]]))
+        (
+            minus(f"({one})", f"({other})"),
+            *compare_paired(accuracies[CONDITIONS[one]], accuracies[CONDITIONS[other]], shared),
+        )
         for one, other in itertools.combinations(CONDITIONS, 2)
     ]
     return comparisons_table(rows, ("conditions", "difference"))
 
 
-def steps_table(accuracies: Accuracies, steps: Sequence[str]) -> Table:
+def steps_table(accuracies: Accuracies, steps: Sequence[str], shared: float) -> Table:
     """What every step from sharp to coarse costs a network trained on sharp images; paired over repeats."""
     rows = []
     for before, step in itertools.pairwise(steps):
-        found = compare_paired(accuracies[SHARP, before], accuracies[SHARP, step])
+        found = compare_paired(accuracies[SHARP, before], accuracies[SHARP, step], shared)
         name = "what remains to the coarse images" if step == COARSE else step
         rows.append((name, float(summarise(accuracies[SHARP, step]).mean), *found))
     return comparisons_table(rows, ("step", "accuracy", "cost"))
@@ -255,7 +275,7 @@ def _conclusions(compared: Table, costs: Table, accuracies: Accuracies, config: 
     sentences = [f"Accuracy (trained → tested), {mean_of(n, 'std')}: {means}."]
     sentences += [
         f"{row['conditions']}: {signed(row['difference'])} "
-        f"({interval_and_test(row['low'], row['high'], row['p_corrected'], row['n'], PAIRED)})."
+        f"({interval_and_test(row['low'], row['high'], row['p_corrected'], row['n'], TEST)})."
         for row in compared
     ]
     sentences.append(_dearest_step(costs))

@@ -28,7 +28,7 @@ from galjax.sample import Exclusion
 from galjax.training import processes
 from galjax.training.history import History
 
-FORMAT = 2
+FORMAT = 3
 """Version of the run folder's layout, stored in config.json."""
 
 

@@ -31,7 +31,7 @@ def test_losses_are_split_into_mismatch_and_information():
         (4, 4): around(0.88, luck),
         (4, 1): around(0.60, luck),
     }
-    losses = same_resolution.losses_table(accuracies)
+    losses = same_resolution.losses_table(accuracies, 0.0)
     parts = {row["part"]: row for row in losses}
     assert parts["total"]["difference"] == pytest.approx(0.22, abs=0.01)
     assert parts["mismatch"]["difference"] + parts["information"]["difference"] == pytest.approx(
@@ -40,12 +40,13 @@ def test_losses_are_split_into_mismatch_and_information():
     assert parts["mismatch"]["p_corrected"] < 0.001
     (sentence,) = same_resolution._conclusions(losses)
     assert sentence.startswith("At 1/4 the loss of accuracy of a network trained at full resolution is 0.2")
-    assert "significant; training at 1/4 recovers this), and information that 1/4 lacks +0.0" in sentence
+    assert "significant; training at 1/4 recovers this), and +0.0" in sentence
+    assert sentence.endswith("not won back by this network and training.")
 
 
 def test_training_at_the_low_resolution_may_win_nothing_back():
     accuracies = {(1, 1): around(0.80), (1, 4): around(0.85), (4, 4): around(0.70), (4, 1): around(0.60)}
-    (sentence,) = same_resolution._conclusions(same_resolution.losses_table(accuracies))
+    (sentence,) = same_resolution._conclusions(same_resolution.losses_table(accuracies, 0.0))
     assert "of a network trained at full resolution is -0.0" in sentence
     assert "mismatch -0.1" in sentence
     assert "training at 1/4 recovers nothing" in sentence
@@ -56,7 +57,7 @@ def test_without_spread_there_is_no_interval_and_no_verdict(repeats):
     """7/12 and 9/12 against 8/12 and 10/12: the same difference in every repeat, 1e-16 apart."""
     low, high = (np.array(right[:repeats]) / 12 for right in ([7, 9], [8, 10]))
     why = "no interval: one repeat" if repeats == 1 else "no interval: the same in every repeat"
-    losses = same_resolution.losses_table({(1, 1): high, (1, 4): low, (4, 4): low, (4, 1): low})
+    losses = same_resolution.losses_table({(1, 1): high, (1, 4): low, (4, 4): low, (4, 1): low}, 0.0)
     (sentence,) = same_resolution._conclusions(losses)
     assert f"is 0.083 ({why}): mismatch 0.000" in sentence
     assert "significant" not in sentence.replace("not significant", "")
@@ -65,13 +66,13 @@ def test_without_spread_there_is_no_interval_and_no_verdict(repeats):
         for position in phase_shift.POSITIONS
         for size in range(8, 13)
     }
-    parity = phase_shift.parity_table(accuracies, ("nearest",))
+    parity = phase_shift.parity_table(accuracies, ("nearest",), 0.0)
     assert f"+0.083 as cut ({why})" in phase_shift._headline(parity)
     steps = {(trained, name): high for trained in (SHARP, COARSE) for name in (SHARP, PIXELS, COARSE)} | {
         (SHARP, COARSE): low
     }
-    compared = cross_survey.conditions_table(steps)
-    costs = cross_survey.steps_table(steps, [SHARP, PIXELS, COARSE])
+    compared = cross_survey.conditions_table(steps, 0.0)
+    costs = cross_survey.steps_table(steps, [SHARP, PIXELS, COARSE], 0.0)
     said = cross_survey._conclusions(compared, costs, steps, cross_survey.CrossSurvey())
     assert any(f"+0.083 ({why})." in sentence for sentence in said)
     assert not any("costs most" in sentence or "the dearest" in sentence for sentence in said)
@@ -81,7 +82,7 @@ def test_without_spread_there_is_no_interval_and_no_verdict(repeats):
         for which in ("first", "second")
     }
     pool = simulate(SimulatedSurvey(galaxies=20, image_size=8)).with_classes(("spiral", "elliptical"))
-    verdict, found, *_ = class_balance._conclusions(cases, pool, ("accuracy",))
+    verdict, found, *_ = class_balance._conclusions(cases, pool, ("accuracy",), {"natural": 0.0, "balanced": 0.0})
     assert verdict.startswith("Whether balancing the classes makes a difference cannot be said")
     assert f"difference +0.100 ({why}, n = {repeats})" in found
     for text in (sentence, *said, verdict, found, phase_shift._headline(parity)):
@@ -117,10 +118,10 @@ def test_the_verdict_on_phase_follows_the_paired_tests(dips, verdict):
         for position, dip in zip(phase_shift.POSITIONS, dips, strict=True)
         for size in range(8, 13)
     }
-    parity = phase_shift.parity_table(accuracies, ("nearest",))
+    parity = phase_shift.parity_table(accuracies, ("nearest",), 0.0)
     assert set(parity["method"]) == {"nearest", "all methods"}
     assert verdict in phase_shift._headline(parity)
-    (sentence,) = phase_shift._conclusions(parity, accuracies, 64)
+    (sentence,) = phase_shift._conclusions(parity, accuracies, 64, 0.0)
     assert verdict in sentence
     assert "1/7 \N{MINUS SIGN} 1/6" in sentence
 
@@ -130,10 +131,10 @@ def test_every_step_between_instruments_has_its_cost():
     means = {SHARP: 0.93, PIXELS: 0.92, SEEING: 0.80, "+ noise": 0.79, COARSE: 0.79}
     accuracies = {(SHARP, name): around(mean, luck) for name, mean in means.items()}
     accuracies |= {(COARSE, name): around(0.90, luck) for name in means}
-    costs = cross_survey.steps_table(accuracies, list(means))
+    costs = cross_survey.steps_table(accuracies, list(means), 0.0)
     assert costs["step"].tolist() == ["+ pixel size", "+ seeing", "+ noise", "what remains to the coarse images"]
     assert rows_with(costs, step="+ seeing")["cost"][0] == pytest.approx(0.12, abs=0.005)
-    compared = cross_survey.conditions_table(accuracies)
+    compared = cross_survey.conditions_table(accuracies, 0.0)
     assert len(compared) == 3
     sentences = cross_survey._conclusions(compared, costs, accuracies, cross_survey.CrossSurvey())
     assert "the most costly is seeing: 0.1" in " ".join(sentences)
@@ -144,7 +145,10 @@ def test_every_step_between_instruments_has_its_cost():
 def test_a_step_that_gains_accuracy_costs_nothing():
     means = {SHARP: 0.80, PIXELS: 0.92, COARSE: 0.93}
     accuracies = {(trained, name): around(mean) for trained in (SHARP, COARSE) for name, mean in means.items()}
-    compared, costs = cross_survey.conditions_table(accuracies), cross_survey.steps_table(accuracies, list(means))
+    compared, costs = (
+        cross_survey.conditions_table(accuracies, 0.0),
+        cross_survey.steps_table(accuracies, list(means), 0.0),
+    )
     said = cross_survey._conclusions(compared, costs, accuracies, cross_survey.CrossSurvey())
     assert "No single step from sharp to coarse costs a significant amount of accuracy." in said
 
@@ -165,7 +169,7 @@ def test_the_uncertain_class_may_help_or_hurt(two, three, sentence):
     }
     survey = simulate(SimulatedSurvey(galaxies=20, image_size=8))
     pools = {uncertain_labels.THREE: survey, uncertain_labels.TWO: survey.with_classes(("spiral", "elliptical"))}
-    said = uncertain_labels._conclusions(cases, pools)
+    said = uncertain_labels._conclusions(cases, pools, dict.fromkeys(cases, 0.0))
     assert said[0].startswith(sentence)
     assert said[-1] == "With three classes the true positive rates are - (spiral), - (elliptical), - (uncertain)."
 
