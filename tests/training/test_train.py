@@ -252,8 +252,8 @@ def test_the_ensemble_of_a_run_gives_the_accuracy_that_was_measured(tmp_path, ca
     assert [unscaled[repeat, own].mean() for repeat, own in enumerate(tested)] != ensemble.accuracy().tolist()
     assert about.trained_on["digest"] == pool.digest()
     keys = repeat_keys(0, range(3)).draw
-    train = np.asarray(draw_balanced(pool.labels, pool.class_names, 20, keys).train)
-    sky = measure_sky(pool.images[..., None], train)
+    drawn = draw_balanced(pool.labels, pool.class_names, 20, keys, validation_fraction=0.1)
+    sky = measure_sky(pool.images[..., None], np.asarray(drawn.train))
     np.testing.assert_array_equal(about.sky_array(), np.asarray(sky)[:, :2])
     said = json.loads((tmp_path / "environment.json").read_text())["input_scaling"]["per_class_20"]
     assert said == in_words("sky", sky, ("r",))
