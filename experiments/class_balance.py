@@ -42,6 +42,11 @@ PRESETS: dict[PresetName, ClassBalance] = {
         total=Suggested(400),
         training=TrainingConfig(ScheduleConfig(epochs=16, evaluate_every=2)),
     ),
+    "standard": ClassBalance(
+        source=SourceConfig(simulated=SimulatedSurvey(galaxies=15_000, class_fractions=THESIS_FRACTIONS)),
+        repeats=10,
+        training=TrainingConfig(ScheduleConfig(epochs=60, evaluate_every=2)),
+    ),
     "thesis": ClassBalance(
         validation_fraction=0.0,
         source=SourceConfig(simulated=SimulatedSurvey(galaxies=15_000, class_fractions=THESIS_FRACTIONS)),

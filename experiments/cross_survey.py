@@ -16,7 +16,7 @@ import dataclasses
 import itertools
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described
 from galjax.config.json_form import Suggested
@@ -45,6 +45,10 @@ class CrossSurvey(ExperimentConfig):
     sharp_seeing: float | None = None
     """Seeing of the sharp images, full width at half maximum in arcsec. None: as of the coarse ones."""
 
+    noise_unit: Literal["own", "training"] = "own"
+    """Whose sky noise is the unit of pixels where the input scaling is sky: own, each instrument's (surveys give pixels in
+    different units, and each knows its own noise), or training, that of the images trained on, for all."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
         for flag in ("coarse_seeing", "sharp_seeing"):
@@ -71,6 +75,9 @@ PRESETS: dict[PresetName, CrossSurvey] = {
         repeats=4,
         per_class=Suggested(200),
         training=TrainingConfig(ScheduleConfig(epochs=12, evaluate_every=3)),
+    ),
+    "standard": CrossSurvey(
+        repeats=10, per_class=Suggested(300), training=TrainingConfig(ScheduleConfig(epochs=30, evaluate_every=5))
     ),
     "thesis": CrossSurvey(
         repeats=100, validation_fraction=0.0, training=TrainingConfig(ScheduleConfig(epochs=200, evaluate_every=10))
@@ -152,6 +159,7 @@ def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
                 conditions,
                 Condition(view=names.index(trained_on)),
                 keeps_ensemble=trained_on == SHARP,
+                own_sky=config.noise_unit == "own",
             ),
             device_sample,
             matched.sharp,

@@ -1,6 +1,7 @@
 """How different may the training and test resolutions be? (thesis, 5.2 and 5.3)
 
     python -m experiments.resolution_sweep                      # simulated galaxies; 2 minutes on 2 CPU cores
+    python -m experiments.resolution_sweep --preset standard    # 10 repeats, 60 epochs, two sample sizes; about an hour
     python -m experiments.resolution_sweep --preset thesis      # 30 repeats, 900 epochs, four sample sizes
     python -m experiments.resolution_sweep --data FOLDER        # your own catalogue and images
 
@@ -54,6 +55,9 @@ class ResolutionSweep(ExperimentConfig):
 PRESETS: dict[PresetName, ResolutionSweep] = {
     "quick": ResolutionSweep(
         repeats=6, per_class=suggested(300), training=TrainingConfig(ScheduleConfig(epochs=16, evaluate_every=4))
+    ),
+    "standard": ResolutionSweep(
+        repeats=10, per_class=suggested(300, 1000), training=TrainingConfig(ScheduleConfig(epochs=60, evaluate_every=5))
     ),
     "thesis": ResolutionSweep(validation_fraction=0.0),
 }

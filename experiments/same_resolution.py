@@ -49,6 +49,9 @@ PRESETS: dict[PresetName, SameResolution] = {
     "quick": SameResolution(
         repeats=6, factors=suggested(2, 4, 6, 8), training=TrainingConfig(ScheduleConfig(epochs=16, evaluate_every=4))
     ),
+    "standard": SameResolution(
+        repeats=10, factors=suggested(2, 4, 6, 8), training=TrainingConfig(ScheduleConfig(epochs=60, evaluate_every=10))
+    ),
     "thesis": SameResolution(validation_fraction=0.0),
 }
 

@@ -18,7 +18,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from experiments import EXPERIMENTS as NAMES
 from experiments import ExperimentName
@@ -89,7 +89,7 @@ class Thesis:
         return dataclasses.replace(config, **changes)
 
 
-PRESETS: dict[PresetName, Thesis] = {"quick": Thesis(), "thesis": Thesis(preset="thesis")}
+PRESETS: dict[PresetName, Thesis] = {name: Thesis(preset=name) for name in get_args(PresetName)}
 
 if __name__ == "__main__":  # before what computes is imported
     answer_flags(PRESETS, f"python -m experiments.{NAME}", described(QUESTION, __doc__))

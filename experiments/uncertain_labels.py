@@ -49,6 +49,11 @@ PRESETS: dict[PresetName, UncertainLabels] = {
         total=Suggested(400),
         training=TrainingConfig(ScheduleConfig(epochs=20, evaluate_every=2)),
     ),
+    "standard": UncertainLabels(
+        source=SourceConfig(simulated=SimulatedSurvey(galaxies=15_000, class_fractions=THESIS_FRACTIONS)),
+        repeats=10,
+        training=TrainingConfig(ScheduleConfig(epochs=60, evaluate_every=2)),
+    ),
     "thesis": UncertainLabels(
         validation_fraction=0.0,
         source=SourceConfig(simulated=SimulatedSurvey(galaxies=15_000, class_fractions=THESIS_FRACTIONS)),

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from galjax.config.class_names import check_class_name
 from galjax.errors import InputError
-from galjax.io.arrays import sample_of_arrays
+from galjax.io.arrays import DEPTH, EIGHT_BIT, sample_of_arrays
 from galjax.io.fits_files import open_fits
 from galjax.io.host import host_memory
 from galjax.io.whole_files import replacing
@@ -105,6 +105,11 @@ class GalaxySample:
         counts = ", ".join(f"{n} {name}" for name, n in self.class_counts().items()) or "unlabelled"
         scale = f", {self.pixel_scale:g} arcsec/px" if np.isfinite(self.pixel_scale) else ""
         return f"GalaxySample({len(self)} galaxies: {counts}; {height}x{width} px{scale}; {', '.join(self.bands)})"
+
+    @property
+    def is_8_bit(self) -> bool:
+        """Whether pixels come from 8-bit images, which are stretched to be looked at: no counts or fluxes."""
+        return self.provenance.get(DEPTH) == EIGHT_BIT
 
     @property
     def is_labelled(self) -> bool:

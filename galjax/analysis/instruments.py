@@ -11,9 +11,8 @@ from jaxtyping import Float, Float32
 from galjax.errors import InputError
 from galjax.resample import resize
 from galjax.sample import Exclusion, GalaxySample
+from galjax.training.sky import frames_of
 
-FRAME = 5
-"""Width of the frame around a stamp, px, in which the sky is measured."""
 FWHM_PER_SIGMA = 2 * (2 * np.log(2)) ** 0.5
 LARGEST_FIELD_DIFFERENCE = 0.05
 
@@ -175,7 +174,4 @@ def brightness_ratio(ours: Images, theirs: Resized) -> float:
 
 
 def _frames(images: Images) -> Float[np.ndarray, "galaxy pixel"]:
-    mask = np.ones(images.shape[1:3], bool)
-    width = min(FRAME, min(mask.shape) // 4)
-    mask[width:-width, width:-width] = False
-    return images[:, mask].reshape(len(images), -1)
+    return frames_of(images).reshape(len(images), -1)

@@ -25,7 +25,7 @@ BAD_INPUT = 2
 
 MOST_REPEATS = 1_000_000
 
-PresetName = Literal["quick", "thesis"]
+PresetName = Literal["quick", "standard", "thesis"]
 
 
 @dataclasses.dataclass(frozen=True)

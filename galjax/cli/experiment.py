@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from typing import Any, Generic, NamedTuple, TypeVar
 
+import jax
 import numpy as np
 from astropy.table import Table
 from rich.console import Console
@@ -34,7 +35,8 @@ from galjax.terminal.progress import ConsoleProgress
 from galjax.training.divergence import Divergence, describe
 from galjax.training.ensemble import HeldOut
 from galjax.training.history import History
-from galjax.training.repeats import RepeatKeys, Task, repeat_keys
+from galjax.training.repeats import RepeatKeys, Task, repeat_keys, with_sky
+from galjax.training.sky import chosen_scaling, in_words
 from galjax.training.step import DeviceSample
 
 Config = TypeVar("Config", bound=ExperimentConfig)
@@ -91,6 +93,8 @@ class ExperimentRun:
         self._drawn_from: set[str] = set()
         self.provenance: Mapping[str, str] = {}
         self._main: tuple[Stage, HeldOut, History] | None = None
+        self.scalings: dict[str, str] = {}
+        """A sentence on the input scaling, by stage."""
         self.adjustments: tuple[str, ...] = ()
         """Sentences about default numbers that were made to fit the galaxies."""
 
@@ -173,12 +177,15 @@ class ExperimentRun:
         Raises InputError where a draw trains on fewer galaxies than a batch of the size asked for has.
         """
         training = self.config.training
+        scaling = chosen_scaling(training.network.input_scaling, *samples)
+        training = dataclasses.replace(training, network=dataclasses.replace(training.network, input_scaling=scaling))
         fewest = min(drawn.train.shape[1] for drawn in draws)
         batch = fitted(training.optimiser.batch_size, fewest)
         if batch != training.optimiser.batch_size:
             self._adjust("batch_size", training.optimiser.batch_size, batch)
             optimiser = dataclasses.replace(training.optimiser, batch_size=batch)
-            self.config = dataclasses.replace(self.config, training=dataclasses.replace(training, optimiser=optimiser))
+            training = dataclasses.replace(training, optimiser=optimiser)
+        self.config = dataclasses.replace(self.config, training=training)
         if batch > fewest:
             raise InputError(
                 f"--batch-size {batch} is more than the {fewest} galaxies that a repeat trains on. Give a smaller one, or draw more."
@@ -223,11 +230,20 @@ class ExperimentRun:
         names = galaxies.class_names
         kept = training.schedule.kept_of(self.config.repeats) if stage.keeps_ensemble else 0
         task = Task(sample, stage.draw, keys or self.keys, len(names), stage.conditions, stage.trained_at, kept)
+        task = with_sky(task._replace(own_sky=stage.own_sky), training)
+        self._tell_scaling(stage, task, galaxies.bands)
         outcome = run_stage(stage, task, galaxies, training, self.folder, self.progress)
         if stage.keeps_ensemble:
             self._main = (stage, HeldOut(galaxies, np.asarray(stage.draw.test)), outcome.history)
         self.outcomes[stage.name] = outcome
         return outcome.history
+
+    def _tell_scaling(self, stage: Stage, task: Task, bands: Sequence[str]) -> None:
+        sky = jax.tree.map(lambda value: value[:, task.trained_at.view], task.sky)
+        sentence = in_words(self.config.training.network.input_scaling, sky, bands)
+        if sentence not in self.scalings.values():
+            self.progress.note(f"{stage.label}: {sentence}" if self.scalings else sentence)
+        self.scalings[stage.name] = sentence
 
     def test_predictions(self, summary: Table) -> Table | None:
         """What the repeats of the main training said of their test galaxies; None where nothing was trained."""
@@ -255,6 +271,7 @@ class ExperimentRun:
         checkpoints = sum(done.checkpoint_seconds for done in outcomes)
         return {
             **describe_environment(),
+            "input_scaling": self.scalings,
             "execution": {name: done.execution._asdict() for name, done in self.outcomes.items()},
             "compile_seconds": round(sum(done.compile_seconds for done in outcomes), 1),
             "training_seconds": round(training, 1),

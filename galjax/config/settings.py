@@ -12,7 +12,7 @@ from galjax.config.markers import EXECUTION, MACHINES, NETWORK, OUTPUT, Flat
 from galjax.errors import InputError
 
 NetworkName = Literal["thesis", "residual"]
-InputScaling = Literal["none", "minmax", "standard", "asinh"]
+InputScaling = Literal["auto", "sky", "asinh", "standard", "minmax", "none"]
 Initialisation = Literal["glorot_uniform", "he_normal", "lecun_normal"]
 Padding = Literal["same", "valid"]
 LoweringName = Literal["direct", "patches", "xla"]
@@ -62,9 +62,11 @@ class NetworkConfig:
     """Fraction of units dropped after each hidden dense layer while training, 0 to below 1; not for residual."""
     initialisation: Initialisation = "he_normal"
     """Distribution that the starting kernels are drawn from; biases start at zero."""
-    input_scaling: InputScaling = "asinh"
-    """How pixel values are scaled, in each image and band by itself: minmax to 0..1, standard to mean 0 and standard
-    deviation 1, asinh the arcsinh of standard, or none."""
+    input_scaling: InputScaling = "auto"
+    """How pixel values are scaled. sky: arcsinh((pixel - level) / unit) / 2, with the level and noise of the sky in a band,
+    measured once at the borders of the training images. In each image and band by itself: standard to mean 0 and standard
+    deviation 1, asinh the arcsinh of standard, minmax to 0..1. Or none. auto: asinh for 8-bit images (JPEG, PNG), else
+    sky."""
 
     def __post_init__(self) -> None:
         if len(self.filters) != len(KERNEL_SIZES) or not 1 <= min(self.filters) <= max(self.filters) <= MOST_FILTERS:

@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 from galjax.errors import InputError
 
 KNOWN = ("redshift", "pixel_scale", "bands")
+DEPTH, EIGHT_BIT = "pixel depth", "8 bit"
+"""Key and value of a sample's provenance where its pixels come from 8-bit images."""
 
 
 def sample_of_arrays(
@@ -39,8 +41,13 @@ def sample_of_arrays(
         "redshift": np.full(count, np.nan) if redshift is None else _redshifts(redshift, count),
         "pixel_scale": float("nan") if scale is None else _scale(scale),
         "bands": _bands(known.get("bands"), bands),
-        "provenance": {"source": "arrays", "units": "as in the arrays"},
+        "provenance": {"source": "arrays", "units": "as in the arrays", **depth_of(images)},
     }
+
+
+def depth_of(images: Any) -> dict[str, str]:
+    """What a sample's provenance says of the depth of pixels: something where they are of 8 bits."""
+    return {DEPTH: EIGHT_BIT} if np.asarray(images).dtype == np.uint8 else {}
 
 
 def _pixels(images: ArrayLike) -> Float32[np.ndarray, "galaxy height width *band"]:

@@ -39,6 +39,8 @@ class Stage(NamedTuple):
     trained_at: Condition = ORIGINAL
     keeps_ensemble: bool = False
     """Whether it is the main training of the run, whose networks are kept (`Task.kept`)."""
+    own_sky: bool = False
+    """As `Task.own_sky`."""
 
 
 class StageOutcome(NamedTuple):

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Int, Key
 
+from galjax.networks.scaling import Sky
 from galjax.training.execution import Execution
 from galjax.training.step import (
     Conditions,
@@ -128,19 +129,23 @@ def _train(
     trainer: Trainer,
     at_once: int,
     trained: Trained,
-    own: tuple[Key[Array, " repeat"], Int[Array, "repeat train"], Int[Array, " repeat"], Int[Array, " repeat"]],
+    own: tuple[
+        Key[Array, " repeat"], Int[Array, "repeat train"], Sky | None, Int[Array, " repeat"], Int[Array, " repeat"]
+    ],
     shared: tuple[Int[Array, " 2"], Int[Array, ""], Hyperparameters, DeviceSample, Conditions],
 ) -> Trained:
     """Train this device's repeats on the blocks of a `Part`.
 
-    `own` are epoch keys, draws, and the part's begin and end; `shared` are its groups, the first epoch of the stretch, and
+    `own` are epoch keys, draws, skies (see `see`), and the part's begin and end; `shared` are its groups, the first epoch of the stretch, and
     what is the same for all.
     """
     groups, first_epoch, hyperparameters, pool, trained_at = shared
 
-    def one_repeat(trained: Trained, own: tuple[Key[Array, ""], Int[Array, " train"]], span: _Span) -> Trained:
-        (key, draw), (begin, end) = own, span
-        galaxies = Galaxies(see(pool, draw, trained_at, scaling_of(trainer)), pool.labels[draw])
+    def one_repeat(
+        trained: Trained, own: tuple[Key[Array, ""], Int[Array, " train"], Sky | None], span: _Span
+    ) -> Trained:
+        (key, draw, sky), (begin, end) = own, span
+        galaxies = Galaxies(see(pool, draw, trained_at, scaling_of(trainer), sky), pool.labels[draw])
         blocks = blocks_of(trainer, len(draw))
 
         def one_epoch(index: Int[Array, ""], trained: Trained) -> Trained:
@@ -165,38 +170,38 @@ def _evaluate(
     trainer: Trainer,
     at_once: int,
     evaluated: Evaluated,
-    own: tuple[Parameters, tuple[Any, Any], Int[Array, " repeat"], Int[Array, " repeat"]],
+    own: tuple[Parameters, tuple[Any, Any], Sky | None, Int[Array, " repeat"], Int[Array, " repeat"]],
     shared: tuple[Int[Array, " 2"], DeviceSample, Conditions, Conditions],
 ) -> Evaluated:
     """Evaluate this device's repeats under the conditions of a `Part`, and with the first of them on the validation galaxies.
 
-    `own` are parameters, the test and validation galaxies (None without), and the part's begin and end; `shared` are its groups,
+    `own` are parameters, the test and validation galaxies (None without), skies, and the part's begin and end; `shared` are its groups,
     and what is the same for all, the condition trained at last.
     """
     groups, pool, conditions, trained_at = shared
 
     def one_repeat(
         evaluated: Evaluated,
-        own: tuple[Parameters, tuple[Int[Array, " test"], Int[Array, " validation"] | None]],
+        own: tuple[Parameters, tuple[Int[Array, " test"], Int[Array, " validation"] | None], Sky | None],
         span: _Span,
     ) -> Evaluated:
-        (parameters, (tested, validated)), (test, validation), (begin, end) = own, evaluated, span
+        (parameters, (tested, validated), sky), (test, validation), (begin, end) = own, evaluated, span
 
         def one_condition(index: Int[Array, ""], test: Evaluation) -> Evaluation:
             condition = jax.tree.map(lambda leaf: leaf[index], conditions)
-            new = evaluate_one(trainer, parameters, pool, tested, condition)
+            new = evaluate_one(trainer, parameters, pool, tested, condition, sky)
             return jax.tree.map(lambda all_, one: all_.at[index].set(one), test, new)
 
         if validated is not None:
             validation = jax.lax.cond(
                 (begin == 0) & (end > 0),
-                lambda: evaluate_one(trainer, parameters, pool, validated, trained_at),
+                lambda: evaluate_one(trainer, parameters, pool, validated, trained_at, sky),
                 lambda: validation,
             )
         return jax.lax.fori_loop(begin, end, one_condition, test), validation
 
-    parameters, chosen, begin, end = own
-    return _group_by_group(one_repeat, at_once, evaluated, (parameters, chosen), (begin, end, groups))
+    *given, begin, end = own
+    return _group_by_group(one_repeat, at_once, evaluated, tuple(given), (begin, end, groups))
 
 
 _Span = tuple[Int[Array, ""], Int[Array, ""]]

@@ -21,7 +21,7 @@ from galjax.errors import InputError
 from galjax.io import stored_arrays
 from galjax.io.stored_arrays import Corrupt
 from galjax.metrics import accuracy, auc
-from galjax.networks.scaling import scale_images
+from galjax.networks.scaling import Sky, scale_images
 from galjax.resample import apply_matrices
 from galjax.sample import GalaxySample
 from galjax.statistics import Selection
@@ -30,6 +30,7 @@ from galjax.training.conditions import ORIGINAL, Condition
 from galjax.training.execution import for_applying
 from galjax.training.history import History
 from galjax.training.repeats import Task
+from galjax.training.sky import measure_sky
 from galjax.training.step import Trainer, in_batches, logits_of, scaling_of
 
 FORMAT = 3
@@ -39,6 +40,15 @@ IN_RUN = "ensemble"
 """Where a run folder keeps its ensemble."""
 GALAXIES_AT_ONCE = 2048
 """Galaxies that are classified in one call of the compiled program: bounds memory, and changes nothing else."""
+
+
+@dataclasses.dataclass(frozen=True)
+class MeasuredSky:
+    """The sky at the borders of the images that one repeat was trained on, by band, in the units of their pixels."""
+
+    level: tuple[float, ...]
+    unit: tuple[float, ...]
+    """Its noise, one standard deviation."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +93,14 @@ class Description:
     trained_on: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Where the training galaxies came from, how many each repeat had, and their digest."""
     measured: tuple[MeasuredMetrics, ...] = ()
+    sky: tuple[MeasuredSky, ...] = ()
+    """Of every repeat, in which the scaling "sky" measures pixels; nothing for other scalings."""
+
+    def sky_array(self) -> Sky | None:
+        """The sky as arrays ("repeat band"); None for scalings without."""
+        if not self.sky:
+            return None
+        return Sky(*(jnp.asarray([getattr(one, name) for one in self.sky], jnp.float32) for name in Sky._fields))
 
 
 class HeldOut(NamedTuple):
@@ -148,15 +166,15 @@ class Ensemble:
         probabilities = self._on_test_galaxies(_condition(factor, method))
         return predictions_table(self.tested, self.about.class_names, self.about.repeats, probabilities)
 
-    def predict(self, galaxies: GalaxySample | Shaped[np.ndarray, "..."]) -> Table:
+    def predict(self, galaxies: GalaxySample | Shaped[np.ndarray, "..."], sky: str = "training") -> Table:
         """What the networks say of galaxies that nobody need have labelled: one row a galaxy.
 
         Columns: id, class (of the largest mean probability), p_<class> (mean over repeats of the softmax, 0 to 1) and
         std_<class> (sample standard deviation over repeats; NaN of a single one). Ids of an array count from 0. Repeats that
-        have seen a galaxy in training are not told apart from others. Errors as for `probabilities`.
+        have seen a galaxy in training are not told apart from others. `sky` and errors as for `probabilities`.
         """
         ids = galaxies.ids if isinstance(galaxies, GalaxySample) else np.arange(len(galaxies))
-        found = self.probabilities(galaxies).astype(np.float64)
+        found = self.probabilities(galaxies, sky).astype(np.float64)
         mean, names = found.mean(axis=0), self.about.class_names
         std = found.std(axis=0, ddof=1) if len(found) > 1 else np.full(mean.shape, np.nan)
         columns = {"id": ids, "class": np.array(names)[mean.argmax(axis=1)]}
@@ -165,15 +183,30 @@ class Ensemble:
         return Table(columns)
 
     def probabilities(
-        self, galaxies: GalaxySample | Shaped[np.ndarray, "..."]
+        self, galaxies: GalaxySample | Shaped[np.ndarray, "..."], sky: str = "training"
     ) -> Float32[np.ndarray, "repeat galaxy class"]:
         """The probability (softmax, 0 to 1) that every network gives each class.
 
         Images of an array are (galaxy, height, width) or (galaxy, height, width, band): pixels as the training galaxies had
-        them, of the same size and bands; they are scaled here as for training,
-        and not resampled. Raises InputError where size or bands do not fit, or a pixel is not finite.
+        them, of the same size and bands; they are scaled here as for training, and not resampled. Where the input scaling is
+        "sky", pixels are measured in the sky of the training images, or with sky="own" in that of all these images together,
+        as for another survey, whose pixels have other units.
+
+        Raises InputError where size or bands do not fit, a pixel is not finite, or an own sky is asked for that the scaling does not
+        take, or that has no noise.
         """
-        return self._apply(self._fitting(galaxies), ORIGINAL)
+        if sky not in ("training", "own"):
+            raise InputError(f'sky is "training" or "own", not {sky!r}.')
+        if sky == "training":
+            return self._apply(self._fitting(galaxies), ORIGINAL)
+        scaling = self.about.network.input_scaling
+        if scaling != "sky":
+            raise InputError(
+                f'sky="own" has no effect on these networks, whose input scaling is {scaling}: it measures no sky. Leave it out.'
+            )
+        pixels = self._fitting(galaxies)
+        own = _described(measure_sky(pixels)) * len(self.about.repeats)
+        return dataclasses.replace(self, about=dataclasses.replace(self.about, sky=own))._apply(pixels, ORIGINAL)
 
     def save(self, folder: str | Path) -> None:
         """Keep the networks in a folder of their own, which `galjax.load` reads: whole, or not at all.
@@ -235,10 +268,16 @@ class Ensemble:
     def _on_test_galaxies(self, condition: Condition) -> Float32[np.ndarray, "repeat test class"]:
         assert self.tested is not None
         sample, chosen = self.tested
-        alone = (dataclasses.replace(self, parameters=_repeat(self.parameters, n)) for n in range(len(chosen)))
+        alone = (self._alone(number) for number in range(len(chosen)))
         return np.concatenate(
             [one._apply(_with_bands(sample.images[rows]), condition) for one, rows in zip(alone, chosen, strict=True)]
         )
+
+    def _alone(self, number: int) -> "Ensemble":
+        """One of the repeats."""
+        parameters = jax.tree.map(lambda array: array[number : number + 1], dict(self.parameters))
+        about = dataclasses.replace(self.about, sky=self.about.sky[number : number + 1])
+        return dataclasses.replace(self, about=about, parameters=parameters)
 
     def _fitting(self, galaxies: Any) -> Float32[np.ndarray, "galaxy height width band"]:
         about = self.about
@@ -285,9 +324,8 @@ class Ensemble:
             for first in range(0, len(pixels), size):
                 some = pixels[first : first + size].astype(np.float32)
                 filled = np.concatenate([some, np.repeat(some[-1:], size - len(some), axis=0)])  # one compiled program
-                found.append(
-                    np.asarray(_probabilities(trainer, dict(self.parameters), filled, matrices))[:, : len(some)]
-                )
+                of_all = _probabilities(trainer, (dict(self.parameters), about.sky_array()), filled, matrices)
+                found.append(np.asarray(of_all)[:, : len(some)])
         return np.concatenate(found, axis=1)
 
 
@@ -300,6 +338,7 @@ def describe(galaxies: GalaxySample, history: History, task: Task, about: Mappin
     (evaluation,) = np.flatnonzero(history.evaluated_epoch == about["epoch"])
     kept = list(about["repeats"])
     right, areas = accuracy(history.test_confusion[:, evaluation])[kept], history.test_auc[:, evaluation][kept]
+    sky = jax.tree.map(lambda value: value[kept, task.trained_at.view], task.sky)
     measured = tuple(
         MeasuredMetrics(condition.factor, condition.method, *(tuple(map(float, m[:, number])) for m in (right, areas)))
         for number, condition in enumerate(task.conditions)
@@ -314,6 +353,7 @@ def describe(galaxies: GalaxySample, history: History, task: Task, about: Mappin
         method=task.trained_at.method,
         trained_on={**galaxies.provenance, "galaxies": str(len(galaxies)), "digest": galaxies.digest()},
         measured=measured,
+        sky=() if sky is None else _described(sky),
         **about,
     )
 
@@ -380,8 +420,10 @@ def load(folder: str | Path) -> Ensemble:
     return Ensemble(about, parameters_of(arrays))
 
 
-def _repeat(parameters: Mapping[str, Any], number: int) -> dict[str, Any]:
-    return jax.tree.map(lambda array: array[number : number + 1], dict(parameters))
+def _described(sky: Sky) -> tuple[MeasuredSky, ...]:
+    """The sky of every repeat, from arrays ("repeat band")."""
+    rows = zip(np.asarray(sky.level).tolist(), np.asarray(sky.unit).tolist(), strict=True)
+    return tuple(MeasuredSky(tuple(level), tuple(unit)) for level, unit in rows)
 
 
 def _with_bands(
@@ -401,18 +443,20 @@ def _named(factor: int, method: str) -> str:
 @functools.partial(jax.jit, static_argnums=0)
 def _probabilities(
     trainer: Trainer,
-    parameters: dict[str, Any],
+    networks: tuple[dict[str, Any], Sky | None],
     images: Float[Array, "galaxy height width band"],
     matrices: tuple[Float[Array, "height height"], Float[Array, "width width"]],
 ) -> Float[Array, "repeat galaxy class"]:
     count = len(images)
     batches = in_batches(jnp.arange(count, dtype=jnp.int32), trainer.evaluation_batch)
 
-    def seen(chosen: Int[Array, " some"]) -> Float[Array, "some height width band"]:
-        resampled = apply_matrices(jnp.moveaxis(images[chosen], -1, 1), *matrices)
-        return scale_images(jnp.moveaxis(resampled, 1, -1), scaling_of(trainer))
+    def one_repeat(network: tuple[Any, Sky | None]) -> Float[Array, "galaxy class"]:
+        parameters, sky = network
 
-    def one_repeat(parameters: Any) -> Float[Array, "galaxy class"]:
+        def seen(chosen: Int[Array, " some"]) -> Float[Array, "some height width band"]:
+            resampled = apply_matrices(jnp.moveaxis(images[chosen], -1, 1), *matrices)
+            return scale_images(jnp.moveaxis(resampled, 1, -1), scaling_of(trainer), sky)
+
         return jax.nn.softmax(logits_of(trainer, parameters, batches, count, seen))
 
-    return jax.lax.map(one_repeat, parameters)
+    return jax.lax.map(one_repeat, networks)

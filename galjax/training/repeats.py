@@ -17,6 +17,7 @@ from jaxtyping import Array, Key
 from galjax.config.jax_settings import PRNG
 from galjax.config.settings import TrainingConfig
 from galjax.draw import Draw
+from galjax.networks.scaling import Sky
 from galjax.training import processes
 from galjax.training.chunks import CHUNK_SECONDS, Groups, Kind, Pace, Stretch
 from galjax.training.conditions import ORIGINAL, Condition, device_conditions
@@ -34,6 +35,7 @@ from galjax.training.execution import Execution, choose, load_of
 from galjax.training.history import History
 from galjax.training.memory import Load, Sizes, check_fits
 from galjax.training.placement import gather, gather_on_first, place, scatter_from_first
+from galjax.training.sky import sky_of_views
 from galjax.training.step import DeviceSample, TrainingState, blocks_of, hyperparameters_of
 
 
@@ -65,6 +67,10 @@ class Task(NamedTuple):
     trained_at: Condition = ORIGINAL
     kept: int = 0
     """Number of repeats, the first ones, whose networks at the best validation epoch are kept."""
+    own_sky: bool = False
+    """Whether the scaling "sky" measures each view in its own sky, instead of that of the view trained at: of another survey."""
+    sky: Sky | None = None
+    """Of every repeat, view and band ("repeat view band"), once it is measured (`with_sky`)."""
 
     @property
     def sizes(self) -> Sizes:
@@ -79,6 +85,17 @@ def execution_of(task: Task, config: TrainingConfig) -> Execution:
     return choose(config.execution, config.network, config.optimiser, task.sizes, len(task.keys.initial))
 
 
+def with_sky(task: Task, config: TrainingConfig) -> Task:
+    """The task with its sky measured, where the input scaling takes it.
+
+    Raises InputError where there is no noise to measure.
+    """
+    if config.network.input_scaling != "sky" or task.sky is not None:
+        return task
+    the_same = None if task.own_sky else task.trained_at.view
+    return task._replace(sky=sky_of_views(task.pool.images, task.draw.train, the_same))
+
+
 def load_of_task(task: Task, config: TrainingConfig, execution: Execution) -> Load:
     """What it asks of the memory."""
     repeats = len(task.keys.initial)
@@ -89,11 +106,11 @@ def load_of_task(task: Task, config: TrainingConfig, execution: Execution) -> Lo
 def assemble(task: Task, config: TrainingConfig, execution: Execution | None = None) -> "RepeatProgram":
     """The program that trains and evaluates a task: of every run, benchmark and call.
 
-    Raises InputError where the memory is too small.
+    Raises InputError where the memory is too small, or the sky cannot be measured (`with_sky`).
     """
     execution = execution or execution_of(task, config)
     check_fits(load_of_task(task, config, execution))
-    return RepeatProgram(task, config, execution)
+    return RepeatProgram(with_sky(task, config), config, execution)
 
 
 class Snapshot(NamedTuple):
@@ -160,7 +177,7 @@ class RepeatProgram:
         self._groups = Groups(execution.devices, execution.repeats_at_once)
         self._padding = -self.repeats % (execution.devices * execution.repeats_at_once)
         started = time.perf_counter()
-        self._epoch_keys, self._draw = self.pad((task.keys.epochs, draw))
+        self._epoch_keys, self._draw, self._sky = self.pad((task.keys.epochs, draw, task.sky))
         self._evaluated_galaxies = (self._draw.test, self._draw.validation if validated else None)
         conditions = device_conditions(task.pool, task.conditions, config.convention)
         trained_at = jax.tree.map(
@@ -249,12 +266,12 @@ class RepeatProgram:
         groups, first_epoch = (place(array, self._on_all) for array in (part.groups, np.int32(epoch)))
         hyperparameters, pool, trained_at, conditions = self._shared
         if kind == "train":
-            own = (self._epoch_keys, self._draw.train, begin, end)
+            own = (self._epoch_keys, self._draw.train, self._sky, begin, end)
             shared = (groups, first_epoch, hyperparameters, pool, trained_at)
             state, sums = self.training((state, measured.sums), own, shared)
             measured, stretch = measured._replace(sums=sums), stretch._replace(trained=part.end)
         else:
-            own = (state.parameters, self._evaluated_galaxies, begin, end)
+            own = (state.parameters, self._evaluated_galaxies, self._sky, begin, end)
             found = self.evaluation((measured.test, measured.validation), own, (groups, pool, conditions, trained_at))
             measured, stretch = Measured(measured.sums, *found), stretch._replace(evaluated=part.end)
         jax.block_until_ready(measured)
@@ -308,12 +325,12 @@ class RepeatProgram:
         count, pair, number = (jax.ShapeDtypeStruct(shape, jnp.int32) for shape in (self._epoch_keys.shape, (2,), ()))
         training = (
             (state, measured.sums),
-            (self._epoch_keys, self._draw.train, count, count),
+            (self._epoch_keys, self._draw.train, self._sky, count, count),
             (pair, number, hyperparameters, pool, trained_at),
         )
         evaluation = (
             (measured.test, measured.validation),
-            (state.parameters, self._evaluated_galaxies, count, count),
+            (state.parameters, self._evaluated_galaxies, self._sky, count, count),
             (pair, pool, conditions, trained_at),
         )
         compiling = (self._layout, self.execution, self._mesh)

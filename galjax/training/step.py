@@ -13,7 +13,7 @@ from galjax.metrics import auc, recalibrated
 from galjax.networks import delayed_updates as delayed
 from galjax.networks.delayed_updates import Parameters
 from galjax.networks.network import Network
-from galjax.networks.scaling import scale_images
+from galjax.networks.scaling import Sky, scale_images
 from galjax.resample import apply_matrices
 
 
@@ -264,15 +264,20 @@ def train_epoch(
 
 
 def see(
-    pool: DeviceSample, chosen: Int[Array, " chosen"], condition: Conditions, scaling: InputScaling
+    pool: DeviceSample,
+    chosen: Int[Array, " chosen"],
+    condition: Conditions,
+    scaling: InputScaling,
+    sky: Sky | None = None,
 ) -> Float[Array, "chosen height width band"]:
     """Images of the `chosen` galaxies under one condition, as they enter the network.
 
-    Shrinking and enlarging come before the scaling, as for images of a coarser survey.
+    Shrinking and enlarging come before the scaling, as for images of a coarser survey. `sky` is that of every view
+    ("view band"), for the scaling of that name.
     """
     bands_first = jnp.moveaxis(pool.images[condition.view, chosen], -1, 1)
     resampled = jnp.moveaxis(apply_matrices(bands_first, condition.rows, condition.columns), 1, -1)
-    return scale_images(resampled, scaling)
+    return scale_images(resampled, scaling, jax.tree.map(lambda value: value[condition.view], sky))
 
 
 def in_batches(chosen: Int[Array, " chosen"], most: int) -> Int[Array, "batch galaxy"]:
@@ -309,19 +314,29 @@ def logits_of(
 
 
 def evaluate(
-    trainer: Trainer, parameters: Parameters, pool: DeviceSample, chosen: Int[Array, " test"], conditions: Conditions
+    trainer: Trainer,
+    parameters: Parameters,
+    pool: DeviceSample,
+    chosen: Int[Array, " test"],
+    conditions: Conditions,
+    sky: Sky | None = None,
 ) -> Evaluation:
-    """Show the network the `chosen` galaxies under every condition, and count what it takes them for."""
-    return jax.lax.map(lambda condition: evaluate_one(trainer, parameters, pool, chosen, condition), conditions)
+    """Show the network the `chosen` galaxies under every condition (`see`), and count what it takes them for."""
+    return jax.lax.map(lambda condition: evaluate_one(trainer, parameters, pool, chosen, condition, sky), conditions)
 
 
 def evaluate_one(
-    trainer: Trainer, parameters: Parameters, pool: DeviceSample, chosen: Int[Array, " test"], condition: Conditions
+    trainer: Trainer,
+    parameters: Parameters,
+    pool: DeviceSample,
+    chosen: Int[Array, " test"],
+    condition: Conditions,
+    sky: Sky | None = None,
 ) -> Evaluation:
     """`evaluate` under one condition, without the condition axis."""
     labels, num_classes = pool.labels[chosen], trainer.network.num_classes
     batches = in_batches(chosen, trainer.evaluation_batch)
-    seen = lambda galaxies: see(pool, galaxies, condition, scaling_of(trainer))  # noqa: E731
+    seen = lambda galaxies: see(pool, galaxies, condition, scaling_of(trainer), sky)  # noqa: E731
     logits = logits_of(trainer, parameters, batches, len(chosen), seen)
     losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
 

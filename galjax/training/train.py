@@ -22,7 +22,8 @@ from galjax.terminal.progress import ConsoleProgress, TrainingProgress
 from galjax.training.conditions import ORIGINAL, Condition, to_device
 from galjax.training.divergence import check_diverged
 from galjax.training.ensemble import Ensemble, HeldOut, describe, parameters_of
-from galjax.training.repeats import Task, assemble, repeat_keys
+from galjax.training.repeats import Task, assemble, repeat_keys, with_sky
+from galjax.training.sky import chosen_scaling
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,10 +74,12 @@ def train(sample: GalaxySample, *, repeats: int = 5, epochs: int = 30, seed: int
         raise InputError(f"repeats must be at least 1, not {repeats}.")
     if not sample.is_labelled:
         raise InputError("The sample has no labels to train on. Give labels to GalaxySample.from_arrays.")
-    config = TrainingConfig(
-        ScheduleConfig(epochs=epochs, evaluate_every=epochs), chosen.optimiser, chosen.network, chosen.execution
-    )
     galaxies = sample.with_classes(chosen.classes or sample.class_names)
+    scaling = chosen_scaling(chosen.network.input_scaling, galaxies)
+    network = dataclasses.replace(chosen.network, input_scaling=scaling)
+    config = TrainingConfig(
+        ScheduleConfig(epochs=epochs, evaluate_every=epochs), chosen.optimiser, network, chosen.execution
+    )
     check_image_shape(config.network, *galaxies.images.shape[1:3])
     per_class = chosen.per_class or min(galaxies.class_counts().values())
     keys = repeat_keys(seed, range(repeats))
@@ -88,7 +91,7 @@ def train(sample: GalaxySample, *, repeats: int = 5, epochs: int = 30, seed: int
         config = dataclasses.replace(config, optimiser=smaller)
     conditions = (ORIGINAL, *(Condition(factor, method) for factor, method in chosen.conditions if factor > 1))
     task = Task(to_device(galaxies), drawn, keys, len(galaxies.class_names), conditions)
-    return _trained(task, config, galaxies, chosen.progress)
+    return _trained(with_sky(task, config), config, galaxies, chosen.progress)
 
 
 def _trained(task: Task, config: TrainingConfig, galaxies: GalaxySample, progress: bool | TrainingProgress) -> Ensemble:

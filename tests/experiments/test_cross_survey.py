@@ -50,10 +50,14 @@ def test_two_saved_samples_are_matched_by_id(tmp_path, capsys):
     assert (excluded["reason"] == "not among the coarse images").sum() == 0  # 65 of 70 in both, the last 65
     assert len(excluded) == (np.asarray(excluded["reason"]) != "").sum()
 
-    assert (
-        cross_survey.main([*command[:-1], str(tmp_path / "two"), "--coarse-seeing", "1.3", "--sharp-seeing", "0.6"])
-        == 0
-    )
+    further = ["--coarse-seeing", "1.3", "--sharp-seeing", "0.6", "--noise-unit", "training"]
+    assert cross_survey.main([*command[:-1], str(tmp_path / "two"), *further]) == 0
+    own, training = (np.load(folder / "history.npz")["test_loss"][:, :, -1] for folder in (out, tmp_path / "two"))
+    on_own, on_other = ([(0, 0), (1, -1)], [(0, -1), (1, 0)])  # networks of sharp and of coarse images
+    for trained_on, tested_on in on_own:
+        np.testing.assert_allclose(own[trained_on, :, tested_on], training[trained_on, :, tested_on], rtol=1e-4)
+    for trained_on, tested_on in on_other:
+        assert np.abs(own[trained_on, :, tested_on] / training[trained_on, :, tested_on] - 1).min() > 1e-3
     assert "+ seeing" in Table.read(tmp_path / "two" / "summary.ecsv")["tested_on"]
 
 

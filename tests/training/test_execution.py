@@ -115,8 +115,8 @@ def test_the_working_memory_of_the_thesis_network_is_that_counted_by_hand():
 @pytest.mark.parametrize(
     "network",
     [
-        NetworkConfig(filters=(4, 4, 4), dense_units=(16, 16)),
-        NetworkConfig(network="residual", filters=(4, 4, 4)),
+        NetworkConfig(filters=(4, 4, 4), dense_units=(16, 16), input_scaling="asinh"),
+        NetworkConfig(network="residual", filters=(4, 4, 4), input_scaling="asinh"),
     ],
 )
 def test_the_estimate_is_near_what_the_compiled_program_asks_for(lowering, network):

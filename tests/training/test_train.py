@@ -14,6 +14,7 @@ from galjax.config.json_form import to_json
 from galjax.draw import draw_balanced, make_pool
 from galjax.io import stored_arrays
 from galjax.training.repeats import repeat_keys
+from galjax.training.sky import in_words, measure_sky
 from galjax.training.train import TrainOptions
 from tests.experiments.test_resolution_sweep import run
 
@@ -226,14 +227,14 @@ def test_every_option_of_the_call_has_a_meaning(sample):
 FEW = ["--factors", 2, "--methods", "nearest", "--epochs", 30, "--evaluate-every", 2, "--learning-rate", 0.02]
 
 
-def test_the_ensemble_of_a_run_gives_the_accuracy_that_was_measured(tmp_path):
+def test_the_ensemble_of_a_run_gives_the_accuracy_that_was_measured(tmp_path, capsys):
     # Far enough from chance that another scaling, order of classes or epoch would not do.
     assert run("--out", tmp_path, "--keep-ensemble", 2, "--usable-accuracy", 0, "--usable-loss", 1, *FEW) == 0
     ensemble = galjax.load(tmp_path)
     about = ensemble.about
     assert (about.repeats, about.image_size, about.bands) == ((0, 1), (32, 32), ("r",))
     assert (about.class_names, about.pixel_scale) == (("spiral", "elliptical"), 0.396)
-    assert (about.network.filters, about.network.input_scaling) == ((4, 4, 4), "asinh")
+    assert (about.network.filters, about.network.input_scaling) == ((4, 4, 4), "sky")
     results = Table.read(tmp_path / "results.ecsv")
     chosen = results[(results["selection"] == "validation") & (results["repeat"] < 2)]
     assert set(chosen["epoch"]) == {about.epoch}
@@ -252,6 +253,14 @@ def test_the_ensemble_of_a_run_gives_the_accuracy_that_was_measured(tmp_path):
     unscaled = dataclasses.replace(ensemble, about=other).probabilities(pool).argmax(axis=-1) == pool.labels
     assert [unscaled[repeat, own].mean() for repeat, own in enumerate(tested)] != ensemble.accuracy().tolist()
     assert about.trained_on["digest"] == pool.digest()
+    keys = repeat_keys(0, range(3)).draw
+    drawn = draw_balanced(pool.labels, pool.class_names, 20, keys, validation_fraction=0.1)
+    sky = measure_sky(pool.images[..., None], np.asarray(drawn.train))
+    np.testing.assert_array_equal(about.sky_array(), np.asarray(sky)[:, :2])
+    said = json.loads((tmp_path / "environment.json").read_text())["input_scaling"]["per_class_20"]
+    assert said == in_words("sky", sky, ("r",))
+    assert said in " ".join(capsys.readouterr().out.split())
+    assert json.loads((tmp_path / "config.json").read_text())["config"]["training"]["network"]["input_scaling"] == "sky"
 
 
 def test_a_run_says_what_each_repeat_said_of_its_test_galaxies(tmp_path):

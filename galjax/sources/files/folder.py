@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from galjax.errors import InputError, printable
+from galjax.io.arrays import depth_of
 from galjax.io.table_files import FORMATS
 from galjax.sample import Exclusion, GalaxySample
 from galjax.sources.files.folder_rows import Columns, read_columns, select_rows
@@ -36,6 +37,8 @@ class _Stamp(NamedTuple):
     pixels: Float32[np.ndarray, "size size *band"]
     bands: tuple[str, ...]
     shrunk_by: float
+    depth: dict[str, str]
+    """Of the file's pixels (`galjax.io.arrays.depth_of`)."""
 
 
 def read_folder(
@@ -93,6 +96,7 @@ def read_folder(
             "image size": f"{options.image_size} px, shrunk by the mean over covered pixels",
             **shrinking,
             "units": "as in the image files (JPEG/PNG images: counts from 0)",
+            **{key: value for stamp in stamps.values() for key, value in stamp.depth.items()},
             **columns.provenance,
             "kept": str(len(kept)),
             "left out": str(len(excluded)),
@@ -145,7 +149,8 @@ def _read_stamps(
             return str(reason)
         count = stamp.shape[2] if stamp.ndim == 3 else 1
         shrunk_by = crop_width(pixels.shape, is_picture=is_picture, crop=options.crop, size=size) / size
-        return _Stamp(stamp, band_names(options.channel, pixels.ndim, count, is_picture=is_picture), shrunk_by)
+        bands = band_names(options.channel, pixels.ndim, count, is_picture=is_picture)
+        return _Stamp(stamp, bands, shrunk_by, depth_of(pixels))
 
     with ThreadPoolExecutor(_READERS) as readers:
         return list(_reported(readers.map(one, files), len(files), progress))
