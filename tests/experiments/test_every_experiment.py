@@ -67,7 +67,7 @@ FURTHER = {
     class_balance: set(),
     phase_shift: {"brightest_pixel.ecsv", "centre_shift.ecsv", "parity.ecsv"},
     same_resolution: {"losses.ecsv"},
-    cross_survey: {"conditions.ecsv", "steps.ecsv"},
+    cross_survey: {"attribution.ecsv", "conditions.ecsv", "steps.ecsv"},
 }
 
 

@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from astropy.table import Table
 from jaxtyping import Float
-from matplotlib.axes import Axes
 
 from galjax.analysis.wording import fixed
 from galjax.report.figures.style import (
-    COLOURS,
     NamedFigure,
+    bars_with_intervals,
     drawn,
     legend_above,
     light_grid,
@@ -105,7 +104,7 @@ def loss_figure(losses: Table) -> NamedFigure:
     parts = {"information": "information that the resolution lacks", "mismatch": "mismatch of training and test"}
     for index, (part, label) in enumerate(parts.items()):
         rows = losses[losses["part"] == part]
-        _bars(panel, np.array(factors) + 0.38 * (index - 0.5), rows, COLOURS[index], label)
+        bars_with_intervals(panel, np.array(factors) + 0.38 * (index - 0.5), rows, "difference", index, label)
     panel.axhline(0, color="0.3", linewidth=0.8)
     panel.set_xticks(factors, [_name(factor) for factor in factors])
     panel.set(xlabel="resolution of the test images", ylabel="loss of accuracy against Original")
@@ -117,20 +116,4 @@ def loss_figure(losses: Table) -> NamedFigure:
         f"What the loss of accuracy against training and testing at Original is made of. Bars are means over n = "
         f"{count_in_words(losses['n'])} repeats, lines 95 % confidence intervals of the paired differences, where there is one.",
         "; ".join(f"{row['part']} at 1/{row['factor']}: {fixed(row['difference'])}" for row in losses) + ".",
-    )
-
-
-def _bars(panel: Axes, positions: np.ndarray, rows: Table, colour: str, label: str) -> None:
-    difference = np.asarray(rows["difference"], np.float64)
-    bars = np.abs(np.stack([difference - rows["low"], rows["high"] - difference]))
-    panel.bar(
-        positions,
-        difference,
-        0.36,
-        color=colour,
-        alpha=0.75,
-        label=label,
-        yerr=None if np.isnan(bars).all() else bars,
-        capsize=2.5,
-        error_kw={"elinewidth": 1},
     )
