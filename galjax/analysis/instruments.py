@@ -202,6 +202,11 @@ def sky_noise(images: Images) -> float:
     return float(1.4826 * np.median(np.median(deviations, axis=1)))
 
 
+def sky_level(images: Images) -> float:
+    """The sky's pixel value: the median over the frames of all stamps."""
+    return float(np.median(_frames(images)))
+
+
 def brightness_ratio(ours: Images, theirs: Resized) -> float:
     """How many units of `ours` one unit of `theirs` is: the median ratio of the galaxies' light above the sky."""
     light = [

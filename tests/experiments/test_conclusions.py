@@ -1,5 +1,7 @@
 """Sentences and tables computed from results that were made up for it."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from experiments import (
 )
 from galjax.analysis.attribution import subsets
 from galjax.analysis.instruments import COARSE, NOISE, PIXELS, SEEING, SHARP, view_name
+from galjax.analysis.reference import Reference, reference_table
 from galjax.analysis.tables import rows_with
 from galjax.sources import SimulatedSurvey, simulate
 from tests.made_up_cases import MadeUpCase
@@ -35,13 +38,15 @@ def test_losses_are_split_into_mismatch_and_information():
     losses = same_resolution.losses_table(accuracies)
     parts = {row["part"]: row for row in losses}
     assert parts["total"]["difference"] == pytest.approx(0.22, abs=0.01)
-    assert parts["mismatch"]["difference"] + parts["information"]["difference"] == pytest.approx(
+    assert parts["mismatch"]["difference"] + parts["not won back"]["difference"] == pytest.approx(
         parts["total"]["difference"]
     )
     assert parts["mismatch"]["p_corrected"] < 0.001
     (sentence,) = same_resolution._conclusions(losses)
     assert sentence.startswith("At 1/4 the loss of accuracy of a network trained at full resolution is 0.2")
-    assert "significant; training at 1/4 recovers this), and information that 1/4 lacks +0.0" in sentence
+    assert (
+        "significant; training at 1/4 wins this back), and not won back by this network and training +0.0" in sentence
+    )
 
 
 def test_training_at_the_low_resolution_may_win_nothing_back():
@@ -49,7 +54,24 @@ def test_training_at_the_low_resolution_may_win_nothing_back():
     (sentence,) = same_resolution._conclusions(same_resolution.losses_table(accuracies))
     assert "of a network trained at full resolution is -0.0" in sentence
     assert "mismatch -0.1" in sentence
-    assert "training at 1/4 recovers nothing" in sentence
+    assert "training at 1/4 wins nothing back" in sentence
+
+
+@pytest.mark.parametrize(
+    ("machine", "words"),
+    [
+        (0.94, "0.1[01][0-9] against the network .*, significant.: so much more is in these images, and not won back"),
+        (0.84, "0.0.* against the network .*: whether more can be had from these images is not known"),
+        (0.60, "-0.2.* against the network .*, significant.: whether more can be had from these images is not known"),
+    ],
+)
+def test_what_is_not_won_back_need_not_be_lost(machine, words):
+    accuracies = {(1, 1): around(0.92), (1, 8): around(0.50), (8, 8): around(0.83), (8, 1): around(0.60)}
+    losses, networks = same_resolution.losses_table(accuracies), {8: accuracies[8, 8]}
+    compared = reference_table({8: Reference((8, 8), around(machine))}, networks)
+    (sentence,) = same_resolution._conclusions(losses, compared)
+    assert f"8x8 px each, reaches {machine - 0.005:.1f}"[:-2] in sentence
+    assert re.search(words, sentence)
 
 
 @pytest.mark.parametrize("repeats", [1, 2])
