@@ -8,22 +8,7 @@ from experiments import cross_survey
 from galjax.sources.simulated.survey import HSC_WIDE, SimulatedSurvey, simulate
 
 GALAXIES = {"galaxies": 70, "class_fractions": (0.5, 0.5, 0.0)}
-TINY = [
-    "--per-class",
-    "15",
-    "--repeats",
-    "2",
-    "--epochs",
-    "1",
-    "--evaluate-every",
-    "1",
-    "--filters",
-    "4",
-    "4",
-    "4",
-    "--dense-units",
-    "8",
-]
+TINY = "--per-class 15 --repeats 2 --epochs 1 --evaluate-every 1 --filters 4 4 4 --dense-units 8".split()
 
 
 def test_two_saved_samples_are_matched_by_id(tmp_path, capsys):

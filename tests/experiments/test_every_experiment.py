@@ -13,28 +13,10 @@ from experiments import class_balance, cross_survey, phase_shift, same_resolutio
 from galjax.cli.command import exit_code
 from galjax.sources import SimulatedSurvey, simulate
 
-TINY = [
-    "--simulated.galaxies",
-    "90",
-    "--simulated.image-size",
-    "32",
-    "--simulated.class-fractions",
-    "0.4",
-    "0.3",
-    "0.3",
-    "--repeats",
-    "3",
-    "--epochs",
-    "2",
-    "--evaluate-every",
-    "1",
-    "--filters",
-    "4",
-    "4",
-    "4",
-    "--dense-units",
-    "8",
-]
+TINY = (
+    "--simulated.galaxies 90 --simulated.image-size 32 --simulated.class-fractions 0.4 0.3 0.3 --repeats 3 "
+    "--epochs 2 --evaluate-every 1 --filters 4 4 4 --dense-units 8"
+).split()
 FLAGS = {
     uncertain_labels: ["--total", "40"],
     class_balance: ["--total", "40"],
