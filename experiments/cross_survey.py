@@ -202,8 +202,9 @@ def _seen(config: CrossSurvey, matched: MatchedSamples, steps: Steps) -> dict[st
     first, *further = steps.views.values()
     pixels = to_device(dataclasses.replace(matched.sharp, images=first), *further)
     everything = Seen(matched.sharp, pixels, tuple(steps.views))
-    own = Seen(matched.coarse, to_device(matched.coarse), (COARSE,))
-    return {SHARP: everything, COARSE: own if config.coarse_size == "own" else everything}
+    if config.coarse_size == "sharp":
+        return {SHARP: everything, COARSE: everything}
+    return {SHARP: everything, COARSE: Seen(matched.coarse, to_device(matched.coarse), (COARSE,))}
 
 
 def _train(trained_on: str, seen: Seen, drawn: Draw, run: ExperimentRun) -> History:
