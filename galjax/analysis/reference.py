@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from astropy.table import Table
@@ -35,8 +35,6 @@ class Reference(NamedTuple):
 
 References = Mapping[int, Reference]
 """By factor."""
-Features = Float[np.ndarray, "galaxy feature"]
-Labels = Integer[np.ndarray, " galaxy"]
 
 
 def reference_size(shape: Sequence[int], factor: int) -> tuple[int, int]:
@@ -53,7 +51,7 @@ def svm_accuracies(
     convention: Convention = "opencv",
     tell: Callable[[int], None] = lambda done: None,
 ) -> Float[np.ndarray, "size repeat"]:
-    """Accuracy of a support vector machine (`svm_accuracy`) on images shrunk to each of the sizes, in every repeat.
+    """Accuracy of a support vector machine (`fit_svm`) on images shrunk to each of the sizes, in every repeat.
 
     It is trained and tested on the same galaxies as the networks of the repeat. Pixels are scaled by arcsinh((pixel - sky) /
     noise), both measured in the frames of the repeat's training galaxies at full resolution: the same scaling at all sizes.
@@ -65,33 +63,31 @@ def svm_accuracies(
     for (row, size), (repeat, (level, noise)) in itertools.product(enumerate(sizes), enumerate(skies)):
         if repeat == 0:
             small = _shrunk(pool.images, size, convention)
-        seen, unseen = (
-            (np.arcsinh((small[part[repeat]] - level) / noise), pool.labels[part[repeat]]) for part in (train, test)
-        )
-        found[row, repeat] = svm_accuracy(seen, unseen)
+        scaled = np.arcsinh((small - level) / noise)
+        machine = fit_svm(scaled[train[repeat]], pool.labels[train[repeat]])
+        found[row, repeat] = machine.score(scaled[test[repeat]], pool.labels[test[repeat]])
         tell(row * len(train) + repeat + 1)
     return found
 
 
-def svm_accuracy(train: tuple[Features, Labels], test: tuple[Features, Labels]) -> float:
-    """Share of the test galaxies that a support vector machine (Cortes & Vapnik 1995, Machine Learning 20, 273) gets right.
+def fit_svm(features: Float[np.ndarray, "galaxy feature"], labels: Integer[np.ndarray, " galaxy"]) -> Any:
+    """A support vector machine (Cortes & Vapnik 1995, Machine Learning 20, 273) with a Gaussian kernel, trained.
 
-    With a Gaussian kernel, on features brought to mean 0 and variance 1; C and the kernel's width are those of the best
-    accuracy in a cross-validation on the training galaxies, or the middle ones where a class has fewer than two of them.
+    On features brought to mean 0 and variance 1. C and the kernel's width are those of the best accuracy in a
+    cross-validation on these galaxies, or the middle ones where a class has fewer than two of them.
     """
     from sklearn.model_selection import GridSearchCV, StratifiedKFold  # which take a second to import
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
 
-    features, labels = train
     gammas = [width / features.shape[1] for width in WIDTHS]
     machine = make_pipeline(StandardScaler(), SVC(C=PENALTIES[1], gamma=gammas[1]))
     folds = min(FOLDS, int(np.unique(labels, return_counts=True)[1].min()))
     if folds > 1:
         grid = {"svc__C": PENALTIES, "svc__gamma": gammas}
         machine = GridSearchCV(machine, grid, cv=StratifiedKFold(folds))
-    return float(machine.fit(features, labels).score(*test))
+    return machine.fit(features, labels)
 
 
 def reference_table(references: References, networks: Mapping[int, Float[np.ndarray, " repeat"]]) -> Table:
