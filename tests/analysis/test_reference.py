@@ -43,7 +43,7 @@ def test_what_the_pixels_show_is_found_and_no_more(accuracies):
 
 def test_galaxies_that_are_not_trained_on_have_no_say(pool, accuracies):
     images = pool.images.copy()
-    images[[40, 41, 62, 63]] = np.nan  # validation, and not drawn
+    images[[40, 41, 62, 63]] = 1e20  # validation, and not drawn
     images[42] = 1e20  # a test galaxy
     changed = svm_accuracies(dataclasses.replace(pool, images=images), DRAWN, SIZES[:1])
     assert changed[0, 0] in (accuracies[0, 0], accuracies[0, 0] - 0.1)
