@@ -23,7 +23,7 @@ from benchmarks.contenders.jax_repeats import JaxRepeats
 from benchmarks.contenders.problem import Problem
 from benchmarks.measure import in_turn, markdown_table, write_results
 from galjax import draw, sources
-from galjax.analysis.wording import interval, minus, plus_minus, signed
+from galjax.analysis.wording import NEW_GALAXIES, interval, minus, plus_minus, signed
 from galjax.config.markers import DATA, Flat
 from galjax.config.settings import (
     ExecutionConfig,
@@ -37,7 +37,7 @@ from galjax.sources import SourceConfig
 from galjax.statistics import compare_paired, summarise
 from galjax.training.conditions import make_conditions
 from galjax.training.execution import use_all_cores
-from galjax.training.train import train
+from galjax.training.train import TrainOptions, train
 
 NAME = "networks"
 BASELINE = "thesis"
@@ -160,9 +160,12 @@ def tables(results: dict[str, Any]) -> dict[str, str]:
         )
     for name, found in networks.items():
         if name != BASELINE:
-            ours, theirs = ([v for s in all_sources for v in n["accuracy"][s]] for n in (found, networks[BASELINE]))
-            pairs = zip(ours, theirs, strict=True)
-            rows.append([f"{minus(name, BASELINE)}, paired", *[""] * 4, *(_difference(*pair) for pair in pairs)])
+            differences = [
+                _difference(ours, theirs, _shared(results, source))
+                for source in all_sources
+                for ours, theirs in zip(found["accuracy"][source], networks[BASELINE]["accuracy"][source], strict=True)
+            ]
+            rows.append([f"{minus(name, BASELINE)}, paired, {NEW_GALAXIES}", *[""] * 4, *differences])
     return {"networks": markdown_table(header, rows)}
 
 
@@ -171,8 +174,14 @@ def _mean(values: list[float]) -> str:
     return plus_minus(float(found.mean), float(found.std))
 
 
-def _difference(ours: list[float], theirs: list[float]) -> str:
-    found = compare_paired(np.asarray(ours), np.asarray(theirs))
+def _shared(results: dict[str, Any], source: str) -> float:
+    """The share of test galaxies that two repeats have in common (`galjax.draw.shared_share`)."""
+    tested = round(results["settings"]["per_class"] * TrainOptions.test_fraction)
+    return float(np.mean([tested / count for count in results["galaxies"][source].values()]))
+
+
+def _difference(ours: list[float], theirs: list[float], shared: float) -> str:
+    found = compare_paired(np.asarray(ours), np.asarray(theirs), shared)
     return f"{signed(found.difference)} ({interval(found.low, found.high, found.n)})"
 
 

@@ -81,7 +81,9 @@ PRESETS: dict[PresetName, CrossSurvey] = {
         per_class=Suggested(200),
         training=TrainingConfig(ScheduleConfig(epochs=12, evaluate_every=3)),
     ),
-    "thesis": CrossSurvey(repeats=100, training=TrainingConfig(ScheduleConfig(epochs=200, evaluate_every=10))),
+    "thesis": CrossSurvey(
+        repeats=100, validation_fraction=0.0, training=TrainingConfig(ScheduleConfig(epochs=200, evaluate_every=10))
+    ),
 }
 
 if __name__ == "__main__":  # before what computes is imported
@@ -91,7 +93,6 @@ import numpy as np
 from astropy.table import Table
 from rich.table import Table as ScreenTable
 
-from galjax import draw
 from galjax.analysis.attribution import attribution_table, subsets
 from galjax.analysis.cases import Case, values_by
 from galjax.analysis.instruments import (
@@ -106,7 +107,20 @@ from galjax.analysis.instruments import (
     view_name,
 )
 from galjax.analysis.tables import comparisons_table, history_arrays, results_table, summary_table
-from galjax.analysis.wording import fixed, interval, interval_and_test, listed, mean_of, minus, plus_minus, signed
+from galjax.analysis.wording import (
+    HOLM,
+    NEW_GALAXIES,
+    PAIRED,
+    basis,
+    fixed,
+    interval,
+    interval_and_test,
+    listed,
+    mean_of,
+    minus,
+    plus_minus,
+    signed,
+)
 from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.draw import Draw
 from galjax.networks.registry import check_image_shape
@@ -129,16 +143,18 @@ Accuracies = Mapping[tuple[Any, ...], np.ndarray]
 """In every repeat, by what was trained on and tested on."""
 COSTS_CAPTION = (
     "Each step's cost to a network trained on sharp images, averaged over all orders of the steps (Shapley values; paired over repeats, "
-    "95 % confidence intervals, Holm's correction); least and most: mean costs in single orders"
+    f"95 % confidence intervals {NEW_GALAXIES}, {HOLM}); least and most: mean costs in single orders"
 )
-STEPS_CAPTION = "In one order: each step against the one before, trained on sharp images"
-PAIRED = "paired t-test, Holm's correction"
+STEPS_CAPTION = (
+    f"In one order: each step against the one before, trained on sharp images ({PAIRED}, {HOLM}, {NEW_GALAXIES})"
+)
+TEST = f"{PAIRED}, {HOLM}"
 
 
 def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
     """Train on each instrument, and test on both and on everything between them."""
     matched = _matched(config, run)
-    config = run.fitted(config, per_class=draw.most_per_class(matched.coarse))
+    config = run.fitted(config, per_class=run.most_per_class(matched.coarse))
     drawn = run.draw_balanced(matched.coarse, config.per_class)
     check_image_shape(config.training.network, *matched.sharp.images.shape[1:3])
     run.open(*matched, draws=[drawn])
@@ -152,12 +168,14 @@ def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
         for number, tested_on in enumerate(seen[trained_on].views)
     ]
     accuracies = values_by(cases, "trained_on", "tested_on")
-    compared, costs = conditions_table(accuracies), costs_table(accuracies, steps.names)
+    shared = run.shared_share(matched.coarse, drawn)
+    compared, costs = conditions_table(accuracies, shared), costs_table(accuracies, steps.names, shared)
+    stands_on = basis(repeats_left(*accuracies.values()), cases[0].leading, PAIRED, [shared], HOLM)
     headline, *conclusions = _conclusions(compared, costs, accuracies, config)
-    single = steps_table(accuracies, steps.path)
+    single = steps_table(accuracies, steps.path, shared)
     summary = summary_table(cases)
     return Findings(
-        headline=headline,
+        headline=f"{headline} {stands_on}",
         conclusions=tuple(conclusions),
         sections=(
             Section(
@@ -165,7 +183,7 @@ def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
                 text=(_about_sizes(matched, config),),
                 figures=_conditions_figures(accuracies, histories, seen),
                 tables={
-                    "Pairs of conditions (paired over repeats, 95 % confidence intervals, Holm's correction)": compared
+                    f"Pairs of conditions (paired over repeats, 95 % confidence intervals {NEW_GALAXIES}, {HOLM})": compared
                 },
             ),
             Section(
@@ -258,26 +276,32 @@ def _matched(config: CrossSurvey, run: ExperimentRun) -> MatchedSamples:
     return MatchedSamples(pool, sharp)
 
 
-def conditions_table(accuracies: Accuracies) -> Table:
-    """Every pair of the three conditions compared: paired over repeats, which draw the same galaxies."""
+def conditions_table(accuracies: Accuracies, shared: float) -> Table:
+    """Every pair of the three conditions compared: paired over repeats, which draw the same galaxies.
+
+    `shared` is the share of test galaxies that two repeats have in common.
+    """
     rows = [
-        (minus(f"({one})", f"({other})"), *compare_paired(accuracies[CONDITIONS[one]], accuracies[CONDITIONS[other]]))
+        (
+            minus(f"({one})", f"({other})"),
+            *compare_paired(accuracies[CONDITIONS[one]], accuracies[CONDITIONS[other]], shared),
+        )
         for one, other in itertools.combinations(CONDITIONS, 2)
     ]
     return comparisons_table(rows, ("conditions", "difference"))
 
 
-def costs_table(accuracies: Accuracies, steps: Sequence[str]) -> Table:
+def costs_table(accuracies: Accuracies, steps: Sequence[str], shared: float) -> Table:
     """What every step from sharp to coarse costs a network trained on sharp images, averaged over all orders of the steps."""
     by_subset = {done: accuracies[SHARP, view_name(done)] for done in subsets(steps)}
-    return attribution_table(by_subset, steps, accuracies[SHARP, COARSE])
+    return attribution_table(by_subset, steps, accuracies[SHARP, COARSE], shared)
 
 
-def steps_table(accuracies: Accuracies, path: Sequence[str]) -> Table:
+def steps_table(accuracies: Accuracies, path: Sequence[str], shared: float) -> Table:
     """What every step costs a network trained on sharp images in one order, that of an observation; paired over repeats."""
     rows = []
     for before, view in itertools.pairwise(path):
-        found = compare_paired(accuracies[SHARP, before], accuracies[SHARP, view])
+        found = compare_paired(accuracies[SHARP, before], accuracies[SHARP, view], shared)
         rows.append((view, float(summarise(accuracies[SHARP, view]).mean), *found))
     return comparisons_table(rows, ("tested_on", "accuracy", "cost"))
 
@@ -291,7 +315,7 @@ def _conclusions(compared: Table, costs: Table, accuracies: Accuracies, config: 
     sentences = [f"Accuracy (trained → tested), {mean_of(n, 'std')}: {means}."]
     sentences += [
         f"{row['conditions']}: {signed(row['difference'])} "
-        f"({interval_and_test(row['low'], row['high'], row['p_corrected'], row['n'], PAIRED)})."
+        f"({interval_and_test(row['low'], row['high'], row['p_corrected'], row['n'], TEST)})."
         for row in compared
     ]
     sentences.append(_attribution(costs))
@@ -303,7 +327,7 @@ def _conclusions(compared: Table, costs: Table, accuracies: Accuracies, config: 
 def _attribution(costs: Table) -> str:
     parts = listed(
         [
-            f"{row['what']} {signed(row['cost'])} ({interval_and_test(row['low'], row['high'], row['p_corrected'], row['n'], PAIRED)})"
+            f"{row['what']} {signed(row['cost'])} ({interval_and_test(row['low'], row['high'], row['p_corrected'], row['n'], TEST)})"
             for row in costs
         ]
     )

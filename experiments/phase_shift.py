@@ -64,7 +64,9 @@ class PhaseShift(ExperimentConfig):
 
 PRESETS: dict[PresetName, PhaseShift] = {
     "quick": PhaseShift(repeats=6, training=TrainingConfig(ScheduleConfig(epochs=16, evaluate_every=8))),
-    "thesis": PhaseShift(training=TrainingConfig(ScheduleConfig(epochs=900, evaluate_every=25))),
+    "thesis": PhaseShift(
+        validation_fraction=0.0, training=TrainingConfig(ScheduleConfig(epochs=900, evaluate_every=25))
+    ),
 }
 
 if __name__ == "__main__":  # before what computes is imported
@@ -74,7 +76,6 @@ import numpy as np
 from astropy.table import Table
 from rich.table import Table as ScreenTable
 
-from galjax import draw
 from galjax.analysis.cases import Case, values_by
 from galjax.analysis.phase import (
     Recentred,
@@ -86,7 +87,19 @@ from galjax.analysis.phase import (
     shrunk_table,
 )
 from galjax.analysis.tables import comparisons_table, history_arrays, results_table, summary_table
-from galjax.analysis.wording import fixed, interval, listed, mean_of, minus, plus_minus, signed
+from galjax.analysis.wording import (
+    HOLM,
+    NEW_GALAXIES,
+    PAIRED,
+    basis,
+    fixed,
+    interval,
+    listed,
+    mean_of,
+    minus,
+    plus_minus,
+    signed,
+)
 from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.report.figures import NamedFigure
 from galjax.report.figures.galleries import clearest
@@ -95,7 +108,7 @@ from galjax.report.figures.style import grey
 from galjax.report.html import Section
 from galjax.runs.stage import Stage
 from galjax.sample import GalaxySample
-from galjax.statistics import compare_paired, repeats_left, summarise
+from galjax.statistics import Summary, compare_paired, error_of_mean, repeats_left, summarise
 from galjax.training.conditions import ORIGINAL, Condition, to_device
 
 AS_CUT, ON_GRID, ON_PIXEL = "as cut", "centred on the grid", "centred on a pixel"
@@ -110,7 +123,7 @@ def study(config: PhaseShift, run: ExperimentRun) -> Findings:
     sample = run.load()
     pool = run.galaxies(sample)
     height = pool.images.shape[1]
-    config = run.fitted(config, per_class=draw.most_per_class(pool), factors=height)
+    config = run.fitted(config, per_class=run.most_per_class(pool), factors=height)
     sizes = tuple(sorted(config.sizes)) if config.sizes else tuple(range(max(2, height // 8), height // 4 + 1))
     if max(sizes) > height or not _has_even_between(sizes):
         raise InputError(
@@ -137,11 +150,13 @@ def study(config: PhaseShift, run: ExperimentRun) -> Findings:
     accuracies = values_by(
         (case for case in cases if case.keys["method"] in config.methods), "position", "method", "size"
     )
-    parity = parity_table(accuracies, config.methods)
+    shared = run.shared_share(pool, drawn)
+    parity = parity_table(accuracies, config.methods, shared)
+    stands_on = basis(repeats_left(*accuracies.values()), cases[0].leading, PAIRED, [shared], HOLM)
     shrunk, enlarged = shrunk_table(height, config.factors), enlarged_table(height, config.factors, config.methods)
     return Findings(
-        headline=_headline(parity),
-        conclusions=(*_about_centres(pool, on_grid), *_conclusions(parity, accuracies, height)),
+        headline=f"{_headline(parity)} {stands_on}",
+        conclusions=(*_about_centres(pool, on_grid), *_conclusions(parity, accuracies, height, shared)),
         sections=(
             Section(
                 "Where the centre goes",
@@ -155,7 +170,8 @@ def study(config: PhaseShift, run: ExperimentRun) -> Findings:
                 "Does it matter?",
                 figures=(size_figure(accuracies, height),),
                 tables={
-                    "Accuracy lost on even sizes against their odd neighbours (paired, 95 % intervals, Holm's correction)": parity,
+                    "Accuracy lost on even sizes against their odd neighbours (paired, 95 % intervals "
+                    f"{NEW_GALAXIES}, {HOLM})": parity,
                     "Summary over repeats": summary,
                 },
             ),
@@ -163,7 +179,7 @@ def study(config: PhaseShift, run: ExperimentRun) -> Findings:
         results=results_table(cases),
         summary=summary,
         history=history_arrays({"training": history}, "training", conditions, pool.class_names),
-        screen=(_screen(accuracies, config.methods, sizes),),
+        screen=(_screen(accuracies, config.methods, sizes, shared),),
         thesis_figures={"5.15": "phase_gallery"},
         further_tables={"brightest_pixel.ecsv": shrunk, "centre_shift.ecsv": enlarged, "parity.ecsv": parity},
     )
@@ -182,10 +198,10 @@ def _conditions(
     return list(found), list(found.values())
 
 
-def parity_table(accuracies: BySize, methods: Sequence[str]) -> Table:
+def parity_table(accuracies: BySize, methods: Sequence[str], shared: float) -> Table:
     """How much even sizes lose in every position, and as cut less than in the others; paired over repeats.
 
-    For every method, and for the mean over all of them.
+    For every method, and for the mean over all of them. `shared` is the share of test galaxies that two repeats have in common.
     """
     mean = {
         (position, ALL, size): np.mean([accuracies[position, method, size] for method in methods], axis=0)
@@ -197,9 +213,11 @@ def parity_table(accuracies: BySize, methods: Sequence[str]) -> Table:
             position: even_size_deficit({size: v for (p, m, size), v in known.items() if (p, m) == (position, method)})
             for position in POSITIONS
         }
-        compared = {position: compare_paired(values, np.zeros_like(values)) for position, values in deficits.items()}
+        compared = {
+            position: compare_paired(values, np.zeros_like(values), shared) for position, values in deficits.items()
+        }
         for position in (ON_GRID, ON_PIXEL):
-            compared[_less(position)] = compare_paired(deficits[AS_CUT], deficits[position])
+            compared[_less(position)] = compare_paired(deficits[AS_CUT], deficits[position], shared)
         rows += [(method, position, *found) for position, found in compared.items()]
     return comparisons_table(rows, ("method", "position", "lost_on_even"))
 
@@ -222,7 +240,7 @@ def _about_centres(pool: GalaxySample, recentred: Recentred) -> list[str]:
     ]
 
 
-def _conclusions(parity: Table, accuracies: BySize, height: int) -> list[str]:
+def _conclusions(parity: Table, accuracies: BySize, height: int, shared: float) -> list[str]:
     sentences = []
     sixth, seventh = height // 6, height // 7
     for method in dict.fromkeys(method for _, method, _ in accuracies):
@@ -233,12 +251,16 @@ def _conclusions(parity: Table, accuracies: BySize, height: int) -> list[str]:
                 for position in POSITIONS
             ]
             words += f" {minus('1/7', '1/6')}: " + ", ".join(
-                signed(float(gain.mean)) + (f" ± {fixed(float(gain.ste))}" if gain.n > 1 else "") + f" {position}"
+                signed(float(gain.mean)) + (f" ± {fixed(_error(gain, shared))}" if gain.n > 1 else "") + f" {position}"
                 for position, gain in zip(POSITIONS, gains, strict=True)
             )
-            words += " (± 1 standard error)." if any(gain.n > 1 for gain in gains) else "."
+            words += f" (± 1 standard error, {NEW_GALAXIES})." if any(gain.n > 1 for gain in gains) else "."
         sentences.append(words)
     return sentences
+
+
+def _error(found: Summary, shared: float) -> float:
+    return float(error_of_mean(found.std, found.n, shared))
 
 
 def _headline(parity: Table) -> str:
@@ -282,13 +304,14 @@ def _gallery(pool: GalaxySample, sizes: Sequence[int]) -> NamedFigure:
     )
 
 
-def _screen(accuracies: BySize, methods: Sequence[str], sizes: Sequence[int]) -> ScreenTable:
+def _screen(accuracies: BySize, methods: Sequence[str], sizes: Sequence[int], shared: float) -> ScreenTable:
     rows = []
     for size in sizes:
         means = [np.mean([accuracies[position, method, size] for method in methods], axis=0) for position in POSITIONS]
         found = [summarise(mean) for mean in means]
-        rows.append([f"{size} px", *(plus_minus(float(s.mean), float(s.ste)) for s in found)])
-    title = f"accuracy, mean over {', '.join(methods)}, {mean_of(repeats_left(*accuracies.values()), 'standard error')}"
+        rows.append([f"{size} px", *(plus_minus(float(s.mean), _error(s, shared)) for s in found)])
+    spread = mean_of(repeats_left(*accuracies.values()), f"standard error {NEW_GALAXIES}")
+    title = f"accuracy, mean over {', '.join(methods)}, {spread}"
     return screen_table(title, ["shrunk to", *POSITIONS], rows)
 
 

@@ -55,7 +55,7 @@ PRESETS: dict[PresetName, ResolutionSweep] = {
     "quick": ResolutionSweep(
         repeats=6, per_class=suggested(300), training=TrainingConfig(ScheduleConfig(epochs=16, evaluate_every=4))
     ),
-    "thesis": ResolutionSweep(),
+    "thesis": ResolutionSweep(validation_fraction=0.0),
 }
 
 if __name__ == "__main__":  # before what computes is imported
@@ -71,7 +71,7 @@ from galjax.analysis.published import Against, Published
 from galjax.analysis.sweep_answer import SweepAnswer
 from galjax.analysis.tables import comparisons_table, history_arrays, results_table, rows_with, summary_table
 from galjax.analysis.usable import with_usable
-from galjax.analysis.wording import mean_of, minus, plus_minus, signed
+from galjax.analysis.wording import EPOCH, HOLM, NEW_GALAXIES, PAIRED, mean_of, minus, plus_minus, signed
 from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.draw import Draw
 from galjax.report.figures.overview import overview_figures
@@ -79,7 +79,7 @@ from galjax.report.figures.sweep import sweep_figures
 from galjax.report.html import Section
 from galjax.runs.stage import Stage
 from galjax.sample import GalaxySample
-from galjax.statistics import DEFAULT_SELECTION, compare_paired, count_in_words
+from galjax.statistics import THESIS_SELECTION, compare_paired, count_in_words, leading
 from galjax.training.conditions import device_conditions, make_conditions, to_device
 from galjax.training.history import History
 
@@ -95,7 +95,7 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
     pool = run.galaxies(sample)
     config = run.fitted(config, factors=min(pool.images.shape[1:3]))
     if config.total is None:
-        config = run.fitted(config, per_class=draw.most_per_class(pool))
+        config = run.fitted(config, per_class=run.most_per_class(pool))
     draws = _draws(config, pool, run)
     conditions = make_conditions(config.factors, config.methods)
     device_sample = to_device(pool)
@@ -120,18 +120,28 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
         for per_class, history in histories.items()
         for number, condition in enumerate(conditions)
     ]
-    results, summary = results_table(cases), with_usable(summary_table(cases), cases, config.usable)
-    accuracies = values_by(cases, "per_class", "factor", "method")
+    shared = {per_class: run.shared_share(pool, drawn) for per_class, drawn in draws.items()}
+    results, summary = results_table(cases), with_usable(summary_table(cases), cases, config.usable, shared)
+    names = ("per_class", "factor", "method")
+    accuracies, by_thesis = values_by(cases, *names), values_by(cases, *names, selection=THESIS_SELECTION)
     guesses = {per_class: most_frequent_share(history) for per_class, history in histories.items()}
     if config.total is not None:
         note = f"natural draw of {config.total} galaxies; per_class is their number divided by the number of classes"
         results.meta["draw"] = summary.meta["draw"] = note
-    headline, *conclusions = _conclusions(accuracies, guesses, config)
-    methods = methods_table(accuracies, config)
+    answers = {
+        per_class: SweepAnswer(_of_size(accuracies, per_class), config.usable, share, cases[0].leading, config.seed)
+        for per_class, share in shared.items()
+    }
+    headline, *conclusions = _conclusions(answers, guesses, config)
+    methods = methods_table(accuracies, config, shared)
     figures = sweep_figures(summary, histories, pool, config.factors, config.methods, config.training.convention)
     return Findings(
         headline=headline,
-        conclusions=(*conclusions, *_about_methods(methods), *_about_sizes(summary, config)),
+        conclusions=(
+            *conclusions,
+            *_about_methods(methods),
+            *_about_sizes(summary, {size: drawn.test.shape[1] for size, drawn in draws.items()}, config),
+        ),
         sections=(
             Section(
                 "Accuracy and resolution",
@@ -139,7 +149,7 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
                 tables={
                     "Summary over repeats": summary,
                     **(
-                        {"Interpolation methods compared (paired over repeats, Holm's correction)": methods}
+                        {f"Interpolation methods compared ({PAIRED}, {HOLM}, {NEW_GALAXIES})": methods}
                         if methods
                         else {}
                     ),
@@ -154,7 +164,7 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
         summary=summary,
         history=history_arrays(histories, "per_class", conditions, config.classes),
         screen=tuple(_screen(summary, config)),
-        against=tuple(_against(accuracies, config)),
+        against=tuple(_against(by_thesis, config)),
         further_tables={"methods.ecsv": methods},
         thesis_figures=_thesis_figures(config),
     )
@@ -165,7 +175,7 @@ def _draws(config: ResolutionSweep, pool: GalaxySample, run: ExperimentRun) -> d
     if config.total is not None:
         return {round(config.total / len(config.classes)): run.draw_natural(pool, config.total)}
     for per_class in config.per_class:
-        draw.check_enough(pool.labels, pool.class_names, per_class)
+        draw.check_enough(pool.labels, pool.class_names, per_class, run.disjoint_draws)
     return {per_class: run.draw_balanced(pool, per_class) for per_class in config.per_class}
 
 
@@ -175,12 +185,15 @@ def most_frequent_share(history: History) -> float:
     return float(of_class.max() / of_class.sum()) if of_class.sum() else float("nan")
 
 
-def _conclusions(accuracies: Accuracies, guesses: Mapping[int, float], config: ResolutionSweep) -> list[str]:
-    """In words, computed from the results, at the thesis's choice of epoch: for each sample size, then the definition."""
-    sentences = []
-    for per_class, guess in guesses.items():
-        found = {key[1:]: values for key, values in accuracies.items() if key[0] == per_class}
-        sentences.append(SweepAnswer(found, config.usable, config.seed).sentences(guess, _drawn(per_class, config)))
+def _of_size(accuracies: Accuracies, per_class: int) -> dict[tuple[int, str], np.ndarray]:
+    return {(factor, method): values for (size, factor, method), values in accuracies.items() if size == per_class}
+
+
+def _conclusions(
+    answers: Mapping[int, SweepAnswer], guesses: Mapping[int, float], config: ResolutionSweep
+) -> list[str]:
+    """In words, computed from the results: for each sample size, then the definition."""
+    sentences = [answer.sentences(guesses[size], _drawn(size, config)) for size, answer in answers.items()]
     return [*sentences, f"{config.usable.rule()}."]
 
 
@@ -191,12 +204,12 @@ def _drawn(per_class: int, config: ResolutionSweep) -> str:
 
 
 def _screen(summary: Table, config: ResolutionSweep) -> list[ScreenTable]:
-    """The closing table on the terminal: mean ± std at the thesis's epochs, resolutions marked by what they meet."""
+    """The closing table on the terminal: mean ± std at the leading epoch, resolutions marked by what they meet."""
     allowed, threshold = config.usable.usable_loss, config.usable.usable_accuracy
     below = f"; ~ loses less than {allowed:g} but stays below {threshold:g}" if threshold else ""
-    tables = []
+    tables, selection = [], leading(summary["selection"])
     for per_class in dict.fromkeys(summary["per_class"].tolist()):
-        rows = rows_with(summary, per_class=per_class, selection=DEFAULT_SELECTION)
+        rows = rows_with(summary, per_class=per_class, selection=selection)
         lines = []
         for factor in sorted(set(rows["factor"])):
             cells = []
@@ -206,18 +219,21 @@ def _screen(summary: Table, config: ResolutionSweep) -> list[ScreenTable]:
                 cells.append(f"{plus_minus(row['mean'], row['std'])} {mark}")
             lines.append(["Original" if factor == 1 else f"1/{factor}", *cells])
         title = (
-            f"accuracy at the epoch of the best mean test accuracy, {mean_of(count_in_words(rows['n']), 'std')}, "
+            f"accuracy {EPOCH[selection]}, {mean_of(count_in_words(rows['n']), 'std')}, "
             f"{_drawn(per_class, config)} (* usable{below})"
         )
         tables.append(screen_table(title, ["resolution", *config.methods], lines))
     return tables
 
 
-def methods_table(accuracies: Accuracies, config: ResolutionSweep) -> Table:
-    """Every pair of interpolation methods at every factor and sample size, paired over repeats, at the thesis's epochs."""
+def methods_table(accuracies: Accuracies, config: ResolutionSweep, shared: Mapping[int, float]) -> Table:
+    """Every pair of interpolation methods at every factor and sample size, paired over repeats.
+
+    `shared` is the share of test galaxies that two repeats have in common, by sample size.
+    """
     sizes = dict.fromkeys(per_class for per_class, _, _ in accuracies)
     rows = [
-        (*key, minus(one, other), *compare_paired(accuracies[*key, one], accuracies[*key, other]))
+        (*key, minus(one, other), *compare_paired(accuracies[*key, one], accuracies[*key, other], shared[key[0]]))
         for key in itertools.product(sizes, sorted(config.factors))
         for one, other in itertools.combinations(config.methods, 2)
     ]
@@ -232,19 +248,23 @@ def _about_methods(methods: Table) -> list[str]:
     different = methods[methods["p_corrected"] < 0.05]
     if not len(different):
         return [
-            "No two interpolation methods differ significantly at any resolution (paired over repeats, Holm's correction)."
+            f"No two interpolation methods differ significantly at any resolution ({PAIRED}, {HOLM}, {NEW_GALAXIES})."
         ]
     words = [f"1/{row['factor']} {row['methods']} {signed(row['difference'])}" for row in different[:8]]
     more = f" and {len(different) - 8} more" if len(different) > 8 else ""
-    return [f"Interpolation methods that differ significantly (paired, Holm's correction): {', '.join(words)}{more}."]
+    return [f"Interpolation methods that differ significantly ({PAIRED}, {HOLM}): {', '.join(words)}{more}."]
 
 
-def _about_sizes(summary: Table, config: ResolutionSweep) -> list[str]:
-    """What more galaxies change, from the smallest sample to the largest, at the fine resolutions (thesis, 5.3)."""
+def _about_sizes(summary: Table, tested: Mapping[int, int], config: ResolutionSweep) -> list[str]:
+    """What more galaxies change, from the smallest sample to the largest, at the fine resolutions (thesis, 5.3).
+
+    `tested` are the test galaxies of a repeat, by sample size: an accuracy measured on n of them has a binomial standard deviation
+    that falls with 1 / sqrt(n), whatever the network has learned.
+    """
     sizes = sorted(dict.fromkeys(summary["per_class"].tolist()))
     if len(sizes) < 2:
         return []
-    chosen = rows_with(summary, selection=DEFAULT_SELECTION)
+    chosen = rows_with(summary, selection=leading(summary["selection"]))
     few, many = (rows_with(chosen, per_class=size) for size in (sizes[0], sizes[-1]))
     fine = np.asarray(few["factor"]) <= 4
     coarsest = int(np.asarray(few["factor"])[fine].max())
@@ -256,8 +276,11 @@ def _about_sizes(summary: Table, config: ResolutionSweep) -> list[str]:
     if not known.any():
         return [f"{change}."]
     ratio = np.exp(np.mean(np.log(spreads[1][known] / spreads[0][known])))
+    sizes_alone = (tested[sizes[0]] / tested[sizes[-1]]) ** 0.5
+    nested = "" if config.draws == "disjoint" else "; a repeat's smaller draw is part of its larger one"
     return [
-        f"{change}, and its standard deviation to {ratio:.2f} of what it was (geometric mean; the thesis: about half)."
+        f"{change}, and its standard deviation to {ratio:.2f} of what it was (geometric mean; the thesis: about half). The sizes of the "
+        f"test sets alone, {tested[sizes[0]]} and {tested[sizes[-1]]} galaxies, predict {sizes_alone:.2f} (binomial){nested}."
     ]
 
 

@@ -50,6 +50,7 @@ PRESETS: dict[PresetName, UncertainLabels] = {
         training=TrainingConfig(ScheduleConfig(epochs=20, evaluate_every=2)),
     ),
     "thesis": UncertainLabels(
+        validation_fraction=0.0,
         source=SourceConfig(simulated=SimulatedSurvey(galaxies=15_000, class_fractions=THESIS_FRACTIONS)),
         training=TrainingConfig(ScheduleConfig(epochs=200, evaluate_every=1)),
     ),
@@ -63,7 +64,7 @@ import numpy as np
 from galjax.analysis.cases import Case
 from galjax.analysis.published import Against, Published
 from galjax.analysis.tables import history_arrays, metrics_of, results_table, summary_table
-from galjax.analysis.wording import fixed, interval_and_test, mean_of, plus_minus, signed
+from galjax.analysis.wording import EPOCH, WELCH, basis, fixed, interval_and_test, mean_of, plus_minus, signed
 from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.report.figures import NamedFigure
 from galjax.report.figures.comparison import points_with_bars
@@ -73,11 +74,10 @@ from galjax.report.figures.overview import overview_figures
 from galjax.report.html import Section
 from galjax.runs.stage import Stage
 from galjax.sample import GalaxySample
-from galjax.statistics import compare_independent, repeats_left, summarise
+from galjax.statistics import THESIS_SELECTION, compare_independent, repeats_left, summarise
 from galjax.training.conditions import ORIGINAL, to_device
 
 THREE, TWO = "3-class", "2-class"
-WELCH = "Welch's t-test"
 PUBLISHED = {
     (THREE, "accuracy"): Published("3-class, accuracy", 0.688, 0.031, place="4.2"),
     (TWO, "accuracy"): Published("2-class, accuracy", 0.931, 0.017, place="4.2"),
@@ -96,7 +96,7 @@ def study(config: UncertainLabels, run: ExperimentRun) -> Findings:
         THREE: run.galaxies(sample, (*config.classes, config.uncertain_class)),
         TWO: run.galaxies(sample, config.classes),
     }
-    config = run.fitted(config, total=min(len(pool) for pool in pools.values()))
+    config = run.fitted(config, total=min(len(pool) for pool in pools.values()) // run.disjoint_draws)
     draws = {name: run.draw_natural(pool, config.total) for name, pool in pools.items()}
     run.open(sample, draws=draws.values())
     cases = {
@@ -114,9 +114,12 @@ def study(config: UncertainLabels, run: ExperimentRun) -> Findings:
         for name, case in cases.items()
         for key, value in history_arrays({name: case.history}, "labels", (ORIGINAL,), case.class_names).items()
     }
-    headline, *conclusions = _conclusions(cases, pools)
+    shared = {name: run.shared_share(pool, draws[name]) for name, pool in pools.items()}
+    headline, *conclusions = _conclusions(cases, pools, shared)
+    n = repeats_left(*(case.values() for case in every))
+    stands_on = basis(n, every[0].leading, WELCH, list(shared.values()))
     return Findings(
-        headline=headline,
+        headline=f"{headline} {stands_on}",
         conclusions=tuple(conclusions),
         sections=(
             Section(
@@ -130,8 +133,7 @@ def study(config: UncertainLabels, run: ExperimentRun) -> Findings:
         history=arrays,
         screen=(
             screen_table(
-                f"{mean_of(repeats_left(*(case.values() for case in every)), 'std')}, at the "
-                f"epoch of the best mean test accuracy",
+                f"{mean_of(n, 'std')}, {EPOCH[every[0].leading]}",
                 ["", *cases],
                 [[metric, *(_cell(case.values(metric)) for case in every)] for metric in metrics],
             ),
@@ -144,7 +146,7 @@ def study(config: UncertainLabels, run: ExperimentRun) -> Findings:
             "4.11, 4.12": "confusion",
         },
         against=tuple(
-            Against(published, cases[labels].values(metric))
+            Against(published, cases[labels].values(metric, THESIS_SELECTION))
             for (labels, metric), published in PUBLISHED.items()
             if metric in metrics
         ),
@@ -156,9 +158,11 @@ def _cell(values: np.ndarray) -> str:
     return plus_minus(float(mean), float(std)) if n else "-"
 
 
-def _conclusions(cases: Mapping[str, Case], pools: Mapping[str, GalaxySample]) -> list[str]:
+def _conclusions(
+    cases: Mapping[str, Case], pools: Mapping[str, GalaxySample], shared: Mapping[str, float]
+) -> list[str]:
     values = {name: case.values() for name, case in cases.items()}
-    found = compare_independent(values[TWO], values[THREE])
+    found = compare_independent(values[TWO], values[THREE], (shared[TWO], shared[THREE]))
     guesses = {name: max(pool.class_counts().values()) / len(pool) for name, pool in pools.items()}
     gains = {name: float(summarise(values[name]).mean) - guess for name, guess in guesses.items()}
     sentences = [

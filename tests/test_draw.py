@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from galjax import GalaxySample, InputError
-from galjax.draw import draw_balanced, draw_natural, make_pool
+from galjax.draw import Split, draw_balanced, draw_natural, make_pool, shared_share
 from galjax.training.repeats import repeat_keys
 
 NAMES = ("spiral", "elliptical")
@@ -16,7 +16,7 @@ def sets_of(draw):
 @pytest.mark.parametrize("validation_fraction", [0.0, 0.1])
 def test_balanced_draw(validation_fraction):
     keys = repeat_keys(3, range(5)).draw
-    train, validation, test = sets_of(draw_balanced(LABELS, NAMES, 40, keys, validation_fraction=validation_fraction))
+    train, validation, test = sets_of(draw_balanced(LABELS, NAMES, 40, keys, Split(validation=validation_fraction)))
     held = round(40 * validation_fraction)
     assert [part.shape for part in (train, validation, test)] == [(5, 2 * (28 - held)), (5, 2 * held), (5, 24)]
     for repeat in range(5):
@@ -31,7 +31,7 @@ def test_balanced_draw(validation_fraction):
 @pytest.mark.parametrize("total", [20, 101, 200])
 def test_natural_draw(total, validation_fraction):
     keys = repeat_keys(3, range(6)).draw
-    parts = sets_of(draw_natural(LABELS, NAMES, total, keys, validation_fraction=validation_fraction))
+    parts = sets_of(draw_natural(LABELS, NAMES, total, keys, Split(validation=validation_fraction)))
     sizes = [part.shape[1] for part in parts]
     assert sum(sizes) == total
     assert abs(sizes[2] - 0.3 * total) <= 1
@@ -97,7 +97,7 @@ def test_pool_without_redshifts_is_not_cut():
         (lambda keys: draw_balanced(LABELS, NAMES, 71, keys), "there are 130 spiral, 70 elliptical.*1 to 70"),
         (lambda keys: draw_balanced(LABELS, NAMES, 0, keys), "draw of 0 galaxies per class is not possible"),
         (lambda keys: draw_balanced(LABELS, NAMES, 1, keys), "1 to train, 0 to validate and 0 to test"),
-        (lambda keys: draw_balanced(LABELS, NAMES, 4, keys, validation_fraction=0.1), "no set may be empty"),
+        (lambda keys: draw_balanced(LABELS, NAMES, 2, keys, Split(validation=0.1)), "0 to train, 1 to validate"),
         (
             lambda keys: draw_natural(LABELS, NAMES, 201, keys),
             r"200 galaxies \(130 spiral, 70 elliptical\).*--total 201",
@@ -108,3 +108,45 @@ def test_pool_without_redshifts_is_not_cut():
 def test_draws_that_are_not_possible_get_a_sentence(call, sentence):
     with pytest.raises(InputError, match=sentence):
         call(repeat_keys(0, [0]).draw)
+
+
+def test_a_small_draw_has_at_least_one_validation_galaxy_of_each_class():
+    drawn = draw_balanced(LABELS, NAMES, 4, repeat_keys(0, range(2)).draw, Split(validation=0.1))
+    assert [part.shape[1] for part in drawn] == [4, 2, 2]
+
+
+@pytest.mark.parametrize("balanced", [True, False])
+def test_disjoint_draws_have_no_galaxy_in_common(balanced):
+    draw, size = (draw_balanced, 14) if balanced else (draw_natural, 40)
+    keys = repeat_keys(2, range(5)).draw
+    parts = sets_of(draw(LABELS, NAMES, size, keys, Split(validation=0.1, draws="disjoint")))
+    together = np.concatenate(parts, axis=1)
+    assert len(np.unique(together)) == together.size == 5 * (2 * 14 if balanced else 40)
+    plain = sets_of(draw(LABELS, NAMES, size, keys, Split(validation=0.1)))
+    assert [part.shape for part in parts] == [part.shape for part in plain]
+    if balanced:
+        assert (np.bincount(LABELS[parts[2][3]]) == [4, 4]).all()
+    fewer = draw(LABELS, NAMES, size, keys[:3], Split(validation=0.1, draws="disjoint"))
+    np.testing.assert_array_equal(fewer.test, parts[2][:3])  # more repeats change none of the others
+
+
+def test_disjoint_draws_need_so_many_galaxies():
+    keys = repeat_keys(0, range(5)).draw
+    with pytest.raises(
+        InputError, match=r"5 repeats with 15 galaxies per class of their own.*Choose --per-class from 1 to 14"
+    ):
+        draw_balanced(LABELS, NAMES, 15, keys, Split(draws="disjoint"))
+    with pytest.raises(InputError, match=r"so --total 41, for each of 5 repeats its own \(--draws disjoint\), cannot"):
+        draw_natural(LABELS, NAMES, 41, keys, Split(draws="disjoint"))
+
+
+@pytest.mark.parametrize("balanced", [True, False])
+def test_the_share_of_test_galaxies_that_two_repeats_have_in_common_is_what_is_found(balanced):
+    draw, size = (draw_balanced, 60) if balanced else (draw_natural, 120)
+    drawn = draw(LABELS, NAMES, size, repeat_keys(0, range(60)).draw)
+    expected = np.mean([18 / 130, 18 / 70]) if balanced else 36 / 200
+    assert shared_share(LABELS, drawn) == pytest.approx(expected, abs=0.002)
+    tested = np.zeros((60, 200), int)
+    np.put_along_axis(tested, np.asarray(drawn.test), 1, axis=1)
+    common = (tested @ tested.T)[np.triu_indices(60, 1)].mean() / 36
+    assert common == pytest.approx(expected, abs=0.01)

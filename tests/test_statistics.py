@@ -2,15 +2,22 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from galjax import statistics
 from galjax.errors import InputError
-from galjax.statistics import (
-    choose_evaluation,
-    compare_independent,
-    compare_paired,
-    holm,
-    summarise,
-    upper_bound_of_mean,
-)
+from galjax.statistics import choose_evaluation, error_of_mean, holm, leading, summarise
+
+
+def compare_paired(first, second):
+    """Of repeats that share no galaxies, as everywhere here where nothing else is said."""
+    return statistics.compare_paired(first, second, 0.0)
+
+
+def compare_independent(first, second):
+    return statistics.compare_independent(first, second, (0.0, 0.0))
+
+
+def upper_bound_of_mean(values, significance):
+    return statistics.upper_bound_of_mean(values, significance, 0.0)
 
 
 def test_summary_of_repeats():
@@ -37,6 +44,38 @@ def test_epoch_choice():
     assert choose_evaluation("validation", test, validation) == 0
     with pytest.raises(InputError, match="--validation-fraction"):
         choose_evaluation("validation", test)
+
+
+def test_results_stand_on_the_validation_galaxies_where_there_are_any():
+    assert leading(("test-mean", "last", "validation")) == "validation"
+    assert leading(("test-mean", "last")) == "last"
+
+
+def test_shared_test_galaxies_widen_every_interval_by_the_same_factor():
+    rng = np.random.default_rng(4)
+    first, second = rng.normal(0.9, 0.02, 12), rng.normal(0.88, 0.02, 12)
+    shared = 0.075
+    wider = (1 + 12 * shared / (1 - shared)) ** 0.5
+    plain, found = compare_paired(first, second), statistics.compare_paired(first, second, shared)
+    assert found.high - found.difference == pytest.approx(wider * (plain.high - plain.difference))
+    assert found.p_value == pytest.approx(
+        2 * scipy.stats.t.sf(abs(found.difference) / (wider * scipy.stats.sem(first - second)), 11)
+    )
+    values = first - second
+    assert statistics.upper_bound_of_mean(values, 0.05, shared) - values.mean() == pytest.approx(
+        wider * (upper_bound_of_mean(values, 0.05) - values.mean())
+    )
+    both = statistics.compare_independent(first, second, (shared, shared))
+    independent = compare_independent(first, second)
+    assert both.high - both.low == pytest.approx(wider * (independent.high - independent.low))
+    one = statistics.compare_independent(first, second, (shared, 0.0))
+    assert independent.high < one.high < both.high
+
+
+def test_where_every_repeat_uses_all_galaxies_the_factor_is_that_of_nadeau_and_bengio():
+    """1/n + test/train: shared is then the share of galaxies that are tested."""
+    assert error_of_mean(np.float64(0.02), 10, 0.3) == pytest.approx(0.02 * (1 / 10 + 0.3 / 0.7) ** 0.5)
+    assert error_of_mean(np.float64(0.02), 10, 0.0) == pytest.approx(0.02 / 10**0.5)
 
 
 def test_upper_bound_is_the_t_interval():

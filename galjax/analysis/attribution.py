@@ -45,11 +45,13 @@ def shapley_terms(accuracies: BySubset, step: str) -> ShapleyTerms:
     )
 
 
-def attribution_table(accuracies: BySubset, steps: Sequence[str], target: Float[np.ndarray, " repeat"]) -> Table:
+def attribution_table(
+    accuracies: BySubset, steps: Sequence[str], target: Float[np.ndarray, " repeat"], shared: float
+) -> Table:
     """What each step costs, averaged over all orders, and what remains from all of them to the `target`; paired over repeats.
 
     `cost` is mean accuracy before minus after; `least` and `most` are its mean costs in single orders. The costs sum to the
-    accuracy without any step minus that on the target.
+    accuracy without any step minus that on the target. `shared` is the share of test galaxies that two repeats have in common.
     """
     rows = []
     for step in steps:
@@ -57,7 +59,7 @@ def attribution_table(accuracies: BySubset, steps: Sequence[str], target: Float[
             float(summarise(accuracies[subset] - accuracies[subset | {step}]).mean)
             for subset in subsets(set(steps) - {step})
         ]
-        rows.append((step, min(single), max(single), *compare_paired(*shapley_terms(accuracies, step))))
-    remains = compare_paired(accuracies[frozenset(steps)], target)
+        rows.append((step, min(single), max(single), *compare_paired(*shapley_terms(accuracies, step), shared)))
+    remains = compare_paired(accuracies[frozenset(steps)], target, shared)
     rows.append((REMAINS, remains.difference, remains.difference, *remains))
     return comparisons_table(rows, ("what", "least", "most", "cost"))

@@ -6,14 +6,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from astropy.table import Table, vstack
 
-from galjax.metrics import accuracy
-from galjax.statistics import Selection, choose_evaluation
+from galjax.statistics import leading
 from galjax.training.conditions import ORIGINAL, Condition
 from galjax.training.ensemble import HeldOut, predictions_table
 from galjax.training.history import History
-
-SELECTIONS: tuple[Selection, ...] = ("test-mean", "last")
-"""In the order of `History.predictions`."""
 
 
 def test_predictions(
@@ -21,10 +17,10 @@ def test_predictions(
 ) -> Table:
     """One row per repeat, test galaxy, condition (its number among `conditions` in `wanted`) and selection of the epoch.
 
-    Columns repeat, id, true, predicted, p_<class>, factor, method, selection, epoch; and where conditions differ in them, the
-    size (px) shrunk to and the number of the view. Repeats that were dropped have no rows;
-    nor has a chosen epoch whose predictions were not kept, as where a repeat was dropped later, or where a run that is trained
-    on no longer evaluates it.
+    The selections are the leading one (`History.leading`) and the last epoch. Columns repeat, id, true, predicted, p_<class>, factor,
+    method, selection, epoch; and where conditions differ in them, the size (px) shrunk to and the number of the view. Repeats that were
+    dropped have no rows; nor has a chosen epoch whose predictions were not kept, as where a repeat that was dropped later changed the
+    choice.
     """
     predictions, epochs = history.predictions, history.predicted_epoch
     assert predictions is not None
@@ -32,14 +28,11 @@ def test_predictions(
     kept = ~np.isnan(history.train_loss).any(axis=1)
     names = held_out.sample.class_names
     repeats = tuple(np.flatnonzero(kept).tolist())
+    own = HeldOut(held_out.sample, held_out.chosen[kept])
     tables = []
-    for number in wanted:
-        test = accuracy(history.test_confusion)[:, :, number]
-        for which, selection in enumerate(SELECTIONS):
-            epoch = int(history.evaluated_epoch[choose_evaluation(selection, test)])
-            if epoch != epochs[which, number]:
-                continue
-            own = HeldOut(held_out.sample, held_out.chosen[kept])
+    for number, selection in itertools.product(wanted, dict.fromkeys((history.leading, "last"))):
+        epoch = int(history.evaluated_epoch[history.evaluation(selection)])
+        for which in np.flatnonzero(epochs == epoch)[:1]:
             table = predictions_table(own, names, repeats, predictions[kept, which, number])
             condition = conditions[number]
             table["factor"], table["method"] = condition.factor, condition.method
@@ -59,7 +52,9 @@ def coarsest_usable(summary: Table, conditions: Sequence[Condition]) -> int | No
     """
     if "usable" not in summary.colnames:
         return None
-    rows = summary[(summary["per_class"] == max(summary["per_class"])) & (summary["selection"] == "test-mean")]
+    rows = summary[
+        (summary["per_class"] == max(summary["per_class"])) & (summary["selection"] == leading(summary["selection"]))
+    ]
     found = {(int(row["factor"]), str(row["method"])): row for row in rows}
     if not found[ORIGINAL.factor, ORIGINAL.method]["usable"]:
         return None

@@ -90,15 +90,18 @@ def fit_svm(features: Float[np.ndarray, "galaxy feature"], labels: Integer[np.nd
     return machine.fit(features, labels)
 
 
-def reference_table(references: References, networks: Mapping[int, Float[np.ndarray, " repeat"]]) -> Table:
+def reference_table(
+    references: References, networks: Mapping[int, Float[np.ndarray, " repeat"]], shared: float
+) -> Table:
     """By factor the accuracy of the support vector machine, and by how much it is above the network; paired over repeats.
 
-    `networks` are the accuracies of networks trained and tested at the same factor.
+    `networks` are the accuracies of networks trained and tested at the same factor, `shared` is the share of test
+    galaxies that two repeats have in common.
     """
     rows = []
     for factor, (size, accuracy) in references.items():
         mean, std, *_ = summarise(accuracy)
-        rows.append((factor, *size, float(mean), float(std), *compare_paired(accuracy, networks[factor])))
+        rows.append((factor, *size, float(mean), float(std), *compare_paired(accuracy, networks[factor], shared)))
     return comparisons_table(rows, ("factor", "height", "width", "accuracy", "std", "above_network"))
 
 

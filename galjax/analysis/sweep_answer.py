@@ -8,20 +8,24 @@ import numpy as np
 from jaxtyping import Float64
 
 from galjax.analysis.usable import UsableConfig, is_as_accurate, is_usable, limit_interval
-from galjax.analysis.wording import fixed, interval, listed, signed
-from galjax.statistics import ROUNDING, compare_paired, summarise, upper_bound_of_mean
+from galjax.analysis.wording import PAIRED, basis, fixed, interval, listed, signed
+from galjax.statistics import ROUNDING, Selection, compare_paired, repeats_left, summarise, upper_bound_of_mean
 from galjax.training.conditions import ORIGINAL
 
-Criterion = Callable[[Float64[np.ndarray, " repeat"], Float64[np.ndarray, " repeat"], UsableConfig], bool]
+Criterion = Callable[[Float64[np.ndarray, " repeat"], Float64[np.ndarray, " repeat"], UsableConfig, float], bool]
 
 
 @dataclasses.dataclass(frozen=True)
 class SweepAnswer:
-    """What one sample size of a sweep says, at the epochs of the best mean test accuracy."""
+    """What one sample size of a sweep says, at the leading epoch."""
 
     accuracies: Mapping[tuple[int, str], Float64[np.ndarray, " repeat"]]
     """In every repeat, by factor and method; of Original and of every method at every factor above 1."""
     usable: UsableConfig
+    shared: float
+    """Share of test galaxies that two repeats have in common (`galjax.statistics`)."""
+    selection: Selection = "last"
+    """How the epoch was chosen."""
     seed: int = 0
     """Seed of the bootstrap."""
 
@@ -42,7 +46,9 @@ class SweepAnswer:
 
         `guess` is the accuracy of always naming the same class, `drawn` the galaxies of a repeat in words.
         """
-        return " ".join([self._found(guess, drawn), self._changes(), *self._as_accurate(), *self._usable()])
+        n = repeats_left(*self.accuracies.values())
+        stands_on = basis(n, self.selection, PAIRED, [self.shared])
+        return " ".join([self._found(guess, drawn), self._changes(), *self._as_accurate(), *self._usable(), stands_on])
 
     def _meeting(self, criterion: Criterion) -> dict[str, list[int]]:
         """By method the factors that meet a criterion, Original's 1 among them."""
@@ -51,7 +57,7 @@ class SweepAnswer:
             method: [
                 factor
                 for factor in (ORIGINAL.factor, *self.factors)
-                if criterion(original, self._accuracies(factor, method), self.usable)
+                if criterion(original, self._accuracies(factor, method), self.usable, self.shared)
             ]
             for method in self.methods
         }
@@ -78,7 +84,7 @@ class SweepAnswer:
         original = self._accuracies(ORIGINAL.factor)
         mean, std, _, n = summarise(original)
         gain = guess - original[~np.isnan(original)]
-        behind = upper_bound_of_mean(gain, 0.05) if n > 1 else gain.mean()
+        behind = upper_bound_of_mean(gain, 0.05, self.shared) if n > 1 else gain.mean()
         return (
             f"Accuracy {fixed(float(mean))} at full resolution ({drawn}, {n} repeat{'s' if n != 1 else ''}"
             f"{f', std {fixed(float(std))}' if n > 1 else ''})"
@@ -93,7 +99,7 @@ class SweepAnswer:
         limit = self._limit(self._meeting(is_as_accurate)[best])
         words, before = [], ""
         for factor in sorted({limit if limit > 1 else factors[0], factors[-1]}):
-            found = compare_paired(self._accuracies(factor, best), self._accuracies(ORIGINAL.factor))
+            found = compare_paired(self._accuracies(factor, best), self._accuracies(ORIGINAL.factor), self.shared)
             verb = "rises" if found.low > 0 else "falls" if found.high < 0 else "changes"
             amount = signed(found.difference) if verb == "changes" else fixed(abs(found.difference))
             same = "" if verb == before else f"{verb} "
@@ -112,14 +118,15 @@ class SweepAnswer:
         return [f"As accurate as full resolution, with a loss shown to be below {allowed}: {', '.join(words)}."]
 
     def _limit_interval(self, method: str) -> str:
-        """How far the limit would move with other repeats; nothing where that cannot be said."""
+        """How far the limit moves where repeats are drawn anew from these; nothing where that cannot be said."""
         factors = (ORIGINAL.factor, *self.factors)
         values = np.stack([self._accuracies(factor, method) for factor in factors])
-        found = limit_interval(factors, values, dataclasses.replace(self.usable, usable_accuracy=0.0), self.seed)
+        relative = dataclasses.replace(self.usable, usable_accuracy=0.0)
+        found = limit_interval(factors, values, relative, self.shared, self.seed)
         if found is None or found.low == found.high:
             return ""
         low, high = (f"1/{limit}" if limit > 1 else "full resolution" for limit in (found.low, found.high))
-        return f" (95 % bootstrap interval: {low} to {high})"
+        return f" ({low} to {high} in 95 of 100 sets of repeats drawn anew from these)"
 
     def _usable(self) -> list[str]:
         """What the absolute threshold leaves of it; nothing where none is asked for or one repeat says nothing."""

@@ -84,8 +84,8 @@ def history_arrays(
         "train_accuracy": "repeat epoch",
         "test_loss": "repeat evaluation condition",
         "test_confusion": "repeat evaluation condition predicted true",
-        "validation_loss": "repeat evaluation condition",
-        "validation_confusion": "repeat evaluation condition predicted true",
+        "validation_loss": "repeat evaluation",
+        "validation_confusion": "repeat evaluation predicted true",
     }
     first = next(iter(histories.values()))
     arrays = {

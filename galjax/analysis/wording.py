@@ -4,6 +4,19 @@ import math
 from collections.abc import Sequence
 from typing import SupportsInt
 
+from galjax.statistics import Selection
+
+EPOCH: dict[Selection, str] = {
+    "test-mean": "at the epoch of the best mean test accuracy",
+    "last": "at the last epoch",
+    "validation": "at the epoch of the best mean validation accuracy",
+}
+"""How the epoch was chosen, in words."""
+NEW_GALAXIES = "for new galaxies of the same kind"
+"""What intervals and tests of `galjax.statistics` stand for."""
+PAIRED, WELCH = "paired t-test over repeats", "Welch's t-test over repeats"
+HOLM = "Holm's correction"
+
 
 def fixed(value: float, digits: int = 3) -> str:
     """A number that is 0 or more as a rule: "0.912", "-0.020"; "-" where it is unknown, "0.000" where it rounds to that."""
@@ -48,6 +61,23 @@ def interval_and_test(low: float, high: float, p_value: float, n: SupportsInt, t
 def mean_of(n: str, spread: str) -> str:
     """What the numbers of a table are, for its title: "mean ± std of 6 repeats", "one repeat"; n in words, as "5 to 6"."""
     return "one repeat" if n == "1" else f"mean ± {spread} of {n} repeats"
+
+
+def basis(n: str, selection: Selection, test: str, shared: Sequence[float], correction: str = "") -> str:
+    """What a claim stands on, in a sentence: repeats (in words, as "5 to 6"), epoch, test and correction.
+
+    And for which galaxies it holds: `shared` are the shares of test galaxies that two repeats have in common (`galjax.statistics`), one
+    for each draw.
+    """
+    if n == "1":
+        return f"One repeat, {EPOCH[selection]}: without a spread nothing is tested."
+    corrected = f" with {correction}" if correction else ""
+    known = sorted({f"{100 * share:.1f} %" for share in shared}, key=lambda text: float(text.split()[0]))
+    if max(shared) == 0:
+        overlap = "no two repeats have a galaxy in common"
+    else:
+        overlap = f"two repeats have {' to '.join(known[:: max(1, len(known) - 1)])} of their test galaxies in common, which is allowed for"
+    return f"{n} repeats, {EPOCH[selection]}; {test}{corrected}, {NEW_GALAXIES} ({overlap})."
 
 
 def minus(one: str, other: str) -> str:

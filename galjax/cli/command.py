@@ -14,7 +14,7 @@ from galjax.cli import flags
 from galjax.cli.flags import Flag
 from galjax.cli.screen import is_broken_pipe, surviving_screens
 from galjax.config.markers import DATA, EXPERIMENT, OUTPUT, Flat
-from galjax.config.settings import ProcessesConfig, TrainingConfig
+from galjax.config.settings import Draws, ProcessesConfig, TrainingConfig
 from galjax.errors import InputError, in_short, is_exhaustion, printable
 from galjax.sources import SourceConfig
 from galjax.sources.options import check_exists
@@ -42,8 +42,12 @@ class ExperimentConfig:
     """Trainings, each with its own galaxies and starting weights; all are computed in one program."""
     test_fraction: float = 0.3
     """Share of the drawn galaxies of each class kept for testing, between 0 and 1."""
-    validation_fraction: float = 0.0
-    """Share of the drawn galaxies of each class kept for choosing the epoch, 0 to below 1 - test fraction; 0 for none."""
+    validation_fraction: float = 0.1
+    """Share of the drawn galaxies of each class kept for choosing the epoch, 0 to below 1 - test fraction; 0 for none, and
+    results of the last epoch."""
+    draws: Draws = "overlapping"
+    """Whether repeats draw anew from all galaxies (overlapping), or each has galaxies of its own (disjoint), of which
+    repeats times as many are needed."""
     seed: int = 0
     """Seed of every draw, starting weight and shuffle, and of the simulated survey; at least 0."""
     out: Annotated[Path | None, OUTPUT] = None

@@ -138,17 +138,28 @@ class ExperimentRun:
 
     def draw_balanced(self, pool: GalaxySample, per_class: int, keys: RepeatKeys | None = None) -> Draw:
         """As many galaxies of each class for every repeat, or those of other keys (`galjax.draw.draw_balanced`)."""
-        return draw.draw_balanced(
-            pool.labels, pool.class_names, per_class, (keys or self.keys).draw, **self._fractions()
-        )
+        return draw.draw_balanced(pool.labels, pool.class_names, per_class, (keys or self.keys).draw, self._split())
 
     def draw_natural(self, pool: GalaxySample, total: int, keys: RepeatKeys | None = None) -> Draw:
         """So many galaxies of any class for every repeat, or those of other keys (`galjax.draw.draw_natural`)."""
-        return draw.draw_natural(pool.labels, pool.class_names, total, (keys or self.keys).draw, **self._fractions())
+        return draw.draw_natural(pool.labels, pool.class_names, total, (keys or self.keys).draw, self._split())
 
-    def _fractions(self) -> dict[str, float]:
+    def _split(self) -> draw.Split:
         config = self.config
-        return {"test_fraction": config.test_fraction, "validation_fraction": config.validation_fraction}
+        return draw.Split(config.test_fraction, config.validation_fraction, config.draws)
+
+    @property
+    def disjoint_draws(self) -> int:
+        """How many draws the pool must allow of which no two have a galaxy in common."""
+        return self.config.repeats if self.config.draws == "disjoint" else 1
+
+    def most_per_class(self, pool: GalaxySample) -> int:
+        """The largest balanced draw for every repeat that the pool allows, at least 1."""
+        return draw.most_per_class(pool, self.disjoint_draws)
+
+    def shared_share(self, pool: GalaxySample, drawn: Draw) -> float:
+        """Share of a repeat's test galaxies that another repeat tests too (`galjax.draw.shared_share`); 0 for disjoint draws."""
+        return 0.0 if self.config.draws == "disjoint" else draw.shared_share(pool.labels, drawn)
 
     def _adjust(self, name: str, before: Any, now: Any) -> None:
         was, words = (as_words(to_json(value)) for value in (before, now))
@@ -210,7 +221,8 @@ class ExperimentRun:
             schedule = dataclasses.replace(training.schedule, epochs=epochs, evaluate_every=every)
             training = dataclasses.replace(training, schedule=schedule)
         names = galaxies.class_names
-        task = Task(sample, stage.draw, keys or self.keys, len(names), stage.conditions, stage.trained_at)
+        kept = training.schedule.kept_of(self.config.repeats) if stage.keeps_ensemble else 0
+        task = Task(sample, stage.draw, keys or self.keys, len(names), stage.conditions, stage.trained_at, kept)
         outcome = run_stage(stage, task, galaxies, training, self.folder, self.progress)
         if stage.keeps_ensemble:
             self._main = (stage, HeldOut(galaxies, np.asarray(stage.draw.test)), outcome.history)
@@ -334,7 +346,10 @@ def _write(experiment: Experiment[Any], findings: Findings, run: ExperimentRun) 
     return dataclasses.replace(chapter, environment=environment)
 
 
-AGAINST_CAPTION = "Our figures, the thesis's, and the difference in standard errors (galaxies and unstated parts of the network differ)"
+AGAINST_CAPTION = (
+    "Our figures at the epoch of the best mean test accuracy of each condition (the thesis's rule), the thesis's, and the difference in "
+    "standard errors (std / sqrt(n); galaxies and unstated parts of the network differ)"
+)
 
 
 def screen_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> ScreenTable:

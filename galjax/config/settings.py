@@ -19,6 +19,7 @@ LoweringName = Literal["direct", "patches", "xla"]
 Precision = Literal["float32", "tf32", "bfloat16"]
 Convention = Literal["opencv", "jax"]
 OnDivergence = Literal["stop", "drop"]
+Draws = Literal["overlapping", "disjoint"]
 EnlargingMethod = Literal["nearest", "bilinear", "bicubic"]
 
 KERNEL_SIZES = (3, 3, 2)
@@ -151,7 +152,8 @@ class ScheduleConfig:
     repeat from every result."""
     keep_ensemble: Annotated[int | Literal["all", "none"], OUTPUT] = 10
     """Trained networks of the run's main training to keep in the run folder, where galjax.load reads them: all, none, or
-    those of so many repeats (38 MB a repeat at 64 px)."""
+    those of so many repeats (38 MB a repeat at 64 px, and as much in memory and checkpoints where validation galaxies choose the
+    epoch)."""
     all_predictions: Annotated[bool, OUTPUT] = False
     """Write what every repeat says of its test galaxies under all conditions, instead of Original and the coarsest usable."""
     discard_state: Annotated[bool, OUTPUT] = False
@@ -167,6 +169,12 @@ class ScheduleConfig:
             raise InputError(f"--keep-ensemble is all, none, or a number of repeats from 1, not {self.keep_ensemble}.")
         if not self.checkpoint_seconds >= 0:
             raise InputError(f"--checkpoint-seconds must be at least 0, not {self.checkpoint_seconds}.")
+
+    def kept_of(self, repeats: int) -> int:
+        """Of how many repeats the trained networks are kept."""
+        if self.keep_ensemble == "none":
+            return 0
+        return repeats if self.keep_ensemble == "all" else min(self.keep_ensemble, repeats)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -246,6 +254,6 @@ class UsableConfig:
         """The definition in words, for tables and captions."""
         near = f", with a mean accuracy of at least {self.usable_accuracy:g}" if self.usable_accuracy else ""
         return (
-            f"As accurate as Original: a paired one-sided t-test over repeats (level {self.usable_significance:g}) shows a mean loss "
-            f"below {self.usable_loss:g}. Usable: as accurate as Original{near}"
+            f"As accurate as Original: a paired one-sided t-test over repeats (level {self.usable_significance:g}), for new galaxies of "
+            f"the same kind, shows a mean loss below {self.usable_loss:g}. Usable: as accurate as Original{near}"
         )

@@ -24,7 +24,7 @@ from galjax.training.repeats import RepeatProgram, Snapshot
 
 LARGEST_SHARE = 0.05
 """Largest share of the time between two writes that waiting for them may take."""
-EPOCH, PROGRESS, HISTORY, STRETCH = "epoch", "progress/", "history/", "stretch/"
+EPOCH, PROGRESS, HISTORY, STRETCH, BEST = "epoch", "progress/", "history/", "stretch/", "best/"
 """Name of one, and what the names of the other stored arrays begin with."""
 STEPS_PER_EPOCH = 1000
 
@@ -94,7 +94,7 @@ class Checkpoints:
 
         if processes.on_first(read) is None:
             return None
-        told = {name: array for name, array in arrays.items() if not name.startswith(PROGRESS)}
+        told = {name: array for name, array in arrays.items() if not name.startswith((PROGRESS, BEST))}
         known = _unpacked(processes.broadcast(_packed(told)))
         history, stretch = _named_after(HISTORY, known), _named_after(STRETCH, known)
         return Snapshot(
@@ -102,6 +102,7 @@ class Checkpoints:
             program.progress_from(_named_after(PROGRESS, arrays)),
             History(**history) if history else None,
             program.stretch_from(stretch) if stretch else None,
+            _named_after(BEST, arrays),
         )
 
     def maybe_save(self, program: RepeatProgram, snapshot: Snapshot, *, force: bool = False) -> None:
@@ -123,6 +124,7 @@ class Checkpoints:
                 **_named(PROGRESS, progress),
                 **_named(HISTORY, history),
                 **_named(STRETCH, stretch),
+                **_named(BEST, snapshot.best),
             }
             manager = self._manager
             self._written(lambda: manager.save(step, args=stored_arrays.to_save(arrays)))

@@ -30,7 +30,7 @@ from galjax.training.history import History
 
 Read = TypeVar("Read")
 
-FORMAT = 2
+FORMAT = 3
 """Version of the run folder's layout, stored in config.json."""
 
 

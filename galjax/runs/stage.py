@@ -3,8 +3,10 @@
 import functools
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 from galjax.config.settings import ScheduleConfig, TrainingConfig
 from galjax.draw import Draw
@@ -36,7 +38,7 @@ class Stage(NamedTuple):
     """Under which to evaluate."""
     trained_at: Condition = ORIGINAL
     keeps_ensemble: bool = False
-    """Whether it is the main training of the run, whose networks are kept."""
+    """Whether it is the main training of the run, whose networks are kept (`Task.kept`)."""
 
 
 class StageOutcome(NamedTuple):
@@ -106,8 +108,9 @@ def run_stage(
                 raise Interrupted(stopped_by)
         assert snapshot.history is not None
         history = snapshot.history.evaluated_every(schedule.evaluate_every, schedule.epochs)
-        if stage.keeps_ensemble and schedule.keep_ensemble != "none":
-            _keep_ensemble(program, snapshot._replace(history=history), galaxies, config, folder, progress)
+        if program.kept:
+            measured = without(history, diverged)
+            _keep_ensemble(program, snapshot._replace(history=measured), galaxies, config, folder, progress)
         if not schedule.discard_state:
             checkpoints.maybe_save(program, snapshot, force=True)
             checkpoints.keep_last()
@@ -163,24 +166,36 @@ def _keep_ensemble(
     folder: RunFolder,
     progress: TrainingProgress,
 ) -> None:
-    """The final networks of the first repeats, in a folder of their own. Before the stage counts as done."""
-    arrays, wanted = program.host_arrays(snapshot.progress), config.schedule.keep_ensemble
+    """The networks of the first repeats at the leading epoch, in a folder of their own. Before the stage counts as done.
+
+    Of another epoch than the last the parameters are those of `snapshot.best`; where a repeat that was dropped has changed the choice
+    since, they are gone, and those of the last epoch take their place.
+    """
+    history, best, count = snapshot.history, snapshot.best, program.kept
+    assert history is not None
+    assert history.predicted_epoch is not None
+    selection, last = history.leading, config.schedule.epochs
+    epoch = int(history.evaluated_epoch[history.evaluation(selection)])
+    if epoch not in (last, int(history.predicted_epoch[0])):
+        selection, epoch = "last", last
+        progress.note(
+            "The networks of the epoch chosen were not kept, because a repeat was dropped: those of the last are."
+        )
+    own: Mapping[str, np.ndarray] = best if epoch != last else program.first_networks(snapshot.state, count)
     if not folder.writes:
         return
-    count = program.repeats if wanted == "all" else min(int(wanted), program.repeats)
-    assert snapshot.history is not None
     about = {
         "network": config.network,
         "repeats": tuple(range(count)),
-        "epoch": config.schedule.epochs,
+        "epoch": epoch,
+        "selection": selection,
         "convention": config.convention,
         "precision": program.execution.precision,
     }
-    own = {name: array[:count] for name, array in arrays.items()}
-    description = describe(galaxies, snapshot.history, program.task, about)
-    ensemble = Ensemble(description, parameters_of(own, "state/parameters/"))
+    ensemble = Ensemble(describe(galaxies, history, program.task, about), parameters_of(own))
     place = folder.path / IN_RUN
     ensemble.save(place)
     progress.note(
-        f"{count} of {program.repeats} trained networks are kept in {place} ({ensemble.size / 1e6:.0f} MB; --keep-ensemble)"
+        f"{count} of {program.repeats} trained networks, of epoch {epoch}, are kept in {place} ({ensemble.size / 1e6:.0f} MB; "
+        f"--keep-ensemble)"
     )

@@ -37,6 +37,7 @@ class Measured(NamedTuple):
     test: Evaluation
     """Under the conditions evaluated so far."""
     validation: Evaluation | None
+    """Under the condition trained at alone, so without a condition axis."""
 
 
 class Progress(NamedTuple):
@@ -71,12 +72,12 @@ def start_all(layout: Layout, hyperparameters: Hyperparameters, keys: Key[Array,
     state = jax.lax.map(lambda key: initialise(trainer, hyperparameters, key, image_shape), keys)
     repeats, classes = len(keys), trainer.network.num_classes
 
-    def nothing(galaxies: int) -> Evaluation:
-        counts = jnp.zeros((repeats, conditions, classes, classes), jnp.int32)
-        return Evaluation(counts, jnp.zeros((repeats, conditions)), jnp.zeros((repeats, conditions, galaxies, classes)))
+    def nothing(galaxies: int, *axes: int) -> Evaluation:
+        counts = jnp.zeros((repeats, *axes, classes, classes), jnp.int32)
+        return Evaluation(counts, jnp.zeros((repeats, *axes)), jnp.zeros((repeats, *axes, galaxies, classes)))
 
     sums = StepMeasures(jnp.zeros((repeats, epochs)), jnp.zeros((repeats, epochs)))
-    return Progress(state, Measured(sums, nothing(tested), nothing(validated) if validated else None))
+    return Progress(state, Measured(sums, nothing(tested, conditions), nothing(validated) if validated else None))
 
 
 @functools.lru_cache(maxsize=8)
@@ -165,31 +166,34 @@ def _evaluate(
     at_once: int,
     evaluated: Evaluated,
     own: tuple[Parameters, tuple[Any, Any], Int[Array, " repeat"], Int[Array, " repeat"]],
-    shared: tuple[Int[Array, " 2"], DeviceSample, Conditions],
+    shared: tuple[Int[Array, " 2"], DeviceSample, Conditions, Conditions],
 ) -> Evaluated:
-    """Evaluate this device's repeats under the conditions of a `Part`.
+    """Evaluate this device's repeats under the conditions of a `Part`, and with the first of them on the validation galaxies.
 
     `own` are parameters, the test and validation galaxies (None without), and the part's begin and end; `shared` are its groups,
-    and what is the same for all.
+    and what is the same for all, the condition trained at last.
     """
-    groups, pool, conditions = shared
+    groups, pool, conditions, trained_at = shared
 
     def one_repeat(
         evaluated: Evaluated,
         own: tuple[Parameters, tuple[Int[Array, " test"], Int[Array, " validation"] | None]],
         span: _Span,
     ) -> Evaluated:
-        parameters, chosen = own
+        (parameters, (tested, validated)), (test, validation), (begin, end) = own, evaluated, span
 
-        def one_condition(index: Int[Array, ""], evaluated: Evaluated) -> Evaluated:
+        def one_condition(index: Int[Array, ""], test: Evaluation) -> Evaluation:
             condition = jax.tree.map(lambda leaf: leaf[index], conditions)
-            new = tuple(
-                None if galaxies is None else evaluate_one(trainer, parameters, pool, galaxies, condition)
-                for galaxies in chosen
-            )
-            return jax.tree.map(lambda all_, one: all_.at[index].set(one), evaluated, new)
+            new = evaluate_one(trainer, parameters, pool, tested, condition)
+            return jax.tree.map(lambda all_, one: all_.at[index].set(one), test, new)
 
-        return jax.lax.fori_loop(*span, one_condition, evaluated)
+        if validated is not None:
+            validation = jax.lax.cond(
+                (begin == 0) & (end > 0),
+                lambda: evaluate_one(trainer, parameters, pool, validated, trained_at),
+                lambda: validation,
+            )
+        return jax.lax.fori_loop(begin, end, one_condition, test), validation
 
     parameters, chosen, begin, end = own
     return _group_by_group(one_repeat, at_once, evaluated, (parameters, chosen), (begin, end, groups))

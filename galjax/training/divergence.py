@@ -28,9 +28,9 @@ class Diverged(InputError):
 def find_diverged(history: History) -> list[Divergence]:
     """Every repeat with a NaN or infinite loss, in training or under any evaluated condition."""
     finite = np.isfinite(history.train_loss)
-    for losses in (history.test_loss, history.validation_loss):
-        if losses is not None:
-            finite[:, history.evaluated_epoch - 1] &= np.isfinite(losses).all(axis=2)
+    finite[:, history.evaluated_epoch - 1] &= np.isfinite(history.test_loss).all(axis=2)
+    if history.validation_loss is not None:
+        finite[:, history.evaluated_epoch - 1] &= np.isfinite(history.validation_loss)
     return [
         Divergence(int(repeat), int(finite[repeat].argmin()) + 1, finite.shape[1])
         for repeat in np.flatnonzero(~finite.all(axis=1))

@@ -24,6 +24,7 @@ from galjax.metrics import accuracy
 from galjax.networks.scaling import scale_images
 from galjax.resample import apply_matrices
 from galjax.sample import GalaxySample
+from galjax.statistics import Selection
 from galjax.training import processes
 from galjax.training.conditions import ORIGINAL, Condition
 from galjax.training.execution import for_applying
@@ -42,7 +43,7 @@ GALAXIES_AT_ONCE = 2048
 
 @dataclasses.dataclass(frozen=True)
 class MeasuredAccuracy:
-    """What every repeat reached on its own test galaxies under one condition, at the end of its training."""
+    """What every repeat reached on its own test galaxies under one condition, at the epoch of the networks."""
 
     factor: int
     method: str
@@ -61,7 +62,9 @@ class Description:
     repeats: tuple[int, ...]
     """Numbers of the repeats, which decide their galaxies and starting weights."""
     epoch: int
-    """Epochs trained: always to the last, selection "last" in results.ecsv, whatever epoch another selection chose."""
+    """Epochs trained."""
+    selection: Selection = "last"
+    """How that epoch was chosen, as in results.ecsv: by validation galaxies where there were any, else the last."""
     image_size: tuple[int, int]
     """Height and width, px."""
     bands: tuple[str, ...]
@@ -262,11 +265,12 @@ class Ensemble:
 
 
 def describe(galaxies: GalaxySample, history: History, task: Task, about: Mapping[str, Any]) -> Description:
-    """The description of networks trained on `galaxies`, with their accuracy at the end of `history`.
+    """The description of networks trained on `galaxies`, with their accuracy at their epoch in `history`.
 
     `about` are the fields that none of these says: network, repeats, epoch, and what differs from the defaults.
     """
-    right = accuracy(history.test_confusion[:, -1])[list(about["repeats"])]
+    (evaluation,) = np.flatnonzero(history.evaluated_epoch == about["epoch"])
+    right = accuracy(history.test_confusion[:, evaluation])[list(about["repeats"])]
     measured = tuple(
         MeasuredAccuracy(condition.factor, condition.method, tuple(map(float, right[:, number])))
         for number, condition in enumerate(task.conditions)

@@ -126,13 +126,15 @@ class Load:
     """Whether the states of all repeats are in this memory once more while a checkpoint is written."""
     available: float
     """Bytes."""
+    kept: int = 0
+    """Repeats whose networks at the best validation epoch are kept on the host."""
 
     @property
     def bytes(self) -> float:
         """The estimate."""
         repeats_here = math.ceil(self.repeats / self.devices) * self.sharing
         working = self.memory.galaxies + self.repeats_at_once * self.memory.working
-        states = repeats_here + (self.repeats if self.holds_checkpoint else 0)
+        states = repeats_here + (self.repeats + 2 * self.kept if self.holds_checkpoint else 0)
         return states * self.memory.state + self.sharing * working
 
     @property
@@ -144,7 +146,10 @@ class Load:
         """The same of fewer repeats, one at a time, on no more devices than that takes."""
         devices = min(self.devices, repeats)
         sharing = min(self.sharing, devices)
-        return dataclasses.replace(self, repeats=repeats, repeats_at_once=1, devices=devices, sharing=sharing)
+        kept = min(self.kept, repeats)
+        return dataclasses.replace(
+            self, repeats=repeats, repeats_at_once=1, devices=devices, sharing=sharing, kept=kept
+        )
 
     def advice(self) -> str:
         """The largest flag that makes it fit, or where none does, what else would."""

@@ -39,15 +39,19 @@ def gather(leaf: jax.Array) -> np.ndarray:
     return np.asarray(multihost_utils.process_allgather(leaf, tiled=True))
 
 
-def gather_on_first(leaf: jax.Array) -> np.ndarray | None:
-    """A spread array, whole, as a copy in the first process; None in the others."""
+def gather_on_first(leaf: jax.Array, count: int | None = None) -> np.ndarray | None:
+    """A spread array, whole or its first `count` rows, as a copy in the first process; None in the others."""
     here = {shard.device: shard.data for shard in leaf.addressable_shards}
-    whole = np.empty(leaf.shape, leaf.dtype) if processes.is_first() else None
-    for device, rows in _rows_by_device(leaf.sharding, leaf.shape):
+    wanted = leaf.shape[0] if count is None else min(count, leaf.shape[0])
+    whole = np.empty((wanted, *leaf.shape[1:]), leaf.dtype) if processes.is_first() else None
+    for device, there in _rows_by_device(leaf.sharding, leaf.shape):
+        rows = slice(there.start, min(there.stop, wanted))
+        if rows.start >= rows.stop:
+            continue
         ours = device in here
         if device.process_index == 0:
             if whole is not None:
-                whole[rows] = np.asarray(here[device])
+                whole[rows] = np.asarray(here[device])[: rows.stop - rows.start]
             continue
         for block in _blocks(rows, leaf.shape, leaf.dtype):
             within = slice(block.start - rows.start, block.stop - rows.start)

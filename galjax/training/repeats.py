@@ -1,9 +1,11 @@
 """All repeats in one compiled program, spread over devices, in chunks of a few seconds; evaluated after every few epochs."""
 
+import dataclasses
 import functools
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -61,6 +63,8 @@ class Task(NamedTuple):
     conditions: Sequence[Condition] = (ORIGINAL,)
     """Under which test galaxies are evaluated."""
     trained_at: Condition = ORIGINAL
+    kept: int = 0
+    """Number of repeats, the first ones, whose networks at the best validation epoch are kept."""
 
     @property
     def sizes(self) -> Sizes:
@@ -77,7 +81,9 @@ def execution_of(task: Task, config: TrainingConfig) -> Execution:
 
 def load_of_task(task: Task, config: TrainingConfig, execution: Execution) -> Load:
     """What it asks of the memory."""
-    return load_of(execution, config.network, config.optimiser, task.sizes, len(task.keys.initial))
+    repeats = len(task.keys.initial)
+    load = load_of(execution, config.network, config.optimiser, task.sizes, repeats)
+    return dataclasses.replace(load, kept=min(task.kept, repeats) if task.draw.validation.shape[1] else 0)
 
 
 def assemble(task: Task, config: TrainingConfig, execution: Execution | None = None) -> "RepeatProgram":
@@ -100,6 +106,9 @@ class Snapshot(NamedTuple):
     """What was measured up to that epoch; None before the first evaluation."""
     stretch: Stretch | None = None
     """How far the repeats are towards the next evaluation; None at an evaluation."""
+    best: Mapping[str, np.ndarray] = MappingProxyType({})
+    """Parameters, by path, of the first `Task.kept` repeats at the best validation epoch so far (the first of
+    `History.predicted_epoch`); in the first process. Nothing without validation galaxies."""
 
     @property
     def epochs_trained(self) -> float:
@@ -132,6 +141,8 @@ class RepeatProgram:
         """Use `assemble`, which looks whether the memory holds it."""
         self.evaluate_every = config.schedule.evaluate_every
         self.repeats = len(task.keys.initial)
+        self.kept = min(task.kept, self.repeats)
+        """Repeats whose networks are to be kept."""
         self.chunk_ends = math.nan
         """When the chunk under way should end, on the clock of `time.monotonic`; NaN where that is not known."""
         self.execution = execution
@@ -226,7 +237,7 @@ class RepeatProgram:
 
     def _after_chunk(self, snapshot: Snapshot, chunk_seconds: float) -> Snapshot:
         """One chunk later: of training, or once every repeat has trained to the end of the stretch, of evaluation."""
-        epoch, (state, measured), _, stretch = snapshot
+        epoch, (state, measured), _, stretch, _ = snapshot
         assert stretch is not None
         kind: Kind = "train" if (stretch.trained < stretch.blocks).any() else "evaluate"
         done, total = (stretch.trained, stretch.blocks) if kind == "train" else (stretch.evaluated, stretch.conditions)
@@ -244,7 +255,7 @@ class RepeatProgram:
             measured, stretch = measured._replace(sums=sums), stretch._replace(trained=part.end)
         else:
             own = (state.parameters, self._evaluated_galaxies, begin, end)
-            found = self.evaluation((measured.test, measured.validation), own, (groups, pool, conditions))
+            found = self.evaluation((measured.test, measured.validation), own, (groups, pool, conditions, trained_at))
             measured, stretch = Measured(measured.sums, *found), stretch._replace(evaluated=part.end)
         jax.block_until_ready(measured)
         self._pace.measured(kind, units, time.monotonic() - started)
@@ -252,13 +263,24 @@ class RepeatProgram:
 
     def _with_history(self, snapshot: Snapshot) -> Snapshot:
         """The same snapshot, or where every repeat is evaluated, one at the end of the stretch."""
-        epoch, progress, history, stretch = snapshot
+        epoch, progress, history, stretch, best = snapshot
         assert stretch is not None
         if (stretch.evaluated < stretch.conditions).any():
             return snapshot
         own = jax.tree.map(lambda leaf: gather(leaf)[: self.repeats], progress.measured)
         measured = _to_history(stretch.until, stretch.until - epoch, own, self._galaxies)
-        return Snapshot(stretch.until, progress, measured if history is None else history.extended(measured))
+        if history is not None:
+            in_turn = stretch.until % self.evaluate_every == 0
+            measured = history.extended(measured, in_turn=in_turn)
+        assert measured.predicted_epoch is not None
+        if self.kept and own.validation is not None and measured.predicted_epoch[0] == stretch.until:
+            best = self.first_networks(progress.state, self.kept)
+        return Snapshot(stretch.until, progress, measured, best=best)
+
+    def first_networks(self, state: TrainingState, count: int) -> dict[str, np.ndarray]:
+        """Parameters of the first `count` repeats by path, on the host of the first process. A copy."""
+        found = {name: gather_on_first(leaf, count) for name, leaf in _named(state.parameters).items()}
+        return {name: leaf for name, leaf in found.items() if leaf is not None}
 
     def _one_at_a_time(self, snapshot: Snapshot, chunk_seconds: float) -> Iterator[Snapshot]:
         """To the end of a stretch on which repeats are not equally far, so that they cannot be computed side by side."""
@@ -292,7 +314,7 @@ class RepeatProgram:
         evaluation = (
             (measured.test, measured.validation),
             (state.parameters, self._evaluated_galaxies, count, count),
-            (pair, pool, conditions),
+            (pair, pool, conditions, trained_at),
         )
         compiling = (self._layout, self.execution, self._mesh)
         return compile_training(*compiling, training), compile_evaluation(*compiling, evaluation)
@@ -315,8 +337,8 @@ def _to_history(epoch: int, count: int, measured: Measured, galaxies: int) -> Hi
         evaluated_epoch=np.array([epoch]),
         test_confusion=np.asarray(test.confusion)[:, None],
         test_loss=np.asarray(test.loss)[:, None],
-        predictions=np.repeat(np.asarray(test.probabilities)[:, None], 2, axis=1),
-        predicted_epoch=np.full((2, test.loss.shape[1]), epoch),
+        predictions=np.repeat(np.asarray(test.probabilities)[:, None], 1 if validation is None else 2, axis=1),
+        predicted_epoch=np.full(1 if validation is None else 2, epoch),
         validation_confusion=None if validation is None else np.asarray(validation.confusion)[:, None],
         validation_loss=None if validation is None else np.asarray(validation.loss)[:, None],
     )

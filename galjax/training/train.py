@@ -80,9 +80,8 @@ def train(sample: GalaxySample, *, repeats: int = 5, epochs: int = 30, seed: int
     check_image_shape(config.network, *galaxies.images.shape[1:3])
     per_class = chosen.per_class or min(galaxies.class_counts().values())
     keys = repeat_keys(seed, range(repeats))
-    drawn = draw.draw_balanced(
-        galaxies.labels, galaxies.class_names, per_class, keys.draw, test_fraction=chosen.test_fraction
-    )
+    split = draw.Split(chosen.test_fraction)
+    drawn = draw.draw_balanced(galaxies.labels, galaxies.class_names, per_class, keys.draw, split)
     batch = config.optimiser.batch_size
     if batch > drawn.train.shape[1]:
         smaller = dataclasses.replace(config.optimiser, batch_size=drawn.train.shape[1])

@@ -32,7 +32,7 @@ def test_a_cost_is_the_mean_over_all_orders(accuracies, step):
 
 def test_costs_and_what_remains_sum_to_the_whole_loss(accuracies):
     target = np.full(5, 0.4)
-    table = attribution_table(accuracies, STEPS, target)
+    table = attribution_table(accuracies, STEPS, target, 0.0)
     assert table["what"].tolist() == [*STEPS, REMAINS]
     assert sum(table["cost"]) == pytest.approx(np.mean(accuracies[frozenset()] - target))
     assert (table["least"] <= table["cost"]).all()
@@ -44,12 +44,18 @@ def test_costs_and_what_remains_sum_to_the_whole_loss(accuracies):
 def test_luck_that_a_repeat_has_in_all_views_does_not_widen_the_intervals(accuracies):
     luck = np.array([-0.3, 0.2, 0.1, -0.1, 0.3])
     lucky = {done: values + luck for done, values in accuracies.items()}
-    plain, shifted = (attribution_table(found, STEPS, found[frozenset()]) for found in (accuracies, lucky))
+    plain, shifted = (attribution_table(found, STEPS, found[frozenset()], 0.0) for found in (accuracies, lucky))
     np.testing.assert_allclose(shifted["high"] - shifted["low"], plain["high"] - plain["low"])
 
 
 def test_a_dropped_repeat_does_not_count(accuracies):
     holed = {done: np.append(values, np.nan) for done, values in accuracies.items()}
-    table = attribution_table(holed, STEPS, np.append(np.full(5, 0.4), np.nan))
+    table = attribution_table(holed, STEPS, np.append(np.full(5, 0.4), np.nan), 0.0)
     assert table["n"].tolist() == [5] * 4
-    np.testing.assert_allclose(table["cost"], attribution_table(accuracies, STEPS, np.full(5, 0.4))["cost"])
+    np.testing.assert_allclose(table["cost"], attribution_table(accuracies, STEPS, np.full(5, 0.4), 0.0)["cost"])
+
+
+def test_repeats_that_share_galaxies_are_less_sure(accuracies):
+    alone, sharing = (attribution_table(accuracies, STEPS, np.full(5, 0.4), shared) for shared in (0.0, 0.3))
+    np.testing.assert_array_equal(alone["cost"], sharing["cost"])
+    assert (sharing["high"] - sharing["low"] > alone["high"] - alone["low"]).all()

@@ -73,7 +73,7 @@ def test_the_table_compares_with_the_networks_repeat_by_repeat():
     rng = np.random.default_rng(0)
     luck, small = 0.1 * rng.standard_normal(6), lambda: 0.001 * rng.standard_normal(6)
     references = {1: Reference((32, 32), 0.95 + luck + small()), 8: Reference((8, 8), 0.94 + luck + small())}
-    table = reference_table(references, {1: 0.95 + luck + small(), 8: 0.84 + luck + small()})
+    table = reference_table(references, {1: 0.95 + luck + small(), 8: 0.84 + luck + small()}, 0.0)
     assert table["factor"].tolist() == [1, 8]
     assert table["height"].tolist() == [32, 8]
     np.testing.assert_allclose(table["above_network"], [0, 0.1], atol=0.003)

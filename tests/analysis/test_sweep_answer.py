@@ -13,7 +13,10 @@ NAN = float("nan")
 def answer(accuracies, guess=0.5, **usable):
     """Of accuracies by (factor, method), in every repeat."""
     found = {key: np.asarray(values, np.float64) for key, values in accuracies.items()}
-    said = SweepAnswer(found, UsableConfig(**usable)).sentences(guess, "20 galaxies per class")
+    said = SweepAnswer(found, UsableConfig(**usable), 0.0).sentences(guess, "20 galaxies per class")
+    said, _, stands_on = said.rpartition(". ")
+    assert "at the last epoch" in stands_on
+    said = f"{said}."
     assert "nan" not in said
     assert "-0.000" not in said
     return said

@@ -19,7 +19,7 @@ def make_history(right, validation=None):
         return found
 
     zeros = np.zeros(right.shape)
-    checked = None if validation is None else confusion(np.asarray(validation)[..., None])
+    checked = None if validation is None else confusion(np.asarray(validation))
     return History(
         zeros[..., 0],
         zeros[..., 0],
@@ -27,7 +27,7 @@ def make_history(right, validation=None):
         confusion(right),
         zeros,
         checked,
-        None if checked is None else zeros,
+        None if checked is None else zeros[..., 0],
     )
 
 
@@ -36,13 +36,26 @@ def test_results_hold_every_repeat_at_the_chosen_epoch():
     results = results_table([Case({"kind": "a", "size": 3}, history)])
     assert results.colnames == ["repeat", "kind", "size", "selection", "epoch", "accuracy"]
     assert [tuple(row) for row in results] == [
-        (0, "a", 3, "test-mean", 10, 0.9),
-        (1, "a", 3, "test-mean", 10, 0.9),
-        (0, "a", 3, "last", 15, 0.8),
-        (1, "a", 3, "last", 15, 0.8),
         (0, "a", 3, "validation", 5, 0.6),
         (1, "a", 3, "validation", 5, 0.7),
+        (0, "a", 3, "last", 15, 0.8),
+        (1, "a", 3, "last", 15, 0.8),
+        (0, "a", 3, "test-mean", 10, 0.9),
+        (1, "a", 3, "test-mean", 10, 0.9),
     ]
+
+
+def test_results_stand_on_the_validation_galaxies_or_the_last_epoch_whatever_the_condition():
+    validated = Case({}, make_history([[2, 8, 6]], validation=[[9, 0, 0]]))
+    assert (validated.leading, validated.epoch(), validated.values().tolist()) == ("validation", 5, [0.6])
+    plain = Case({}, make_history([[2, 8, 6]]))
+    assert (plain.leading, plain.epoch(), plain.epoch("test-mean")) == ("last", 15, 10)
+
+
+def test_epochs_that_were_chosen_elsewhere_are_read_where_they_were_evaluated():
+    case = Case({}, make_history([[2, 8, 6]]), epochs={"validation": 5, "test-mean": 15})
+    assert (case.reported, case.leading) == (("validation", "test-mean"), "validation")
+    assert (case.epoch(), case.values().tolist(), case.values(selection="test-mean").tolist()) == (5, [0.6], [0.8])
 
 
 def test_summaries_of_one_and_of_several_metrics():
@@ -70,8 +83,8 @@ def test_three_classes_have_no_true_skill_statistic():
 def test_cases_of_other_classes_stand_in_one_table():
     """The metrics that only one of them has are NaN in the rows of the other, which has no such row in the summary."""
     history = make_history([[2], [4]])
-    two = Case({"labels": 2}, history, class_names=("a", "b"), selections=("last",))
-    one = Case({"labels": 1}, history, selections=("last",))
+    two = Case({"labels": 2}, history, class_names=("a", "b"), epochs={"last": 5})
+    one = Case({"labels": 1}, history, epochs={"last": 5})
     results = results_table([one, two])
     assert results.colnames == ["repeat", "labels", "selection", "epoch", "accuracy", "tss", "tpr_a", "tpr_b"]
     np.testing.assert_array_equal(results["tpr_a"], [np.nan, np.nan, 0.2, 0.4])
@@ -90,8 +103,8 @@ def test_values_are_looked_up_by_keys_at_the_epoch_asked_for():
     cases = [Case({"kind": kind, "size": size}, history) for kind in ("a", "b") for size in (3, 5)]
     found = values_by(cases, "size", "kind")
     assert list(found) == [(3, "a"), (5, "a"), (3, "b"), (5, "b")]
-    np.testing.assert_array_equal(found[5, "b"], [0.9, 0.9])  # the best mean
-    np.testing.assert_array_equal(values_by(cases, "kind", selection="last")["a",], [0.8, 0.8])
+    np.testing.assert_array_equal(found[5, "b"], [0.8, 0.8])
+    np.testing.assert_array_equal(values_by(cases, "kind", selection="test-mean")["a",], [0.9, 0.9])  # the best mean
 
 
 def test_comparisons_are_corrected_for_their_number():

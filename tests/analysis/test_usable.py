@@ -1,8 +1,30 @@
 import numpy as np
 import pytest
 
-from galjax.analysis.usable import UsableConfig, is_as_accurate, is_usable, limit_interval
+from galjax.analysis import usable
+from galjax.analysis.usable import UsableConfig
 from galjax.errors import InputError
+
+
+def is_usable(original, degraded, config):
+    """Of repeats that share no galaxies."""
+    return usable.is_usable(original, degraded, config, 0.0)
+
+
+def is_as_accurate(original, degraded, config):
+    return usable.is_as_accurate(original, degraded, config, 0.0)
+
+
+def limit_interval(factors, values, config):
+    return usable.limit_interval(factors, values, config, 0.0)
+
+
+def test_repeats_that_share_galaxies_show_less():
+    rng = np.random.default_rng(2)
+    original = 0.93 + 0.05 * rng.standard_normal(20)
+    degraded = original - 0.02 + 0.01 * rng.standard_normal(20)
+    assert usable.is_usable(original, degraded, UsableConfig(), 0.0)
+    assert not usable.is_usable(original, degraded, UsableConfig(), 0.25)
 
 
 def test_usable_is_paired_and_asks_for_both_conditions():
@@ -67,11 +89,12 @@ def test_the_limit_interval_is_narrow_where_all_is_clear_and_wide_where_it_is_no
     assert (found.low, found.high) == (2, 4)
     assert 0.02 < found.share < 0.98
     assert limit_interval((1, 2, 4), clear - 0.2, config) == (0, 0, 1.0)
-    assert limit_interval((1, 2, 4), clear[:, :2], config) is None
+    assert limit_interval((1, 2, 4), clear[:, :10], config) is not None
+    assert limit_interval((1, 2, 4), clear[:, :9], config) is None
 
 
 def test_a_gap_ends_the_usable_range():
-    original = np.full(5, 0.93) + 0.001 * np.arange(5)
+    original = np.full(10, 0.93) + 0.001 * np.arange(10)
     values = np.stack([original, original - 0.2, original])
     assert limit_interval((1, 2, 4), values, UsableConfig()) == (1, 1, 1.0)
 
@@ -79,8 +102,8 @@ def test_a_gap_ends_the_usable_range():
 def test_the_interval_agrees_with_the_rule_for_one_set():
     rng = np.random.default_rng(3)
     for _ in range(50):
-        values = 0.91 + 0.02 * rng.standard_normal((3, 6))
-        usable = [is_usable(values[0], row, UsableConfig()) for row in values]
-        expected = [0, 1, 2, 4][usable.index(False) if False in usable else 3]
+        values = 0.91 + 0.02 * rng.standard_normal((3, 12))
+        meets = [is_usable(values[0], row, UsableConfig()) for row in values]
+        expected = [0, 1, 2, 4][meets.index(False) if False in meets else 3]
         found = limit_interval((1, 2, 4), values, UsableConfig())
         assert found.low <= expected <= found.high

@@ -2,7 +2,18 @@
 
 import pytest
 
-from galjax.analysis.wording import fixed, interval, interval_and_test, mean_of, minus, plus_minus, probability, signed
+from galjax.analysis.wording import (
+    PAIRED,
+    basis,
+    fixed,
+    interval,
+    interval_and_test,
+    mean_of,
+    minus,
+    plus_minus,
+    probability,
+    signed,
+)
 
 NAN = float("nan")
 
@@ -56,3 +67,34 @@ def test_intervals_and_tests_say_why_there_is_none(found, words):
     assert interval_and_test(*found, "t-test") == words
     low, high, _, n = found
     assert interval(low, high, n) == words.partition(", t-test")[0]
+
+
+@pytest.mark.parametrize(
+    ("n", "shared", "correction", "words"),
+    [
+        (
+            "6",
+            [0.075],
+            "Holm's correction",
+            "6 repeats, at the last epoch; paired t-test over repeats with Holm's correction, for new galaxies of the same kind (two "
+            "repeats have 7.5 % of their test galaxies in common, which is allowed for).",
+        ),
+        (
+            "5 to 6",
+            [0.25, 0.075, 0.1],
+            "",
+            "5 to 6 repeats, at the last epoch; paired t-test over repeats, for new galaxies of the same kind (two repeats have 7.5 % to "
+            "25.0 % of their test galaxies in common, which is allowed for).",
+        ),
+        (
+            "3",
+            [0.0],
+            "",
+            "3 repeats, at the last epoch; paired t-test over repeats, for new galaxies of the same kind (no two repeats have a galaxy in "
+            "common).",
+        ),
+        ("1", [0.0], "Holm's correction", "One repeat, at the last epoch: without a spread nothing is tested."),
+    ],
+)
+def test_a_claim_says_what_it_stands_on(n, shared, correction, words):
+    assert basis(n, "last", PAIRED, shared, correction) == words

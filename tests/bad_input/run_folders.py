@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 
+from galjax.runs.folder import FORMAT
 from tests.bad_input.making import Bomb
 
 
@@ -48,7 +49,10 @@ RUN_FOLDERS = {
     "config not UTF-8": (replace("config.json", b"\xff\xfe{}"), "no readable run"),
     "config of endless depth": (replace("config.json", b"[" * 100_000), "no readable run"),
     "config without content": (spoil_config(config=3), "no readable run"),
-    "newer version": (spoil_config(format=3), "holds a run of layout 3; this version reads layout 2"),
+    "newer version": (
+        spoil_config(format=FORMAT + 1),
+        f"holds a run of layout {FORMAT + 1}; this version reads layout {FORMAT}",
+    ),
     "another experiment": (
         spoil_config(experiment="phase_shift"),
         "holds a run of phase_shift, not of same_resolution",

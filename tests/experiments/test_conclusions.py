@@ -35,7 +35,7 @@ def test_losses_are_split_into_mismatch_and_information():
         (4, 4): around(0.88, luck),
         (4, 1): around(0.60, luck),
     }
-    losses = same_resolution.losses_table(accuracies)
+    losses = same_resolution.losses_table(accuracies, 0.0)
     parts = {row["part"]: row for row in losses}
     assert parts["total"]["difference"] == pytest.approx(0.22, abs=0.01)
     assert parts["mismatch"]["difference"] + parts["not won back"]["difference"] == pytest.approx(
@@ -51,7 +51,7 @@ def test_losses_are_split_into_mismatch_and_information():
 
 def test_training_at_the_low_resolution_may_win_nothing_back():
     accuracies = {(1, 1): around(0.80), (1, 4): around(0.85), (4, 4): around(0.70), (4, 1): around(0.60)}
-    (sentence,) = same_resolution._conclusions(same_resolution.losses_table(accuracies))
+    (sentence,) = same_resolution._conclusions(same_resolution.losses_table(accuracies, 0.0))
     assert "of a network trained at full resolution is -0.0" in sentence
     assert "mismatch -0.1" in sentence
     assert "training at 1/4 wins nothing back" in sentence
@@ -67,8 +67,8 @@ def test_training_at_the_low_resolution_may_win_nothing_back():
 )
 def test_what_is_not_won_back_need_not_be_lost(machine, words):
     accuracies = {(1, 1): around(0.92), (1, 8): around(0.50), (8, 8): around(0.83), (8, 1): around(0.60)}
-    losses, networks = same_resolution.losses_table(accuracies), {8: accuracies[8, 8]}
-    compared = reference_table({8: Reference((8, 8), around(machine))}, networks)
+    losses, networks = same_resolution.losses_table(accuracies, 0.0), {8: accuracies[8, 8]}
+    compared = reference_table({8: Reference((8, 8), around(machine))}, networks, 0.0)
     (sentence,) = same_resolution._conclusions(losses, compared)
     assert "8x8 px each, reaches 0." in sentence
     assert re.search(words, sentence)
@@ -79,7 +79,7 @@ def test_without_spread_there_is_no_interval_and_no_verdict(repeats):
     """7/12 and 9/12 against 8/12 and 10/12: the same difference in every repeat, 1e-16 apart."""
     low, high = (np.array(right[:repeats]) / 12 for right in ([7, 9], [8, 10]))
     why = "no interval: one repeat" if repeats == 1 else "no interval: the same in every repeat"
-    losses = same_resolution.losses_table({(1, 1): high, (1, 4): low, (4, 4): low, (4, 1): low})
+    losses = same_resolution.losses_table({(1, 1): high, (1, 4): low, (4, 4): low, (4, 1): low}, 0.0)
     (sentence,) = same_resolution._conclusions(losses)
     assert f"is 0.083 ({why}): mismatch 0.000" in sentence
     assert "significant" not in sentence.replace("not significant", "")
@@ -88,12 +88,12 @@ def test_without_spread_there_is_no_interval_and_no_verdict(repeats):
         for position in phase_shift.POSITIONS
         for size in range(8, 13)
     }
-    parity = phase_shift.parity_table(accuracies, ("nearest",))
+    parity = phase_shift.parity_table(accuracies, ("nearest",), 0.0)
     assert f"+0.083 as cut ({why})" in phase_shift._headline(parity)
     views = (SHARP, view_name([PIXELS]), COARSE)
     steps = {(trained, name): high for trained in (SHARP, COARSE) for name in views} | {(SHARP, COARSE): low}
-    compared = cross_survey.conditions_table(steps)
-    costs = cross_survey.costs_table(steps, [PIXELS])
+    compared = cross_survey.conditions_table(steps, 0.0)
+    costs = cross_survey.costs_table(steps, [PIXELS], 0.0)
     said = cross_survey._conclusions(compared, costs, steps, cross_survey.CrossSurvey())
     assert any(f"+0.083 ({why})." in sentence for sentence in said)
     assert f"{PIXELS} 0.000 (" in " ".join(said)
@@ -103,7 +103,7 @@ def test_without_spread_there_is_no_interval_and_no_verdict(repeats):
         for which in ("first", "second")
     }
     pool = simulate(SimulatedSurvey(galaxies=20, image_size=8)).with_classes(("spiral", "elliptical"))
-    verdict, found, *_ = class_balance._conclusions(cases, pool, ("accuracy",))
+    verdict, found, *_ = class_balance._conclusions(cases, pool, ("accuracy",), {"natural": 0.0, "balanced": 0.0})
     assert verdict.startswith("Whether balancing the classes makes a difference cannot be said")
     assert f"difference +0.100 ({why}, n = {repeats})" in found
     for text in (sentence, *said, verdict, found, phase_shift._headline(parity)):
@@ -139,10 +139,10 @@ def test_the_verdict_on_phase_follows_the_paired_tests(dips, verdict):
         for position, dip in zip(phase_shift.POSITIONS, dips, strict=True)
         for size in range(8, 13)
     }
-    parity = phase_shift.parity_table(accuracies, ("nearest",))
+    parity = phase_shift.parity_table(accuracies, ("nearest",), 0.0)
     assert set(parity["method"]) == {"nearest", "all methods"}
     assert verdict in phase_shift._headline(parity)
-    (sentence,) = phase_shift._conclusions(parity, accuracies, 64)
+    (sentence,) = phase_shift._conclusions(parity, accuracies, 64, 0.0)
     assert verdict in sentence
     assert "1/7 \N{MINUS SIGN} 1/6" in sentence
 
@@ -155,12 +155,12 @@ def test_every_step_between_instruments_has_its_cost():
     accuracies = {(SHARP, name): around(0.93 - lost, luck) for name, lost in views.items()}
     accuracies |= {(COARSE, name): around(0.90, luck) for name in views}
     path = [view_name(steps[:count]) for count in range(4)]
-    single = cross_survey.steps_table(accuracies, [*path, COARSE])
+    single = cross_survey.steps_table(accuracies, [*path, COARSE], 0.0)
     assert single["tested_on"].tolist() == [*path[1:], COARSE]
     np.testing.assert_allclose(single["cost"], [-0.02, 0.05, 0.20, 0.02], atol=0.005)
-    costs = cross_survey.costs_table(accuracies, steps)
+    costs = cross_survey.costs_table(accuracies, steps, 0.0)
     np.testing.assert_allclose(costs["cost"], [-0.02, 0.05, 0.20, 0.02], atol=0.005)
-    compared = cross_survey.conditions_table(accuracies)
+    compared = cross_survey.conditions_table(accuracies, 0.0)
     assert len(compared) == 3
     said = " ".join(cross_survey._conclusions(compared, costs, accuracies, cross_survey.CrossSurvey()))
     assert "A network trained on sharp images loses 0.2" in said
@@ -186,7 +186,7 @@ def test_the_uncertain_class_may_help_or_hurt(two, three, sentence):
     }
     survey = simulate(SimulatedSurvey(galaxies=20, image_size=8))
     pools = {uncertain_labels.THREE: survey, uncertain_labels.TWO: survey.with_classes(("spiral", "elliptical"))}
-    said = uncertain_labels._conclusions(cases, pools)
+    said = uncertain_labels._conclusions(cases, pools, dict.fromkeys(cases, 0.0))
     assert said[0].startswith(sentence)
     assert said[-1] == "With three classes the true positive rates are - (spiral), - (elliptical), - (uncertain)."
 

@@ -136,8 +136,8 @@ def test_a_second_training_that_is_to_stop_earlier_than_before_starts_anew(tmp_p
     monkeypatch.setattr(
         class_balance.Case,
         "chosen",
-        lambda case, selection: (
-            original(case, selection) if case.selections else 0 if case.history.train_loss.shape[1] == 5 else -1
+        lambda case, selection=None: (
+            original(case, selection) if case.epochs else 0 if case.history.train_loss.shape[1] == 5 else -1
         ),
     )
     assert class_balance.main([*command, "--epochs", "3", "--out", str(tmp_path / "run")]) == 0

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from galjax.analysis import usable
 from galjax.analysis.cases import Case
 from galjax.analysis.tables import results_table, summary_table
-from galjax.analysis.usable import UsableConfig, is_usable, limit_interval
+from galjax.analysis.usable import UsableConfig
 from galjax.metrics import accuracy
 from galjax.statistics import compare_independent, compare_paired, repeats_left, summarise
 from galjax.training.divergence import Diverged, Divergence, check_diverged, describe, find_diverged, without
@@ -25,8 +26,8 @@ def make_history(train_loss, test_loss, validation=False):
         np.array([2, 4]),
         confusion,
         test,
-        confusion if validation else None,
-        test if validation else None,
+        confusion[:, :, 0] if validation else None,
+        test[:, :, 0] if validation else None,
     )
 
 
@@ -97,25 +98,28 @@ def test_statistics_do_not_count_dropped_repeats():
     assert nothing.n == 0
     assert np.isnan(nothing.mean)
     pair = np.array([0, 3])
-    assert compare_paired(values, others) == compare_paired(values[pair], others[pair])
-    assert compare_paired(values, others).n == 2
-    assert compare_independent(values, others) == compare_independent(values[[0, 2, 3]], others[[0, 1, 3]])
-    assert compare_independent(values, np.full(4, NAN)).n == 0
+    assert compare_paired(values, others, 0.1) == compare_paired(values[pair], others[pair], 0.1)
+    assert compare_paired(values, others, 0.1).n == 2
+    assert compare_independent(values, others, (0.1, 0.0)) == compare_independent(
+        values[[0, 2, 3]], others[[0, 1, 3]], (0.1, 0.0)
+    )
+    assert compare_independent(values, np.full(4, NAN), (0.1, 0.0)).n == 0
     curve = np.array([[1.0, 2.0], [NAN, NAN], [3.0, NAN]])
     assert summarise(curve).n == 2  # a repeat that is a number somewhere was not dropped
 
 
 def test_what_is_usable_is_decided_by_the_repeats_that_are_left():
-    original, degraded = np.array([0.91, 0.90, 0.92, 0.91]), np.array([0.91, 0.905, 0.915, 0.91])
+    original = np.tile([0.91, 0.90, 0.92, 0.91], 3)
+    degraded = np.tile([0.91, 0.905, 0.915, 0.91], 3)
     with_gap = [np.append(values, NAN) for values in (original, degraded)]
-    config = UsableConfig()
-    assert is_usable(original, degraded, config)
-    assert is_usable(*with_gap, config)
-    assert not is_usable(np.array([0.91, NAN]), np.array([0.91, NAN]), config)
-    assert not is_usable(np.full(3, NAN), np.full(3, NAN), config)
+    config, shared = UsableConfig(), 0.01
+    assert usable.is_usable(original, degraded, config, shared)
+    assert usable.is_usable(*with_gap, config, shared)
+    assert not usable.is_usable(np.array([0.91, NAN]), np.array([0.91, NAN]), config, shared)
+    assert not usable.is_usable(np.full(3, NAN), np.full(3, NAN), config, shared)
     whole, gap = (
-        limit_interval((1, 2), np.stack([original, degraded]), config),
-        limit_interval((1, 2), np.stack(with_gap), config),
+        usable.limit_interval((1, 2), np.stack(values), config, shared) for values in ([original, degraded], with_gap)
     )
     assert whole == gap
-    assert limit_interval((1, 2), np.full((2, 5), NAN), config) is None
+    assert whole is not None
+    assert usable.limit_interval((1, 2), np.full((2, 12), NAN), config, shared) is None

@@ -32,6 +32,7 @@ def make_load(**changes):
 def test_the_estimate_counts_states_copies_devices_and_what_is_computed_at_once():
     assert make_load().bytes == (10 + 1 + 5 * 2) * GIGABYTE
     assert make_load(holds_checkpoint=True).bytes == (20 + 1 + 10) * GIGABYTE
+    assert make_load(holds_checkpoint=True, kept=3).bytes == (20 + 6 + 1 + 10) * GIGABYTE
     assert make_load(devices=4, repeats_at_once=1).bytes == (3 + 1 + 2) * GIGABYTE  # one GPU of four
     assert make_load(devices=4, sharing=4, repeats_at_once=1).bytes == (12 + 4 * 3) * GIGABYTE  # four cores
 

@@ -13,10 +13,11 @@ import galjax.training.execution
 import galjax.training.repeats
 import galjax.training.step
 from galjax.config.settings import ExecutionConfig, NetworkConfig, OptimiserConfig, ScheduleConfig, TrainingConfig
-from galjax.draw import draw_balanced
+from galjax.draw import Split, draw_balanced
+from galjax.metrics import accuracy
 from galjax.runs.checkpoints import Checkpoints
 from galjax.training.conditions import ORIGINAL, Condition
-from galjax.training.repeats import Task, assemble, execution_of, repeat_keys
+from galjax.training.repeats import RepeatProgram, Task, assemble, execution_of, repeat_keys
 from galjax.training.step import DeviceSample
 
 SMALL = NetworkConfig(filters=(4, 4, 4), dense_units=(16, 16), dropout=0.25)
@@ -30,10 +31,11 @@ def make_program(
     images = rng.standard_normal((60, 16, 16, 1), dtype=np.float32)
     images[labels == 1, 4:9, 4:9] += 1.5
     keys = repeat_keys(seed, repeats)
-    drawn = draw_balanced(labels, ("a", "b"), 20, keys.draw, validation_fraction=validation_fraction)
+    drawn = draw_balanced(labels, ("a", "b"), 20, keys.draw, Split(validation=validation_fraction))
     pool = DeviceSample(jnp.asarray(images)[None], jnp.asarray(labels))
     devices, network = execution.pop("devices", None), execution.pop("network", SMALL)
-    task = Task(pool, drawn, keys, 2, (ORIGINAL, Condition(2, "bilinear"), Condition(4, "nearest")))
+    conditions = (ORIGINAL, Condition(2, "bilinear"), Condition(4, "nearest"))
+    task = Task(pool, drawn, keys, 2, conditions, execution.pop("trained_at", ORIGINAL), execution.pop("kept", 0))
     config = TrainingConfig(
         ScheduleConfig(epochs=evaluate_every, evaluate_every=evaluate_every),
         OptimiserConfig(learning_rate, momentum),
@@ -49,7 +51,7 @@ def train(program, epochs):
 
 
 def assert_equal_histories(ours, theirs):
-    ours, theirs = ours.arrays(), theirs.arrays()
+    ours, theirs = ours.stored(), theirs.stored()
     assert list(ours) == list(theirs)
     for name in ours:
         np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
@@ -169,7 +171,8 @@ def test_shapes_and_evaluated_epochs_with_a_shorter_last_chunk():
     assert history.test_confusion.shape == (3, 3, 3, 2, 2)
     assert (history.test_confusion.sum(axis=(-2, -1)) == 12).all()
     assert (history.validation_confusion.sum(axis=(-2, -1)) == 8).all()
-    assert history.validation_loss.shape == history.test_loss.shape == (3, 3, 3)
+    assert history.test_loss.shape == (3, 3, 3)
+    assert history.validation_loss.shape == (3, 3)
 
 
 def test_when_it_is_evaluated_does_not_change_the_training():
@@ -276,3 +279,60 @@ def test_a_stretch_that_has_begun_ends_where_it_would_have(tmp_path):
         snapshot = checkpoints.latest(program)
     history = list(program.continue_from(snapshot, 6))[-1].history
     assert history.evaluated_epoch.tolist() == [2, 4, 6]
+
+
+VALIDATED = {"evaluate_every": 2, "validation_fraction": 0.2, "kept": 2, "learning_rate": 0.1}
+
+
+def kept_by_epoch(program, epochs):
+    """The parameters of the repeats to keep and their predictions, at every evaluation, and the last snapshot."""
+    found = {}
+    for snapshot in program.continue_from(program.start(), epochs):
+        if snapshot.stretch is None:
+            parameters = program.first_networks(snapshot.state, program.kept)
+            found[snapshot.epoch] = (parameters, snapshot.history.predictions[:, 1])
+    return found, snapshot
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_the_networks_of_the_best_validation_epoch_are_kept_with_what_they_say(devices):
+    """Also where repeats lie on several devices, and the last evaluation, out of turn, is one that a longer training does not make."""
+    found, last = kept_by_epoch(make_program([0, 1, 2], devices=devices, **VALIDATED), 15)
+    history = last.history
+    mean = accuracy(history.validation_confusion).mean(axis=0)
+    in_turn = history.evaluated_epoch % 2 == 0
+    best = int(history.evaluated_epoch[in_turn][mean[in_turn].argmax()])
+    assert history.predicted_epoch.tolist() == [best, 15]
+    assert 2 < best < 14  # else it would be no choice
+    parameters, predictions = found[best]
+    assert {len(array) for array in last.best.values()} == {2}
+    jax.tree.map(np.testing.assert_array_equal, dict(last.best), parameters)
+    np.testing.assert_array_equal(history.predictions[:, 0], predictions)
+    np.testing.assert_array_equal(history.predictions[:, 1], found[15][1])
+
+
+@pytest.mark.parametrize("stopped_at", [3, 8])
+def test_what_is_kept_resumes_bit_for_bit_also_after_a_shorter_training(tmp_path, stopped_at):
+    program = make_program([0, 1, 2], **VALIDATED)
+    whole = train(program, 15)
+    with Checkpoints(tmp_path, 0.0) as checkpoints:
+        for snapshot in program.continue_from(program.start(), stopped_at):
+            checkpoints.maybe_save(program, snapshot)
+    with Checkpoints(tmp_path, 0.0) as checkpoints:
+        snapshot = checkpoints.latest(program)
+    kept = snapshot.history.evaluated_every(2, 15)  # as a run that is trained on does
+    resumed = list(program.continue_from(snapshot._replace(history=kept), 15))[-1]
+    assert_equal_histories(resumed.history, whole.history)
+    jax.tree.map(np.testing.assert_array_equal, dict(resumed.best), dict(whole.best))
+
+
+def test_validation_galaxies_are_seen_as_the_network_was_trained():
+    """The same as the evaluation of test galaxies under that condition, where both are the same galaxies."""
+    condition = Condition(4, "nearest")
+    program = make_program([0, 1], trained_at=condition, validation_fraction=0.3)
+    drawn = program.task.draw
+    same = program.task._replace(draw=drawn._replace(validation=drawn.test))
+    history = train(RepeatProgram(same, program._config, program.execution), 4).history
+    np.testing.assert_array_equal(history.validation_confusion, history.test_confusion[:, :, 2])
+    np.testing.assert_array_equal(history.validation_loss, history.test_loss[:, :, 2])
+    assert (history.validation_loss != history.test_loss[:, :, 0]).any()

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shutil
 
+import jax
 import numpy as np
 import pytest
 from astropy.table import Table
@@ -228,13 +229,16 @@ def test_the_ensemble_of_a_run_gives_the_accuracy_that_was_measured(tmp_path):
     assert run("--out", tmp_path, "--keep-ensemble", 2, "--usable-accuracy", 0, "--usable-loss", 1, *FEW) == 0
     ensemble = galjax.load(tmp_path)
     about = ensemble.about
-    assert (about.repeats, about.epoch, about.image_size, about.bands) == ((0, 1), 30, (32, 32), ("r",))
+    assert (about.repeats, about.image_size, about.bands) == ((0, 1), (32, 32), ("r",))
     assert (about.class_names, about.pixel_scale) == (("spiral", "elliptical"), 0.396)
     assert (about.network.filters, about.network.input_scaling) == ((4, 4, 4), "asinh")
     results = Table.read(tmp_path / "results.ecsv")
-    last = results[(results["selection"] == "last") & (results["repeat"] < 2)]
+    chosen = results[(results["selection"] == "validation") & (results["repeat"] < 2)]
+    assert set(chosen["epoch"]) == {about.epoch}
+    assert about.epoch < 30  # else the last epoch would do
+    assert about.selection == "validation"
     for factor, method in ((1, "none"), (2, "nearest")):
-        measured = last["accuracy"][last["factor"] == factor]
+        measured = chosen["accuracy"][chosen["factor"] == factor]
         np.testing.assert_array_equal(ensemble.accuracy(factor, method), measured)
     sample = galjax.simulate(galjax.SimulatedSurvey(galaxies=120, image_size=32))
     pool = make_pool(sample, about.class_names)
@@ -252,6 +256,7 @@ def test_a_run_says_what_each_repeat_said_of_its_test_galaxies(tmp_path):
     assert run("--out", tmp_path, "--usable-accuracy", 0, "--usable-loss", 1, "--keep-ensemble", "none", *FEW) == 0
     assert not (tmp_path / "ensemble").exists()
     predictions, results = (Table.read(tmp_path / f"{name}.ecsv") for name in ("test_predictions", "results"))
+    results = results[results["selection"] != "test-mean"]
     keys = ("factor", "method", "selection", "epoch", "repeat")
     assert set(zip(*(predictions[key] for key in keys), strict=True)) == set(
         zip(*(results[key] for key in keys), strict=True)
@@ -262,6 +267,18 @@ def test_a_run_says_what_each_repeat_said_of_its_test_galaxies(tmp_path):
         assert right.mean() == pytest.approx(row["accuracy"])
 
 
+def test_the_networks_of_a_run_and_what_they_say_are_those_of_an_undisturbed_one_after_more_epochs(tmp_path):
+    """Its last epoch, of which a longer training has no evaluation, is the best that it had."""
+    few = ["--usable-accuracy", 0, "--usable-loss", 1, *FEW[:4]]
+    for out, epochs in ((tmp_path / "run", 5), (tmp_path / "run", 9), (tmp_path / "whole", 9)):
+        assert run("--out", out, *few, "--epochs", epochs, "--evaluate-every", 2, "--learning-rate", 0.02) == 0
+    resumed, whole = (galjax.load(tmp_path / name) for name in ("run", "whole"))
+    assert resumed.about == whole.about
+    jax.tree.map(np.testing.assert_array_equal, dict(resumed.parameters), dict(whole.parameters))
+    for name in ("test_predictions", "results", "summary"):
+        assert (tmp_path / "run" / f"{name}.ecsv").read_bytes() == (tmp_path / "whole" / f"{name}.ecsv").read_bytes()
+
+
 @pytest.mark.parametrize(("flags", "factors"), [([], {1}), (["--all-predictions"], {1, 2})])
 def test_predictions_are_those_of_original_and_the_coarsest_usable_or_of_all(tmp_path, flags, factors):
     assert run("--out", tmp_path, "--factors", 2, "--methods", "nearest", "--usable-accuracy", 1, *flags) == 0
@@ -269,7 +286,23 @@ def test_predictions_are_those_of_original_and_the_coarsest_usable_or_of_all(tmp
 
 
 def test_a_call_trains_as_a_run_does(tmp_path):
-    assert run("--out", tmp_path, "--factors", 2, "--methods", "nearest", "--epochs", 6, "--evaluate-every", 6) == 0
+    assert (
+        run(
+            "--out",
+            tmp_path,
+            "--factors",
+            2,
+            "--methods",
+            "nearest",
+            "--epochs",
+            6,
+            "--evaluate-every",
+            6,
+            "--validation-fraction",
+            0,
+        )
+        == 0
+    )
     config = json.loads((tmp_path / "config.json").read_text())["config"]
     pool = make_pool(galjax.simulate(galjax.SimulatedSurvey(galaxies=120, image_size=32)), ("spiral", "elliptical"))
     called = galjax.train(

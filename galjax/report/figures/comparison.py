@@ -32,7 +32,7 @@ def points_with_bars(
         panel.set_xticks(range(len(cases)), list(cases), fontsize=8)
         panel.set_xlim(-0.5, len(cases) - 0.4)
         panel.set_ylabel(quantity)
-        panel.set_title(f"bars: {SPREADS[spread]}", fontsize=9)
+        panel.set_title(f"bars: {SPREADS[spread].partition(' (')[0]}", fontsize=9)
         light_grid(panel)
     n = repeats_left(*(np.asarray(values, np.float64) for cases in panels.values() for values in cases.values()))
     meanings = "; ".join(SPREADS[spread] for spread in spreads)

@@ -7,7 +7,7 @@ import numpy as np
 from astropy.table import Table
 from jaxtyping import Float
 
-from galjax.analysis.wording import fixed, signed
+from galjax.analysis.wording import NEW_GALAXIES, fixed, signed
 from galjax.report.figures.galleries import brightness_range
 from galjax.report.figures.style import (
     NamedFigure,
@@ -94,7 +94,7 @@ def attribution_figure(costs: Table) -> NamedFigure:
         "attribution",
         figure,
         f"What each property of the coarse images costs a network trained on sharp images. Bars are means over n = "
-        f"{count_in_words(costs['n'])} repeats and all orders of the steps (Shapley values), lines 95 % confidence intervals, where there is "
-        f"one; dashes its mean costs in the orders in which it costs least and most.",
+        f"{count_in_words(costs['n'])} repeats and all orders of the steps (Shapley values), lines 95 % confidence intervals "
+        f"{NEW_GALAXIES}, where there is one; dashes its mean costs in the orders in which it costs least and most.",
         "; ".join(f"{row['what']}: {signed(row['cost'])}" for row in costs) + ".",
     )

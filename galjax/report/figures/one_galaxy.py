@@ -12,17 +12,17 @@ from galjax.report.figures.galleries import brightness_range, clearest
 from galjax.report.figures.style import NamedFigure, drawn, grey, make_panels, show_image
 from galjax.resample import Convention, degrade_matrices
 from galjax.sample import GalaxySample
-from galjax.statistics import count_in_words
+from galjax.statistics import count_in_words, leading
 
 
 def accuracies_of(
     summary: Table, per_class: int, factors: Sequence[int], method: str
 ) -> dict[int, tuple[float, float]]:
-    """Mean and standard deviation of the accuracy at every factor (1 is Original), each at its own best epoch.
+    """Mean and standard deviation of the accuracy at every factor (1 is Original), at the leading epoch.
 
     `summary` is that of a resolution sweep (`summary.ecsv`). Raises InputError for a condition that it does not have.
     """
-    chosen = rows_with(summary, per_class=per_class, selection="test-mean")
+    chosen = rows_with(summary, per_class=per_class, selection=leading(summary["selection"]))
     found = {}
     for factor in factors:
         rows = rows_with(chosen, factor=factor, method="none" if factor == 1 else method)

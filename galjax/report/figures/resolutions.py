@@ -7,7 +7,7 @@ from astropy.table import Table
 from jaxtyping import Float
 
 from galjax.analysis.reference import References
-from galjax.analysis.wording import fixed
+from galjax.analysis.wording import NEW_GALAXIES, fixed
 from galjax.report.figures.style import (
     NamedFigure,
     bars_with_intervals,
@@ -113,10 +113,10 @@ def resolution_matrix(accuracies: Accuracies, factors: Sequence[int], method: st
 
 @drawn
 def loss_figure(losses: Table) -> NamedFigure:
-    """For every factor the loss against Original, as the part that training at that resolution wins back and the rest."""
+    """For every factor the loss against Original, as the part that is the mismatch and the part that training does not win back."""
     figure, (panel,) = make_panels(1, width=5.8)
     factors = sorted(set(losses["factor"].tolist()))
-    parts = {"not won back": "not won back by training there", "mismatch": "mismatch of training and test"}
+    parts = {"not won back": "not won back by training at that resolution", "mismatch": "mismatch of training and test"}
     for index, (part, label) in enumerate(parts.items()):
         rows = losses[losses["part"] == part]
         bars_with_intervals(panel, np.array(factors) + 0.38 * (index - 0.5), rows, "difference", index, label)
@@ -129,6 +129,6 @@ def loss_figure(losses: Table) -> NamedFigure:
         "loss",
         figure,
         f"What the loss of accuracy against training and testing at Original is made of. Bars are means over n = "
-        f"{count_in_words(losses['n'])} repeats, lines 95 % confidence intervals of the paired differences, where there is one.",
+        f"{count_in_words(losses['n'])} repeats, lines 95 % confidence intervals of the paired differences {NEW_GALAXIES}, where there is one.",
         "; ".join(f"{row['part']} at 1/{row['factor']}: {fixed(row['difference'])}" for row in losses) + ".",
     )

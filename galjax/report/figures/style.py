@@ -13,21 +13,16 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from galjax.statistics import Selection, summarise
+from galjax.statistics import summarise
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe & Ito's palette, told apart also by colour-blind eyes; markers and line styles differ as well."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 SPREADS = {
-    "std": "1 standard deviation over the repeats",
-    "ste": "1 standard error of the mean",
-    "2 std": "2 standard deviations over the repeats",
-    "2 ste": "2 standard errors of the mean",
-}
-SELECTION_MEANING: dict[Selection, str] = {
-    "test-mean": "epoch of the best mean test accuracy",
-    "last": "last epoch",
-    "validation": "epoch of the best mean validation accuracy",
+    "std": "1 standard deviation over the repeats (draws from these galaxies)",
+    "ste": "1 standard error of the mean, std / sqrt(n) (for new draws from these galaxies, not for new galaxies)",
+    "2 std": "2 standard deviations over the repeats (draws from these galaxies)",
+    "2 ste": "2 standard errors of the mean, std / sqrt(n) (for new draws from these galaxies, not for new galaxies)",
 }
 DPI = 200
 

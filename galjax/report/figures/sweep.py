@@ -9,13 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from galjax.analysis.tables import rows_with
-from galjax.analysis.wording import fixed, minus
+from galjax.analysis.wording import EPOCH, fixed, minus
 from galjax.report.figures.curves import training_curves
 from galjax.report.figures.galleries import degraded_gallery
 from galjax.report.figures.style import (
     COLOURS,
     MARKERS,
-    SELECTION_MEANING,
     NamedFigure,
     drawn,
     light_grid,
@@ -25,14 +24,15 @@ from galjax.report.figures.style import (
 )
 from galjax.resample import Convention
 from galjax.sample import GalaxySample
-from galjax.statistics import DEFAULT_SELECTION, count_in_words
+from galjax.statistics import count_in_words, leading
 from galjax.training.history import History
 
 
 @drawn
 def accuracy_by_method(summary: Table, per_class: int, spread: str) -> NamedFigure:
     """Accuracy against resolution, one panel per method (thesis, figures 5.5-5.7 with standard deviations, 5.9-5.11 with standard errors)."""
-    chosen = rows_with(summary, per_class=per_class, selection=DEFAULT_SELECTION)
+    selection = leading(summary["selection"])
+    chosen = rows_with(summary, per_class=per_class, selection=selection)
     methods = _methods(chosen)
     figure, panels = make_panels(len(methods), sharey=True)
     for index, (panel, method) in enumerate(zip(panels, methods, strict=True)):
@@ -44,8 +44,8 @@ def accuracy_by_method(summary: Table, per_class: int, spread: str) -> NamedFigu
         f"accuracy_{spread}_{per_class}",
         figure,
         f"Accuracy on test galaxies shrunk by the factor and enlarged back, for networks trained at Original on "
-        f"{_drawn(summary, per_class)}. {points_and_bars(n, spread)}; each point at its "
-        f"{SELECTION_MEANING[DEFAULT_SELECTION]}. {_about_lines(summary)}",
+        f"{_drawn(summary, per_class)}. {points_and_bars(n, spread)}; all "
+        f"{EPOCH[selection]}. {_about_lines(summary)}",
         _describe(chosen, methods),
     )
 
@@ -53,7 +53,8 @@ def accuracy_by_method(summary: Table, per_class: int, spread: str) -> NamedFigu
 @drawn
 def methods_compared(summary: Table, per_class: int) -> NamedFigure:
     """All methods in one panel, points set apart sideways (thesis, figure 5.8)."""
-    chosen = rows_with(summary, per_class=per_class, selection=DEFAULT_SELECTION)
+    selection = leading(summary["selection"])
+    chosen = rows_with(summary, per_class=per_class, selection=selection)
     methods = _methods(chosen)
     figure, panels = make_panels(1, width=6.4, sharey=True)
     for index, method in enumerate(methods):
@@ -73,7 +74,7 @@ def methods_compared(summary: Table, per_class: int) -> NamedFigure:
 @drawn
 def sample_sizes_compared(summary: Table) -> NamedFigure:
     """One line per number of training galaxies, one panel per method (thesis, figures 5.12-5.14)."""
-    chosen = rows_with(summary, selection=DEFAULT_SELECTION)
+    chosen = rows_with(summary, selection=leading(summary["selection"]))
     methods, sizes = _methods(chosen), sorted(set(chosen["per_class"]))
     figure, panels = make_panels(len(methods), sharey=True)
     for panel, method in zip(panels, methods, strict=True):
@@ -110,7 +111,7 @@ def selections_compared(summary: Table, per_class: int) -> NamedFigure:
         f"selections_compared_{per_class}",
         figure,
         f"Ways of choosing the epoch compared, {_drawn(summary, per_class)}: "
-        + "; ".join(f"{way}, {SELECTION_MEANING[way]}" for way in ways)
+        + "; ".join(f"{way}, {EPOCH[way]}" for way in ways)
         + f". {points_and_bars(n, 'ste')}. {_about_lines(summary)}",
         "; ".join(f"{way}: {_describe(rows_with(chosen, selection=way), methods)}" for way in ways),
     )

@@ -129,7 +129,7 @@ def sweep_summary(repeats=3, **usable):
         )
         for factor, method, value in ((1, "none", 0.9), (2, "nearest", 0.8), (2, "bicubic", 0.85))
     ]
-    return with_usable(summary_table(cases), cases, UsableConfig(**usable))
+    return with_usable(summary_table(cases), cases, UsableConfig(**usable), {20: 0.0})
 
 
 def test_the_lines_of_a_sweep_are_the_thresholds_of_its_rule_and_named():
