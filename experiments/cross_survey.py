@@ -5,9 +5,15 @@
     python -m experiments.cross_survey --data COARSE --sharp.data SHARP --sharp.image-size 150
                                                             # two folders or saved samples of the same galaxies
 
+    python -m experiments.cross_survey --coarse-size own    # coarse -> coarse at 64 px, as in the thesis
+
 The same galaxies in coarse images (SDSS, 64 px) and sharp ones (HSC, 150 px), matched by id; the coarse ones are enlarged with
 nearest. Three conditions: coarse -> coarse, sharp -> coarse and sharp -> sharp (trained -> tested). Then the sharp test images
-are made like the coarse ones one step at a time (pixel size, seeing, noise), to see which of them costs what.
+get every subset of three properties of the coarse ones (pixel size, seeing, noise), to see which of them costs what: what a
+step costs depends on those before it, and is averaged over all orders (Shapley values).
+
+All networks here see images of 150 px, so that the coarse ones differ from the sharp in nothing but what the instrument does. The thesis
+used 150 px only where HSC images take part, and 64 px for coarse -> coarse: --coarse-size own.
 
 The thesis finds sharp -> coarse significantly worse than the other two, which do not differ.
 """
@@ -16,7 +22,7 @@ import dataclasses
 import itertools
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described
 from galjax.config.json_form import Suggested
@@ -39,6 +45,9 @@ class CrossSurvey(ExperimentConfig):
     )
     per_class: int = Suggested(500)
     """Galaxies of each class that a repeat draws."""
+    coarse_size: Literal["sharp", "own"] = "sharp"
+    """Size of the images that the network of the coarse images is trained and tested on: sharp (enlarged, as those that it is
+    compared with), or own (not enlarged, as in the thesis; it is then tested on coarse images alone)."""
     coarse_seeing: float | None = None
     """Seeing of the coarse images, full width at half maximum in arcsec. None: that of the simulated survey; for other
     galaxies the step from seeing to seeing is left out."""
@@ -88,9 +97,10 @@ if __name__ == "__main__":  # before what computes is imported
     answer_flags(PRESETS, f"python -m experiments.{NAME}", described(QUESTION, __doc__))
 
 import numpy as np
-from astropy.table import Table
+from astropy.table import Table, vstack
 from rich.table import Table as ScreenTable
 
+from galjax.analysis.attribution import attribution_table, subsets
 from galjax.analysis.cases import Case, values_by
 from galjax.analysis.instruments import (
     COARSE,
@@ -101,6 +111,7 @@ from galjax.analysis.instruments import (
     degrade_in_steps,
     match_by_id,
     unknown_fields,
+    view_name,
 )
 from galjax.analysis.tables import comparisons_table, history_arrays, results_table, rows_with, summary_table
 from galjax.analysis.threshold import IN_SHORT_CAPTION, Mismatch, about_threshold, in_short, threshold_table
@@ -110,96 +121,85 @@ from galjax.analysis.wording import (
     PAIRED,
     basis,
     fixed,
+    interval,
     interval_and_test,
+    listed,
     mean_of,
     minus,
     plus_minus,
     signed,
 )
 from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
+from galjax.draw import Draw
 from galjax.networks.registry import check_image_shape
 from galjax.report.figures import NamedFigure
 from galjax.report.figures.comparison import points_with_bars
 from galjax.report.figures.curves import training_curves
 from galjax.report.figures.galleries import clearest
-from galjax.report.figures.instruments import instrument_gallery, steps_figure
+from galjax.report.figures.instruments import attribution_figure, instrument_gallery, steps_figure
 from galjax.report.html import Section
 from galjax.runs.stage import Stage
+from galjax.sample import GalaxySample
 from galjax.statistics import compare_paired, repeats_left, summarise
 from galjax.training.conditions import Condition, to_device
+from galjax.training.history import History
+from galjax.training.step import DeviceSample
 
 CONDITIONS = {"coarse → coarse": (COARSE, COARSE), "sharp → coarse": (SHARP, COARSE), "sharp → sharp": (SHARP, SHARP)}
 """Trained on, tested on."""
 Accuracies = Mapping[tuple[Any, ...], np.ndarray]
 """In every repeat, by what was trained on and tested on."""
+COSTS_CAPTION = (
+    "Each step's cost to a network trained on sharp images, averaged over all orders of the steps (Shapley values; paired over repeats, "
+    f"95 % confidence intervals {NEW_GALAXIES}, {HOLM}); least and most: mean costs in single orders"
+)
+STEPS_CAPTION = (
+    f"In one order: each step against the one before, trained on sharp images ({PAIRED}, {HOLM}, {NEW_GALAXIES})"
+)
 TEST = f"{PAIRED}, {HOLM}"
+ATTRIBUTED = ("accuracy", "recalibrated_accuracy")
+"""Metrics whose loss is attributed to the steps."""
 
 
 def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
-    """Train on each instrument, and test on both and on every step between them."""
+    """Train on each instrument, and test on both and on everything between them."""
     matched = _matched(config, run)
-    pool = matched.coarse
-    config = run.fitted(config, per_class=run.most_per_class(pool))
-    drawn = run.draw_balanced(pool, config.per_class)
-    height, width = matched.sharp.images.shape[1:3]
-    check_image_shape(config.training.network, height, width)
+    config = run.fitted(config, per_class=run.most_per_class(matched.coarse))
+    drawn = run.draw_balanced(matched.coarse, config.per_class)
+    check_image_shape(config.training.network, *matched.sharp.images.shape[1:3])
     run.open(*matched, draws=[drawn])
     run.progress.note("Making the sharp images coarse, step by step")
     steps = degrade_in_steps(matched, config.seeing(), config.seed)
-    names = list(steps.views)
-    first, *further = steps.views.values()
-    device_sample = to_device(dataclasses.replace(matched.sharp, images=first), *further)
-    conditions = [Condition(view=view) for view in range(len(names))]
-    histories = {
-        trained_on: run.train(
-            Stage(
-                f"trained_on_{trained_on}",
-                f"trained on {trained_on}",
-                drawn,
-                conditions,
-                Condition(view=names.index(trained_on)),
-                keeps_ensemble=trained_on == SHARP,
-                own_sky=config.noise_unit == "own",
-            ),
-            device_sample,
-            matched.sharp,
-        )
-        for trained_on in (SHARP, COARSE)
-    }
+    seen = _seen(config, matched, steps)
+    own_sky = config.noise_unit == "own"
+    histories = {name: _train(name, one, drawn, run, own_sky=own_sky) for name, one in seen.items()}
     cases = [
         Case({"trained_on": trained_on, "tested_on": tested_on}, history, number)
         for trained_on, history in histories.items()
-        for number, tested_on in enumerate(names)
+        for number, tested_on in enumerate(seen[trained_on].views)
     ]
-    summary = summary_table(cases)
-    accuracies = values_by(cases, "trained_on", "tested_on")
-    shared = run.shared_share(pool, drawn)
-    compared, costs = conditions_table(accuracies, shared), steps_table(accuracies, names, shared)
+    values = {metric: values_by(cases, "trained_on", "tested_on", metric=metric) for metric in ATTRIBUTED}
+    accuracies = values["accuracy"]
+    shared = run.shared_share(matched.coarse, drawn)
+    compared, costs = conditions_table(accuracies, shared), costs_table(values, steps.names, shared)
     own = dict(zip(accuracies, cases, strict=True))
     threshold = threshold_table(
         Mismatch(own[on, on], case, shared) for (on, tested), case in own.items() if tested != on
     )
     stands_on = basis(repeats_left(*accuracies.values()), cases[0].leading, PAIRED, [shared], HOLM)
     headline, *conclusions = _conclusions(compared, costs, accuracies, config)
-    conclusions.append(about_threshold(rows_with(threshold, trained_on=SHARP), _from_sharp))
+    to_coarse = rows_with(threshold, trained_on=SHARP, tested_on=COARSE)
+    conclusions.append(about_threshold(to_coarse, lambda row: "between sharp images and the coarse ones"))
+    single = steps_table(accuracies, steps.path, shared)
+    summary = summary_table(cases)
     return Findings(
         headline=f"{headline} {stands_on}",
         conclusions=tuple(conclusions),
         sections=(
             Section(
                 "Three conditions",
-                figures=(
-                    points_with_bars(
-                        {"accuracy": {name: accuracies[pair] for name, pair in CONDITIONS.items()}},
-                        ["std"],
-                        "conditions",
-                        "Trained on the images before the arrow, tested on those after it.",
-                    ),
-                    *(
-                        training_curves({"": h}, f"training_curves_{n}", f"on {n} images, tested on sharp images")
-                        for n, h in histories.items()
-                    ),
-                ),
+                text=(_about_sizes(matched, config),),
+                figures=_conditions_figures(accuracies, histories, seen),
                 tables={
                     f"Pairs of conditions (paired over repeats, 95 % confidence intervals {NEW_GALAXIES}, {HOLM})": compared
                 },
@@ -207,9 +207,14 @@ def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
             Section(
                 "Which step costs what",
                 text=(_about_steps(steps, config),),
-                figures=(_gallery(matched, steps), steps_figure(accuracies, names)),
+                figures=(
+                    _gallery(matched, steps),
+                    attribution_figure(rows_with(costs, metric="accuracy")),
+                    steps_figure(accuracies, steps.path),
+                ),
                 tables={
-                    f"Each step against the one before, trained on sharp images ({PAIRED}, {HOLM}, {NEW_GALAXIES})": costs,
+                    COSTS_CAPTION: costs,
+                    STEPS_CAPTION: single,
                     IN_SHORT_CAPTION: in_short(threshold),
                     "Summary over repeats": summary,
                 },
@@ -217,11 +222,67 @@ def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
         ),
         results=results_table(cases),
         summary=summary,
-        history=history_arrays(histories, "trained_on", conditions, pool.class_names),
-        screen=(_screen(accuracies, names),),
+        history=_history(histories, seen, matched.coarse.class_names),
+        screen=(_screen(accuracies, steps.path), _costs_screen(costs)),
         thesis_figures={"6.1": "conditions"},
-        further_tables={"conditions.ecsv": compared, "steps.ecsv": costs, "threshold.ecsv": threshold},
+        further_tables={
+            "conditions.ecsv": compared,
+            "attribution.ecsv": costs,
+            "steps.ecsv": single,
+            "threshold.ecsv": threshold,
+        },
     )
+
+
+class Seen(NamedTuple):
+    """What the network of one instrument is trained and tested on."""
+
+    galaxies: GalaxySample
+    pixels: DeviceSample
+    views: tuple[str, ...]
+    """The names of the views in `pixels`."""
+
+    @property
+    def conditions(self) -> list[Condition]:
+        """To test under: every view."""
+        return [Condition(view=view) for view in range(len(self.views))]
+
+
+def _seen(config: CrossSurvey, matched: MatchedSamples, steps: Steps) -> dict[str, Seen]:
+    first, *further = steps.views.values()
+    pixels = to_device(dataclasses.replace(matched.sharp, images=first), *further)
+    everything = Seen(matched.sharp, pixels, tuple(steps.views))
+    if config.coarse_size == "sharp":
+        return {SHARP: everything, COARSE: everything}
+    return {SHARP: everything, COARSE: Seen(matched.coarse, to_device(matched.coarse), (COARSE,))}
+
+
+def _train(trained_on: str, seen: Seen, drawn: Draw, run: ExperimentRun, *, own_sky: bool) -> History:
+    return run.train(
+        Stage(
+            f"trained_on_{trained_on}",
+            f"trained on {trained_on}",
+            drawn,
+            seen.conditions,
+            Condition(view=seen.views.index(trained_on)),
+            keeps_ensemble=trained_on == SHARP,
+            own_sky=own_sky,
+        ),
+        seen.pixels,
+        seen.galaxies,
+    )
+
+
+def _history(
+    histories: Mapping[str, History], seen: Mapping[str, Seen], class_names: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """The history of each training, its arrays named after it, with the views tested on."""
+    arrays: dict[str, np.ndarray] = {}
+    for name, history in histories.items():
+        found = history_arrays({name: history}, "trained_on", seen[name].conditions, class_names)
+        found["condition_view"] = np.array(seen[name].views)
+        arrays |= {f"{name}_{key}": value for key, value in found.items()}
+    return arrays
 
 
 def _matched(config: CrossSurvey, run: ExperimentRun) -> MatchedSamples:
@@ -263,14 +324,27 @@ def conditions_table(accuracies: Accuracies, shared: float) -> Table:
     return comparisons_table(rows, ("conditions", "difference"))
 
 
-def steps_table(accuracies: Accuracies, steps: Sequence[str], shared: float) -> Table:
-    """What every step from sharp to coarse costs a network trained on sharp images; paired over repeats."""
+def costs_table(values: Mapping[str, Accuracies], steps: Sequence[str], shared: float) -> Table:
+    """What every step from sharp to coarse costs a network trained on sharp images, averaged over all orders of the steps.
+
+    One block of rows for each of the `values`, by metric: accuracy, and what no threshold wins back (`galjax.analysis.threshold`).
+    """
+    blocks = []
+    for metric, found in values.items():
+        by_subset = {done: found[SHARP, view_name(done)] for done in subsets(steps)}
+        block = attribution_table(by_subset, steps, found[SHARP, COARSE], shared)
+        block.add_column([metric] * len(block), name="metric", index=0)
+        blocks.append(block)
+    return vstack(blocks)
+
+
+def steps_table(accuracies: Accuracies, path: Sequence[str], shared: float) -> Table:
+    """What every step costs a network trained on sharp images in one order, that of an observation; paired over repeats."""
     rows = []
-    for before, step in itertools.pairwise(steps):
-        found = compare_paired(accuracies[SHARP, before], accuracies[SHARP, step], shared)
-        name = "what remains to the coarse images" if step == COARSE else step
-        rows.append((name, float(summarise(accuracies[SHARP, step]).mean), *found))
-    return comparisons_table(rows, ("step", "accuracy", "cost"))
+    for before, view in itertools.pairwise(path):
+        found = compare_paired(accuracies[SHARP, before], accuracies[SHARP, view], shared)
+        rows.append((view, float(summarise(accuracies[SHARP, view]).mean), *found))
+    return comparisons_table(rows, ("tested_on", "accuracy", "cost"))
 
 
 def _conclusions(compared: Table, costs: Table, accuracies: Accuracies, config: CrossSurvey) -> list[str]:
@@ -285,27 +359,56 @@ def _conclusions(compared: Table, costs: Table, accuracies: Accuracies, config: 
         f"({interval_and_test(row['low'], row['high'], row['p_corrected'], row['n'], TEST)})."
         for row in compared
     ]
-    sentences.append(_dearest_step(costs))
+    sentences.append(_attribution(costs))
     if config.seeing() is None:
         sentences.append("The step of the seeing was left out: --coarse-seeing and --sharp-seeing are not given.")
     return sentences
 
 
-def _from_sharp(row: Table.Row) -> str:
-    """What a network trained on sharp images was tested on, in words."""
-    coarser = f"the same made coarse up to the {row['tested_on'].removeprefix('+ ')}"
-    return f"between sharp images and {'the coarse ones' if row['tested_on'] == COARSE else coarser}"
+def _attribution(costs: Table) -> str:
+    found = {metric: rows_with(costs, metric=metric) for metric in ATTRIBUTED}
+    parts = {
+        metric: listed(
+            [
+                f"{row['what']} {signed(row['cost'])} ({interval_and_test(row['low'], row['high'], row['p_corrected'], row['n'], TEST)})"
+                for row in rows
+            ]
+        )
+        for metric, rows in found.items()
+    }
+    lost = {metric: fixed(sum(rows["cost"])) for metric, rows in found.items()}
+    return (
+        f"A network trained on sharp images loses {lost['accuracy']} of accuracy on the coarse images. Averaged over all orders of the steps "
+        f"(Shapley values), its parts are {parts['accuracy']}. With the thresholds fitted anew on other galaxies of each condition, "
+        f"{lost['recalibrated_accuracy']} is still lost: {parts['recalibrated_accuracy']}."
+    )
 
 
-def _dearest_step(costs: Table) -> str:
-    costly = costs[(costs["p_corrected"] < 0.05) & (costs["cost"] > 0)]
-    if len(costly):
-        dearest = costly[int(np.argmax(costly["cost"]))]
-        step = dearest["step"].removeprefix("+ ")
-        return f"Of the steps from sharp to coarse whose cost is significant, the most costly is {step}: {fixed(dearest['cost'])} of accuracy."
-    if not np.isfinite(costs["p_corrected"]).any():
-        return "Which step from sharp to coarse costs accuracy cannot be said: the differences have no spread over repeats."
-    return "No single step from sharp to coarse costs a significant amount of accuracy."
+def _conditions_figures(
+    accuracies: Accuracies, histories: Mapping[str, History], seen: Mapping[str, Seen]
+) -> tuple[NamedFigure, ...]:
+    return (
+        points_with_bars(
+            {"accuracy": {name: accuracies[pair] for name, pair in CONDITIONS.items()}},
+            ["std"],
+            "conditions",
+            "Trained on the images before the arrow, tested on those after it.",
+        ),
+        *(
+            training_curves({"": h}, f"training_curves_{n}", f"on {n} images, tested on {seen[n].views[0]} images")
+            for n, h in histories.items()
+        ),
+    )
+
+
+def _about_sizes(matched: MatchedSamples, config: CrossSurvey) -> str:
+    own, large = ("x".join(map(str, sample.images.shape[1:3])) for sample in matched)
+    if config.coarse_size == "own":
+        return f"coarse → coarse is at {own} px, the other two at {large} px, as in the thesis: the two kinds of networks differ in size too."
+    return (
+        f"All networks see images of {large} px; coarse images of {own} px are enlarged with nearest. The thesis did so only where sharp "
+        f"images take part, and left coarse → coarse at its own size (--coarse-size own)."
+    )
 
 
 def _about_steps(steps: Steps, config: CrossSurvey) -> str:
@@ -325,16 +428,33 @@ def _about_steps(steps: Steps, config: CrossSurvey) -> str:
 def _gallery(matched: MatchedSamples, steps: Steps) -> NamedFigure:
     names = matched.coarse.class_names
     chosen = [clearest(matched.sharp, name, percentile) for name in names for percentile in (50.0, 90.0)]
-    return instrument_gallery(steps.views, chosen, [names[matched.coarse.labels[index]] for index in chosen])
+    shown = {name: steps.views[name] for name in steps.path}
+    return instrument_gallery(shown, chosen, [names[matched.coarse.labels[index]] for index in chosen])
 
 
-def _screen(accuracies: Accuracies, names: Sequence[str]) -> ScreenTable:
+def _screen(accuracies: Accuracies, path: Sequence[str]) -> ScreenTable:
     rows = []
-    for name in names:
-        found = [summarise(accuracies[trained_on, name]) for trained_on in (SHARP, COARSE)]
-        rows.append([name, *(plus_minus(float(s.mean), float(s.std)) for s in found)])
+    for view in path:
+        found = [summarise(accuracies[pair]) if (pair := (on, view)) in accuracies else None for on in (SHARP, COARSE)]
+        rows.append([view, *("-" if s is None else plus_minus(float(s.mean), float(s.std)) for s in found)])
     title = f"accuracy, {mean_of(repeats_left(*accuracies.values()), 'std')}"
     return screen_table(title, ["tested on", "trained on sharp", "trained on coarse"], rows)
+
+
+def _costs_screen(costs: Table) -> ScreenTable:
+    found = [rows_with(costs, metric=metric) for metric in ATTRIBUTED]
+    rows = [
+        [
+            alone["what"],
+            *(
+                f"{signed(row['cost'])} ({interval(row['low'], row['high'], row['n']).removeprefix('95 % interval ')})"
+                for row in (alone, anew)
+            ),
+        ]
+        for alone, anew in zip(*found, strict=True)
+    ]
+    title = "cost in accuracy, trained on sharp, averaged over all orders of the steps (95 % interval)"
+    return screen_table(title, ["step", "cost", "cost with thresholds fitted anew"], rows)
 
 
 EXPERIMENT = Experiment(NAME, TITLE, QUESTION, __doc__ or "", PRESETS, study)

@@ -5,15 +5,19 @@
     python -m experiments.same_resolution --data FOLDER        # your own catalogue and images
 
 One network is trained at every resolution, on the same galaxies, and tested at every resolution. What training at Original
-and testing at 1/k loses against training and testing at Original falls into two parts: what training at 1/k recovers (the
-mismatch) and what it does not: what is not won back by this network and this training, which need not be lost to others. Expect the
-mismatch to be most of it.
+and testing at 1/k loses against training and testing at Original falls into two parts: what training at 1/k wins back (the
+mismatch) and what it does not. Expect the mismatch to be most of it.
+
+What is not won back by this network and this training need not be lost from the images. As a bound that is known, a support
+vector machine is trained on the small images of the same galaxies, at every resolution; for Original (and 1/k of large
+images) they are shrunk to 32 px. It knows nothing of the validation and test galaxies.
 
 The thesis leaves open whether a network trained on 1/8 images classifies 1/8 images.
 """
 
 import dataclasses
 import sys
+from typing import Literal
 
 from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described
 from galjax.config.json_form import Suggested, suggested
@@ -36,6 +40,9 @@ class SameResolution(ExperimentConfig):
     """Factors to shrink images by, each at least 2; one training for each, and one at Original."""
     method: EnlargingMethod = "bilinear"
     """Interpolation method to enlarge the shrunk images back with."""
+    reference: Literal["svm", "none"] = "svm"
+    """Classifier to compare the networks with, on the shrunk images: svm (a support vector machine; slow where a repeat has many
+    thousands of galaxies) or none."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,13 +70,16 @@ from astropy.table import Table
 from rich.table import Table as ScreenTable
 
 from galjax.analysis.cases import Case, values_by
+from galjax.analysis.reference import Reference, References, reference_size, reference_table, svm_accuracies
 from galjax.analysis.tables import comparisons_table, history_arrays, results_table, rows_with, summary_table
 from galjax.analysis.threshold import IN_SHORT_CAPTION, Mismatch, about_threshold, in_short, threshold_table
-from galjax.analysis.wording import HOLM, NEW_GALAXIES, PAIRED, basis, fixed, interval, signed
+from galjax.analysis.wording import HOLM, NEW_GALAXIES, PAIRED, basis, fixed, interval, plus_minus, signed
 from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
+from galjax.draw import Draw
 from galjax.report.figures.resolutions import Accuracies, loss_figure, resolution_matrix, same_resolution_figure
 from galjax.report.html import Section
 from galjax.runs.stage import Stage
+from galjax.sample import GalaxySample
 from galjax.statistics import compare_paired, repeats_left, summarise
 from galjax.training.conditions import ORIGINAL, device_conditions, make_conditions, to_device
 
@@ -113,12 +123,15 @@ def study(config: SameResolution, run: ExperimentRun) -> Findings:
     )
     stands_on = basis(repeats_left(*accuracies.values()), cases[0].leading, PAIRED, [shared], HOLM)
     factors = [condition.factor for condition in conditions]
+    references = _references(config, run, pool, drawn)
+    networks = {factor: accuracies[factor, factor] for factor in references}
+    compared = reference_table(references, networks, shared) if references else None
     figures = (
-        same_resolution_figure(accuracies, factors, config.method),
+        same_resolution_figure(accuracies, factors, config.method, references),
         loss_figure(losses),
         resolution_matrix(accuracies, factors, config.method),
     )
-    headline, *conclusions = _conclusions(losses)
+    headline, *conclusions = _conclusions(losses, compared)
     at_original = rows_with(threshold, trained_at=ORIGINAL.factor)
     conclusions.append(about_threshold(at_original, lambda row: f"between Original and 1/{row['factor']}"))
     summary = summary_table(cases)
@@ -132,6 +145,7 @@ def study(config: SameResolution, run: ExperimentRun) -> Findings:
                 figures,
                 {
                     f"Loss of accuracy against Original (paired differences, 95 % confidence intervals {NEW_GALAXIES}, {HOLM})": losses,
+                    **({} if compared is None else {REFERENCE_CAPTION: compared}),
                     IN_SHORT_CAPTION: in_short(threshold),
                     "Summary over repeats": summary,
                 },
@@ -139,43 +153,92 @@ def study(config: SameResolution, run: ExperimentRun) -> Findings:
         ),
         results=results_table(cases),
         summary=summary,
-        history=history_arrays(histories, "trained_at", conditions, pool.class_names),
-        screen=(_screen(losses, accuracies),),
-        further_tables={"losses.ecsv": losses, "threshold.ecsv": threshold},
+        history=history_arrays(histories, "trained_at", conditions, pool.class_names) | _arrays(references),
+        screen=(_screen(losses, accuracies, compared),),
+        further_tables={
+            "losses.ecsv": losses,
+            "threshold.ecsv": threshold,
+            **({} if compared is None else {"reference.ecsv": compared}),
+        },
     )
+
+
+def _references(config: SameResolution, run: ExperimentRun, pool: GalaxySample, drawn: Draw) -> dict[int, Reference]:
+    """The support vector machines at every resolution, read back where the run has computed them before; empty without."""
+    if config.reference == "none":
+        return {}
+    sizes = {factor: reference_size(pool.images.shape[1:3], factor) for factor in (1, *sorted(config.factors))}
+    different, file = list(dict.fromkeys(sizes.values())), "checkpoints/reference.npz"
+    known = run.folder.read_arrays(file)
+    if known is None:
+        run.progress.start_line("support vector machines", "fit", 0, len(different) * config.repeats)
+        tell = lambda done: run.progress.move_line(done, "")  # noqa: E731
+        known = {"accuracy": svm_accuracies(pool, drawn, different, config.training.convention, tell)}
+        run.folder.write_arrays(file, known)
+    return {factor: Reference(size, known["accuracy"][different.index(size)]) for factor, size in sizes.items()}
+
+
+def _arrays(references: References) -> dict[str, np.ndarray]:
+    """The accuracies of the reference, for history.npz."""
+    if not references:
+        return {}
+    accuracy = np.stack([one.accuracy for one in references.values()])
+    return {"reference_accuracy": accuracy, "reference_accuracy_axes": np.array(["condition", "repeat"])}
+
+
+NOT_WON_BACK = "not won back"
+REFERENCE_CAPTION = (
+    "Support vector machines on the shrunk images, and by how much they are above the network trained and tested at the same resolution "
+    f"(paired differences, 95 % confidence intervals {NEW_GALAXIES}, {HOLM})"
+)
 
 
 def losses_table(accuracies: Accuracies, shared: float) -> Table:
     """For every factor the whole loss and its two parts, each a paired difference over the repeats.
 
-    total = trained and tested at Original, minus trained at Original and tested at 1/k; information = the former minus trained
-    and tested at 1/k, which is not won back by this network and training; mismatch = trained and tested at 1/k, minus trained at
-    Original and tested at 1/k. `shared` is the share of test galaxies that two repeats have in common.
+    total = trained and tested at Original, minus trained at Original and tested at 1/k; not won back = the former minus trained
+    and tested at 1/k; mismatch = trained and tested at 1/k, minus trained at Original and tested at 1/k. `shared` is the share of test galaxies
+    that two repeats have in common.
     """
     rows = []
     for factor in sorted({tested for _, tested in accuracies} - {1}):
         original, mixed, same = accuracies[1, 1], accuracies[1, factor], accuracies[factor, factor]
         for part, (one, other) in {
             "total": (original, mixed),
-            "information": (original, same),
+            NOT_WON_BACK: (original, same),
             "mismatch": (same, mixed),
         }.items():
             rows.append((factor, part, *compare_paired(one, other, shared)))
     return comparisons_table(rows, ("factor", "part", "difference"))
 
 
-def _conclusions(losses: Table) -> list[str]:
+def _conclusions(losses: Table, compared: Table | None = None) -> list[str]:
     sentences = []
     for factor in sorted(set(losses["factor"]), reverse=True):  # the coarsest has the most to say
         parts = {row["part"]: row for row in losses[losses["factor"] == factor]}
-        total, mismatch, information = (parts[name] for name in ("total", "mismatch", "information"))
-        won = "recovers this" if mismatch["difference"] > 0 else "recovers nothing"
-        sentences.append(
+        total, mismatch, rest = (parts[name] for name in ("total", "mismatch", NOT_WON_BACK))
+        won = "wins this back" if mismatch["difference"] > 0 else "wins nothing back"
+        sentence = (
             f"At 1/{factor} the loss of accuracy of a network trained at full resolution is {fixed(total['difference'])} "
             f"({_interval(total)}): mismatch {signed(mismatch['difference'])} ({_interval(mismatch)}; training at 1/{factor} {won}), and "
-            f"{signed(information['difference'])} ({_interval(information)}) not won back by this network and training."
+            f"not won back by this network and training {signed(rest['difference'])} ({_interval(rest)})."
         )
+        known = [] if compared is None else [_bound(row) for row in rows_with(compared, factor=factor)]
+        sentences.append(" ".join([sentence, *known]))
     return sentences
+
+
+def _bound(row: Table.Row) -> str:
+    """What a row of the reference says of what the small images still hold."""
+    above, factor = row["above_network"], row["factor"]
+    if row["p_corrected"] < 0.05 and above > 0:
+        verdict = "so much more is in these images, and not won back by this network and training"
+    else:
+        verdict = "whether more can be had from these images is not known"
+    return (
+        f"A support vector machine on the same galaxies, {row['height']}x{row['width']} px each, reaches "
+        f"{plus_minus(row['accuracy'], row['std'])}, {signed(above)} against the network trained at 1/{factor} ({_interval(row)}): {verdict}."
+    )
 
 
 def _interval(row: Table.Row) -> str:
@@ -185,16 +248,17 @@ def _interval(row: Table.Row) -> str:
     return f"{words}, {'significant' if row['p_corrected'] < 0.05 else 'not significant'}"
 
 
-def _screen(losses: Table, accuracies: Accuracies) -> ScreenTable:
+def _screen(losses: Table, accuracies: Accuracies, compared: Table | None) -> ScreenTable:
     rows = []
+    machines = {} if compared is None else dict(zip(compared["factor"], compared["accuracy"], strict=True))
     for factor in sorted(set(losses["factor"])):
         parts = {row["part"]: signed(row["difference"]) for row in losses[losses["factor"] == factor]}
-        means = (fixed(float(summarise(accuracies[at, factor]).mean)) for at in (1, factor))
-        rows.append([f"1/{factor}", *means, parts["total"], parts["mismatch"], parts["information"]])
+        means = [fixed(float(summarise(accuracies[at, factor]).mean)) for at in (1, factor)]
+        means += [fixed(machines[factor])] if machines else []
+        rows.append([f"1/{factor}", *means, parts["total"], parts["mismatch"], parts[NOT_WON_BACK]])
     title = f"accuracy tested at 1/k, mean over n = {repeats_left(*accuracies.values())}; loss against Original and its two parts"
-    return screen_table(
-        title, ["resolution", "trained at Original", "trained at 1/k", "loss", "mismatch", "not won back"], rows
-    )
+    columns = ["trained at Original", "trained at 1/k", *(["SVM at 1/k"] if machines else [])]
+    return screen_table(title, ["resolution", *columns, "loss", "mismatch", NOT_WON_BACK], rows)
 
 
 EXPERIMENT = Experiment(NAME, TITLE, QUESTION, __doc__ or "", PRESETS, study)

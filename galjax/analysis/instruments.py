@@ -1,7 +1,8 @@
-"""The same galaxies as two instruments see them: matched by id, and the sharper made like the coarser one step at a time."""
+"""The same galaxies as two instruments see them: matched by id, and the sharper made like the coarser in single respects."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,40 +94,79 @@ def _check_fields(coarse: GalaxySample, sharp: GalaxySample) -> None:
         )
 
 
+SHARP, COARSE = "sharp", "coarse"
+PIXELS, SEEING, NOISE = "pixel size", "seeing", "noise"
+
+
+def view_name(steps: Collection[str]) -> str:
+    """The name of the sharp images after these steps: "sharp", "sharp + pixel size + seeing"."""
+    return " + ".join((SHARP, *(step for step in (PIXELS, SEEING, NOISE) if step in steps)))
+
+
 class Steps(NamedTuple):
-    """The sharp galaxies made like the coarse ones, by what was done; all as large as the sharp images, as is `coarse`."""
+    """The sharp galaxies made like the coarse ones in some respects; all views are as large as the sharp images."""
 
+    names: tuple[str, ...]
+    """The steps that there are, in the order of an observation."""
     views: Mapping[str, Images]
+    """The sharp images after every subset of the steps, by `view_name`; and the coarse images, enlarged, as `COARSE`."""
     noise_added: float
-    """Standard deviation that was added per coarse pixel, in units of the sharp images; 0 where they are noisier already."""
+    """Standard deviation that was added per coarse pixel after all other steps, in units of the sharp images; 0 where they are noisier
+    already."""
 
-
-SHARP, PIXELS, SEEING, NOISE, COARSE = "sharp", "+ pixel size", "+ seeing", "+ noise", "coarse"
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The names of the views from sharp to coarse, one step more in each."""
+        return (*(view_name(self.names[:count]) for count in range(len(self.names) + 1)), COARSE)
 
 
 def degrade_in_steps(matched: MatchedSamples, seeing: tuple[float, float] | None, seed: int = 0) -> Steps:
-    """The sharp images with the coarse pixels, then also the coarse seeing, then also its noise; and the coarse images.
+    """The sharp images with every subset of {pixel size, seeing, noise} of the coarse ones; and the coarse images.
 
-    Coarse images, and those shrunk to their size by "area", are enlarged with "nearest", as the thesis did (6.3). `seeing` is
-    (coarse, sharp), full width at half maximum in arcsec: a Gaussian of sqrt(coarse^2 - sharp^2) brings one to the other, which
-    is exact for Gaussian point-spread functions and leaves the wings of others to the sharp one. Without it that step is left
-    out. Raises InputError where it is given and the pixel scale is unknown. Noise is white per coarse pixel, what lacks to that of the coarse images, measured in the frames of the stamps.
+    - Pixel size: shrunk by "area" to the coarse size, and enlarged with "nearest" as the coarse images are, as the thesis
+      did (6.3).
+    - Seeing: `seeing` is (coarse, sharp), full width at half maximum in arcsec; a Gaussian of sqrt(coarse^2 - sharp^2) brings
+      one to the other, which is exact for Gaussian point-spread functions and leaves the wings of others to the sharp one.
+      Without it that step is left out.
+    - Noise: white, so much that coarse pixels have the noise of the coarse images, measured in the frames of the stamps. It is
+      drawn per coarse pixel; where the sharp pixels stay, per sharp pixel, with the same variance per area of sky.
+
+    Raises InputError where the seeing is given and the pixel scale is unknown.
     """
     check_seeing(matched, seeing)
     coarse, sharp = matched
+    steps = (PIXELS, NOISE) if seeing is None else (PIXELS, SEEING, NOISE)
     size, large = coarse.images.shape[1:3], sharp.images.shape[1:3]
-    views = {SHARP: sharp.images, PIXELS: _enlarge(_shrink(sharp.images, size), large)}
-    shrunk = _shrink(sharp.images, size)
-    if seeing is not None:
-        kernel = max(seeing[0] ** 2 - seeing[1] ** 2, 0.0) ** 0.5 / FWHM_PER_SIGMA / sharp.pixel_scale
-        shrunk = _shrink(_blur(sharp.images, kernel), size)
-        views[SEEING] = _enlarge(shrunk, large)
-    wanted = sky_noise(coarse.images) * brightness_ratio(shrunk, coarse.images)
-    lacking = float(max(wanted**2 - sky_noise(shrunk) ** 2, 0.0) ** 0.5)
-    noise = np.random.default_rng(seed).standard_normal(shrunk.shape, dtype=np.float32)
-    views[NOISE] = _enlarge(shrunk + np.float32(lacking) * noise, large)
-    views[COARSE] = _enlarge(coarse.images, large)
-    return Steps(views, lacking)
+    views: dict[str, Images] = {}
+    lacking = 0.0
+    for optics in ((), (SEEING,)) if SEEING in steps else ((),):
+        images = _blur(sharp.images, _kernel(seeing, sharp.pixel_scale)) if seeing and optics else sharp.images
+        shrunk = _shrink(images, size)
+        lacking = _lacking_noise(shrunk, coarse.images)
+        per_sharp_pixel = lacking * (math.prod(large) / math.prod(size)) ** 0.5
+        views |= {
+            view_name(optics): images,
+            view_name((PIXELS, *optics)): _enlarge(shrunk, large),
+            view_name((*optics, NOISE)): _with_noise(images, per_sharp_pixel, seed),
+            view_name((PIXELS, *optics, NOISE)): _enlarge(_with_noise(shrunk, lacking, seed), large),
+        }
+    return Steps(steps, {**views, COARSE: _enlarge(coarse.images, large)}, lacking)
+
+
+def _kernel(seeing: tuple[float, float], pixel_scale: float) -> float:
+    """Standard deviation, px, of the Gaussian between two seeings (coarse, sharp)."""
+    return max(seeing[0] ** 2 - seeing[1] ** 2, 0.0) ** 0.5 / FWHM_PER_SIGMA / pixel_scale
+
+
+def _lacking_noise(shrunk: Resized, coarse: Resized) -> float:
+    """Standard deviation per coarse pixel, in the first one's units, that the first images lack to the noise of the second."""
+    wanted = sky_noise(coarse) * brightness_ratio(shrunk, coarse)
+    return float(max(wanted**2 - sky_noise(shrunk) ** 2, 0.0) ** 0.5)
+
+
+def _with_noise(images: Resized, sigma: float, seed: int) -> Resized:
+    noise = np.random.default_rng(seed).standard_normal(images.shape, dtype=np.float32)
+    return images + np.float32(sigma) * noise
 
 
 def _by_planes(images: Images, function: Planes) -> Resized:
@@ -159,6 +199,11 @@ def sky_noise(images: Images) -> float:
     frames = _frames(images)
     deviations = np.abs(frames - np.median(frames, axis=1, keepdims=True))
     return float(1.4826 * np.median(np.median(deviations, axis=1)))
+
+
+def sky_level(images: Images) -> float:
+    """The sky's pixel value: the median over the frames of all stamps."""
+    return float(np.median(_frames(images)))
 
 
 def brightness_ratio(ours: Images, theirs: Resized) -> float:

@@ -9,7 +9,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,6 +27,8 @@ from galjax.runs.lock import HOLDER, LOCK, RunLock
 from galjax.sample import Exclusion
 from galjax.training import processes
 from galjax.training.history import History
+
+Read = TypeVar("Read")
 
 FORMAT = 4
 """Version of the run folder's layout, stored in config.json."""
@@ -114,17 +116,25 @@ class RunFolder:
         return self.write_bytes(name, buffer.getvalue())
 
     def read_history(self, name: str) -> History | None:
-        """A history that `write_arrays` wrote, or None where there is none. The same in all processes."""
+        """A history whose arrays were written, or None where there is none."""
+        return self._read(name, lambda arrays: History(**arrays))
+
+    def read_arrays(self, name: str) -> dict[str, np.ndarray] | None:
+        """What `write_arrays` wrote, or None where there is nothing."""
+        return self._read(name, dict)
+
+    def _read(self, name: str, make: Callable[[dict[str, np.ndarray]], Read]) -> Read | None:
+        """What is made of the arrays of a file, or None where there is none. The same in all processes."""
         path = self.path / name
         content = processes.broadcast(path.read_bytes() if self.writes and path.exists() else b"")
         if not content:
             return None
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                return History(**dict(arrays))
+                return make(dict(arrays))
         except Exception as error:  # NumPy raises whatever a damaged file leads it to
             raise InputError(
-                f"{path} is damaged or no history of a training. Delete it, and run the same command again to train that part anew."
+                f"{path} is damaged or no history of a training. Delete it, and run the same command again to compute that part anew."
             ) from error
 
     def subfolder(self, name: str) -> Path:
@@ -277,6 +287,7 @@ def describe_environment() -> dict[str, Any]:
         "astropy",
         "opencv-python-headless",
         "orbax-checkpoint",
+        "scikit-learn",
     )
     device = jax.devices()[0]
     return {

@@ -5,16 +5,15 @@ import pytest
 
 from galjax.analysis import instruments
 from galjax.analysis.instruments import (
-    COARSE,
     NOISE,
     PIXELS,
     SEEING,
-    SHARP,
     MatchedSamples,
     check_seeing,
     degrade_in_steps,
     match_by_id,
     unknown_fields,
+    view_name,
 )
 from galjax.errors import InputError
 from galjax.sources.simulated.survey import HSC_WIDE, SimulatedSurvey, simulate
@@ -65,20 +64,27 @@ def test_sets_that_do_not_fit_get_a_sentence(both):
 
 def test_each_step_brings_the_sharp_images_nearer_to_the_coarse_ones(both):
     steps = degrade_in_steps(both, (1.32, 0.6), seed=0)
-    assert list(steps.views) == [SHARP, PIXELS, SEEING, NOISE, COARSE]
+    views = [steps.views[name] for name in steps.path]
+    assert len(steps.views) == 9
     assert {view.shape for view in steps.views.values()} == {both.sharp.images.shape}
-    np.testing.assert_array_equal(steps.views[SHARP], both.sharp.images)
+    np.testing.assert_array_equal(views[0], both.sharp.images)
     # Every step but the first is made of blocks of 64 x 64 pixels, enlarged with nearest.
-    assert len(np.unique(steps.views[PIXELS][0])) <= 64 * 64
+    assert len(np.unique(views[1][0])) <= 64 * 64
     # Sharpest part of the profile: the brightest pixel over all light falls with the seeing, and not further with noise.
-    light = {name: np.median(_peak(view)) for name, view in steps.views.items()}
-    assert light[SHARP] > light[PIXELS] > 1.1 * light[SEEING]
-    assert light[SEEING] == pytest.approx(light[COARSE], rel=0.1)
-    wanted = instruments.sky_noise(both.coarse.images)
-    scale = instruments.brightness_ratio(steps.views[NOISE], steps.views[COARSE])
-    assert instruments.sky_noise(steps.views[NOISE]) == pytest.approx(wanted * scale, rel=0.15)
-    assert instruments.sky_noise(steps.views[SEEING]) < 0.3 * wanted * scale
+    sharp, pixels, seeing, _, coarse = (np.median(_peak(view)) for view in views)
+    assert sharp > pixels > 1.1 * seeing
+    assert seeing == pytest.approx(coarse, rel=0.1)
     assert steps.noise_added > 0
+
+
+@pytest.mark.parametrize("others", [(), (PIXELS,), (SEEING,), (PIXELS, SEEING)])
+def test_with_noise_every_view_is_as_noisy_per_area_as_the_coarse_images(both, others):
+    views = degrade_in_steps(both, (1.32, 0.6), seed=0).views
+    wanted = instruments.sky_noise(both.coarse.images)
+    before, after = (instruments._shrink(views[view_name(steps)], (64, 64)) for steps in (others, (*others, NOISE)))
+    scale = instruments.brightness_ratio(after, both.coarse.images)
+    assert instruments.sky_noise(after) == pytest.approx(wanted * scale, rel=0.15)
+    assert instruments.sky_noise(before) < 0.3 * wanted * scale
 
 
 def test_seeing_cannot_be_matched_where_the_pixel_scale_is_unknown(both):
@@ -103,7 +109,10 @@ def test_it_is_said_where_fields_cannot_be_compared(both):
 
 
 def test_without_seeing_that_step_is_left_out(both):
-    assert list(degrade_in_steps(both, None).views) == [SHARP, PIXELS, NOISE, COARSE]
+    steps = degrade_in_steps(both, None)
+    assert steps.names == (PIXELS, NOISE)
+    assert steps.path == ("sharp", "sharp + pixel size", "sharp + pixel size + noise", "coarse")
+    assert set(steps.views) == {*steps.path, "sharp + noise"}
 
 
 def test_noisier_sharp_images_get_no_noise(both):

@@ -2,24 +2,7 @@
 
 from experiments import EXPERIMENTS as TRAINING
 
-TINY = [
-    "--image-size",
-    "8",
-    "--repeats",
-    "2",
-    "--epochs",
-    "1",
-    "--evaluate-every",
-    "1",
-    "--filters",
-    "2",
-    "2",
-    "2",
-    "--dense-units",
-    "4",
-    "--batch-size",
-    "4",
-]
+TINY = "--image-size 8 --repeats 2 --epochs 1 --evaluate-every 1 --filters 2 2 2 --dense-units 4 --batch-size 4".split()
 SWEEP = [*TINY, "--per-class", "4", "--factors", "2", "--methods", "nearest"]
 HUGE = "9" * 25
 

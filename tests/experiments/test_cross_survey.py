@@ -8,22 +8,7 @@ from experiments import cross_survey
 from galjax.sources.simulated.survey import HSC_WIDE, SimulatedSurvey, simulate
 
 GALAXIES = {"galaxies": 70, "class_fractions": (0.5, 0.5, 0.0)}
-TINY = [
-    "--per-class",
-    "15",
-    "--repeats",
-    "2",
-    "--epochs",
-    "1",
-    "--evaluate-every",
-    "1",
-    "--filters",
-    "4",
-    "4",
-    "4",
-    "--dense-units",
-    "8",
-]
+TINY = "--per-class 15 --repeats 2 --epochs 1 --evaluate-every 1 --filters 4 4 4 --dense-units 8".split()
 
 
 def test_two_saved_samples_are_matched_by_id(tmp_path, capsys):
@@ -45,20 +30,47 @@ def test_two_saved_samples_are_matched_by_id(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "The step of the seeing was left out: --coarse-seeing and --sharp-seeing are not given." in said
     results = Table.read(out / "results.ecsv")
-    assert list(dict.fromkeys(results["tested_on"])) == ["sharp", "+ pixel size", "+ noise", "coarse"]
+    assert list(dict.fromkeys(results["tested_on"])) == [
+        "sharp",
+        "sharp + noise",
+        "sharp + pixel size",
+        "sharp + pixel size + noise",
+        "coarse",
+    ]
     excluded = Table.read(out / "excluded.ecsv")
     assert (excluded["reason"] == "not among the coarse images").sum() == 0  # 65 of 70 in both, the last 65
     assert len(excluded) == (np.asarray(excluded["reason"]) != "").sum()
 
     further = ["--coarse-seeing", "1.3", "--sharp-seeing", "0.6", "--noise-unit", "training"]
     assert cross_survey.main([*command[:-1], str(tmp_path / "two"), *further]) == 0
-    own, training = (np.load(folder / "history.npz")["test_loss"][:, :, -1] for folder in (out, tmp_path / "two"))
+    names = ("sharp_test_loss", "coarse_test_loss")
+    own, training = (
+        [np.load(folder / "history.npz")[name][0][:, -1] for name in names] for folder in (out, tmp_path / "two")
+    )
     on_own, on_other = ([(0, 0), (1, -1)], [(0, -1), (1, 0)])  # networks of sharp and of coarse images
     for trained_on, tested_on in on_own:
-        np.testing.assert_allclose(own[trained_on, :, tested_on], training[trained_on, :, tested_on], rtol=1e-4)
+        np.testing.assert_allclose(own[trained_on][:, tested_on], training[trained_on][:, tested_on], rtol=1e-4)
     for trained_on, tested_on in on_other:
-        assert np.abs(own[trained_on, :, tested_on] / training[trained_on, :, tested_on] - 1).min() > 1e-3
-    assert "+ seeing" in Table.read(tmp_path / "two" / "summary.ecsv")["tested_on"]
+        assert np.abs(own[trained_on][:, tested_on] / training[trained_on][:, tested_on] - 1).min() > 1e-3
+    assert "sharp + seeing" in Table.read(tmp_path / "two" / "summary.ecsv")["tested_on"]
+
+
+def test_coarse_images_may_keep_their_own_size(tmp_path, capsys):
+    out = tmp_path / "run"
+    flags = ["--simulated.galaxies", "70", "--simulated.image-size", "32", "--sharp.simulated.image-size", "75"]
+    assert cross_survey.main([*TINY, *flags, "--coarse-size", "own", "--out", str(out)]) == 0
+    results = Table.read(out / "results.ecsv")
+    assert set(results["tested_on"][results["trained_on"] == "coarse"]) == {"coarse"}
+    assert len(set(results["tested_on"][results["trained_on"] == "sharp"])) == 9
+    assert len(Table.read(out / "conditions.ecsv")) == 3
+    assert (
+        "coarse → coarse is at 32x32 px, the other two at 75x75 px, as in the thesis"
+        in (out / "report.html").read_text()
+    )
+    with np.load(out / "history.npz") as history:
+        assert history["coarse_condition_view"].tolist() == ["coarse"]
+        assert len(history["sharp_condition_view"]) == history["sharp_test_confusion"].shape[3] == 9
+    assert "nan" not in capsys.readouterr().out
 
 
 def test_pictures_shrunk_by_different_factors_are_no_ground_to_match_the_seeing(tmp_path, capsys):

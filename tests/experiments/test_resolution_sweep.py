@@ -15,29 +15,10 @@ from galjax import GalaxySample
 from galjax.sources.simulated.survey import SimulatedSurvey, simulate
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALL = [
-    "--simulated.galaxies",
-    "120",
-    "--simulated.image-size",
-    "32",
-    "--per-class",
-    "20",
-    "--repeats",
-    "3",
-    "--epochs",
-    "3",
-    "--evaluate-every",
-    "2",
-    "--factors",
-    "2",
-    "4",
-    "--filters",
-    "4",
-    "4",
-    "4",
-    "--dense-units",
-    "16",
-]
+SMALL = (
+    "--simulated.galaxies 120 --simulated.image-size 32 --per-class 20 --repeats 3 --epochs 3 "
+    "--evaluate-every 2 --factors 2 4 --filters 4 4 4 --dense-units 16"
+).split()
 
 
 def run(*arguments):

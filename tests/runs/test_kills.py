@@ -21,34 +21,11 @@ import pytest
 from galjax.training.ensemble import load
 
 ROOT = Path(__file__).resolve().parents[2]
-SWEEP = [
-    "--simulated.galaxies",
-    "120",
-    "--simulated.image-size",
-    "32",
-    "--per-class",
-    "15",
-    "20",
-    "--repeats",
-    "3",
-    "--epochs",
-    "120",
-    "--evaluate-every",
-    "2",
-    "--factors",
-    "2",
-    "4",
-    "--filters",
-    "4",
-    "4",
-    "4",
-    "--dense-units",
-    "16",
-    "--checkpoint-seconds",
-    "0",
-    "--keep-ensemble",
-    "all",
-]
+SWEEP = (
+    "--simulated.galaxies 120 --simulated.image-size 32 --per-class 15 20 --repeats 3 --epochs 120 "
+    "--evaluate-every 2 --factors 2 4 --filters 4 4 4 --dense-units 16 --checkpoint-seconds 0 "
+    "--keep-ensemble all"
+).split()
 MOMENTS = ("while training", "as a checkpoint begins", "during a checkpoint", "in the final report")
 
 

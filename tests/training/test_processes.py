@@ -16,25 +16,10 @@ from galjax.training import placement, processes
 from galjax.training.processes import LOST_SENTENCE, ProcessesConfig
 
 ROOT = Path(__file__).resolve().parents[2]
-SWEEP = [
-    "--simulated.galaxies",
-    "120",
-    "--simulated.image-size",
-    "32",
-    "--per-class",
-    "20",
-    "--repeats",
-    "5",
-    "--factors",
-    "2",
-    "4",
-    "--filters",
-    "4",
-    "4",
-    "4",
-    "--dense-units",
-    "16",
-]
+SWEEP = (
+    "--simulated.galaxies 120 --simulated.image-size 32 --per-class 20 --repeats 5 --factors 2 4 "
+    "--filters 4 4 4 --dense-units 16"
+).split()
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from astropy.table import Table
 from jaxtyping import Float
-from matplotlib.axes import Axes
 
+from galjax.analysis.reference import References
 from galjax.analysis.wording import NEW_GALAXIES, fixed
 from galjax.report.figures.style import (
-    COLOURS,
     NamedFigure,
+    bars_with_intervals,
     drawn,
     legend_above,
     light_grid,
@@ -33,13 +33,20 @@ def _mean(values: Float[np.ndarray, " repeat"]) -> float:
 
 
 @drawn
-def same_resolution_figure(accuracies: Accuracies, factors: Sequence[int], method: str) -> NamedFigure:
-    """Accuracy against the resolution of the test images, trained at Original and trained at that resolution."""
+def same_resolution_figure(
+    accuracies: Accuracies, factors: Sequence[int], method: str, references: References | None = None
+) -> NamedFigure:
+    """Accuracy against the resolution of the test images, trained at Original and trained at that resolution.
+
+    And that of another classifier on the small images, where there are such `references`.
+    """
     figure, (panel,) = make_panels(1, width=5.8)
     lines = {
         "trained at Original": [accuracies[1, factor] for factor in factors],
         "trained at the same resolution": [accuracies[factor, factor] for factor in factors],
     }
+    if references:
+        lines["support vector machine"] = [references[factor].accuracy for factor in factors]
     for index, (label, values) in enumerate(lines.items()):
         means_with_std(panel, np.array(factors) + 0.06 * (2 * index - 1), values, index, label)
     panel.set_xticks(list(factors), [_name(factor) for factor in factors])
@@ -51,13 +58,20 @@ def same_resolution_figure(accuracies: Accuracies, factors: Sequence[int], metho
         "same_resolution",
         figure,
         f"Accuracy on test galaxies shrunk by the factor and enlarged with {method}. "
-        f"{points_and_bars(n, 'std')}; drawn side by side for legibility.",
+        f"{points_and_bars(n, 'std')}; drawn side by side for legibility.{_sizes(references)}",
         "; ".join(
             f"{label}: " + ", ".join(f"{_name(f)} {_mean(v):.3f}" for f, v in zip(factors, values, strict=True))
             for label, values in lines.items()
         )
         + ".",
     )
+
+
+def _sizes(references: References | None) -> str:
+    if not references:
+        return ""
+    sizes = ", ".join(f"{_name(factor)} {'x'.join(map(str, one.size))}" for factor, one in references.items())
+    return f" The support vector machine sees the same galaxies, shrunk but not enlarged (px): {sizes}."
 
 
 @drawn
@@ -102,10 +116,10 @@ def loss_figure(losses: Table) -> NamedFigure:
     """For every factor the loss against Original, as the part that is the mismatch and the part that training does not win back."""
     figure, (panel,) = make_panels(1, width=5.8)
     factors = sorted(set(losses["factor"].tolist()))
-    parts = {"information": "not won back by training at that resolution", "mismatch": "mismatch of training and test"}
+    parts = {"not won back": "not won back by training at that resolution", "mismatch": "mismatch of training and test"}
     for index, (part, label) in enumerate(parts.items()):
         rows = losses[losses["part"] == part]
-        _bars(panel, np.array(factors) + 0.38 * (index - 0.5), rows, COLOURS[index], label)
+        bars_with_intervals(panel, np.array(factors) + 0.38 * (index - 0.5), rows, "difference", index, label)
     panel.axhline(0, color="0.3", linewidth=0.8)
     panel.set_xticks(factors, [_name(factor) for factor in factors])
     panel.set(xlabel="resolution of the test images", ylabel="loss of accuracy against Original")
@@ -117,20 +131,4 @@ def loss_figure(losses: Table) -> NamedFigure:
         f"What the loss of accuracy against training and testing at Original is made of. Bars are means over n = "
         f"{count_in_words(losses['n'])} repeats, lines 95 % confidence intervals of the paired differences {NEW_GALAXIES}, where there is one.",
         "; ".join(f"{row['part']} at 1/{row['factor']}: {fixed(row['difference'])}" for row in losses) + ".",
-    )
-
-
-def _bars(panel: Axes, positions: np.ndarray, rows: Table, colour: str, label: str) -> None:
-    difference = np.asarray(rows["difference"], np.float64)
-    bars = np.abs(np.stack([difference - rows["low"], rows["high"] - difference]))
-    panel.bar(
-        positions,
-        difference,
-        0.36,
-        color=colour,
-        alpha=0.75,
-        label=label,
-        yerr=None if np.isnan(bars).all() else bars,
-        capsize=2.5,
-        error_kw={"elinewidth": 1},
     )

@@ -113,6 +113,25 @@ def means_with_std(
     )
 
 
+def bars_with_intervals(
+    panel: Axes, x: Float[np.ndarray, " bar"], rows: Table, column: str, index: int = 0, label: str = ""
+) -> None:
+    """A bar for each row of a table of comparisons, as long as its `column`, with the row's confidence interval where there is one."""
+    difference = np.asarray(rows[column], np.float64)
+    intervals = np.abs(np.stack([difference - rows["low"], rows["high"] - difference]))
+    panel.bar(
+        x,
+        difference,
+        0.36,
+        color=COLOURS[index],
+        alpha=0.75,
+        label=label,
+        yerr=None if np.isnan(intervals).all() else intervals,
+        capsize=2.5,
+        error_kw={"elinewidth": 1},
+    )
+
+
 def light_grid(panel: Axes) -> None:
     """Thin horizontal lines to read values from."""
     panel.grid(axis="y", color="0.92", linewidth=0.6)
