@@ -37,3 +37,32 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 # Many tests compile the same small programs: each once in a session.
 if not IS_WORKER:
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+
+import contextlib  # noqa: E402
+import functools  # noqa: E402
+
+import pytest  # noqa: E402
+
+from galjax.report import html  # noqa: E402
+
+
+@pytest.fixture(autouse=True, scope="session")
+def figures_drawn():
+    """A context in which figures are drawn, coarsely. Elsewhere their files hold their names: most tests ask nothing more of
+    them, and drawing takes longer than tiny networks to train."""
+    drawn = html._render
+
+    @functools.wraps(drawn)
+    def named_only(named):
+        return named, {ending: f"{named.name} as {ending}".encode() for ending in ("png", "pdf")}
+
+    @contextlib.contextmanager
+    def drawing():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(html, "_render", drawn)
+            patch.setattr(html, "PRINT_DPI", 40)
+            yield
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(html, "_render", named_only)
+        yield drawing

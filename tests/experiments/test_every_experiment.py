@@ -76,9 +76,10 @@ def run(experiment, *arguments):
 
 
 @pytest.fixture(scope="module", params=list(FLAGS), ids=lambda module: module.NAME)
-def done(request, tmp_path_factory):
+def done(request, tmp_path_factory, figures_drawn):
     folder = tmp_path_factory.mktemp("runs") / "first"
-    assert run(request.param, "--out", folder) == 0
+    with figures_drawn():
+        assert run(request.param, "--out", folder) == 0
     return request.param, folder
 
 

@@ -45,9 +45,10 @@ def run(*arguments):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, figures_drawn):
     path = tmp_path_factory.mktemp("runs") / "first"
-    assert run("--out", path, "--per-class", 20, 30, "--validation-fraction", 0.1) == 0
+    with figures_drawn():
+        assert run("--out", path, "--per-class", 20, 30, "--validation-fraction", 0.1) == 0
     return path
 
 

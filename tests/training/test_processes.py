@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
+import galjax
 from galjax.errors import InputError
 from galjax.training import placement, processes
 from galjax.training.processes import LOST_SENTENCE, ProcessesConfig
@@ -107,42 +108,37 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def start(out, *flags, devices=2, processes=1, seconds_between="0"):
+def start(out, *flags, devices=2, processes=1, out_of_second=None, program=("-m", "experiments.resolution_sweep")):
     """The sweep in so many processes of so many host devices each."""
     environment = {**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
-    port = free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "experiments.resolution_sweep",
-        *SWEEP,
-        "--checkpoint-seconds",
-        seconds_between,
-        "--out",
-        str(out),
-        *map(str, flags),
-    ]
-    return [
-        subprocess.Popen(
-            command
-            if processes == 1
-            else [
-                *command,
-                "--coordinator",
-                f"127.0.0.1:{port}",
-                "--process-id",
-                str(n),
-                "--process-count",
-                str(processes),
-            ],
-            cwd=ROOT,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for n in range(processes)
-    ]
+    coordinator = f"127.0.0.1:{free_port()}"
+    started = []
+    for n in range(processes):
+        place = out_of_second if n and out_of_second else out
+        together = ["--coordinator", coordinator, "--process-id", n, "--process-count", processes]
+        command = [
+            *program,
+            *SWEEP,
+            "--checkpoint-seconds",
+            0,
+            "--out",
+            place,
+            *flags,
+            *(together if processes > 1 else []),
+        ]
+        started.append(launch([str(word) for word in command], environment))
+    return started
+
+
+def launch(command, environment):
+    return subprocess.Popen(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def finish(started):
@@ -206,12 +202,12 @@ def test_devices_of_one_process_give_the_same_results(tmp_path, alone, devices):
 
 @pytest.mark.slow
 def test_two_processes_of_two_devices_equal_one(tmp_path, alone):
-    first, second = finish(start(tmp_path / "run", *SHORT, "--keep-parameters", processes=2))
+    first, second = finish(start(tmp_path / "run", *SHORT, processes=2))
     assert first[0] == second[0] == 0, first[2] + second[2]
     assert "Results: " in first[1]
     assert "accuracy" not in second[1]  # the first alone prints
     assert_same_results(tmp_path / "run", alone(SHORT), SHORT)
-    assert list((tmp_path / "run" / "parameters" / "per_class_20").iterdir())
+    assert len(galjax.load(tmp_path / "run").accuracy()) == 5
 
 
 def wait_for_checkpoint(out, started):
@@ -263,3 +259,81 @@ def test_a_refusal_of_the_first_process_ends_all(tmp_path):
         assert code == 2
         assert "no readable run of this program" in error
     assert os.listdir(tmp_path) == ["mine.txt"]
+
+
+@pytest.mark.slow
+def test_processes_that_share_no_disk_are_one_run_and_the_folder_of_the_first_is_whole(tmp_path, alone):
+    """What `placement` is for: the first process writes all repeats, of which the others hold some."""
+    out, elsewhere = tmp_path / "run", tmp_path / "other_disk" / "run"
+    started = start(out, *LONG, processes=2, out_of_second=elsewhere)
+    wait_for_checkpoint(out, started)
+    started[1].send_signal(signal.SIGKILL)
+    assert finish(started)[0][0] == 1
+    ended = finish(start(out, *LONG, processes=2, out_of_second=elsewhere))
+    assert [code for code, _, _ in ended] == [0, 0], ended
+    assert "resuming at epoch" in ended[0][1]
+    assert not elsewhere.exists()
+    assert_same_results(out, alone(LONG), LONG)
+
+
+ORBAX_ALONE = """
+import sys
+import jax, numpy as np, orbax.checkpoint as ocp
+from pathlib import Path
+number, coordinator, folder = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+jax.config.update("jax_cpu_collectives_implementation", "gloo")
+jax.distributed.initialize(coordinator, 2, number)
+rows = jax.sharding.NamedSharding(jax.make_mesh((2,), ("repeat",)), jax.sharding.PartitionSpec("repeat"))
+array = jax.make_array_from_callback((2, 3), rows, lambda index: np.arange(6.0, dtype=np.float32).reshape(2, 3)[index])
+with ocp.StandardCheckpointer() as checkpointer:
+    checkpointer.save(folder / "saved", {"array": array})
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("disks", [1, 2])
+def test_orbax_alone_needs_a_disk_that_all_processes_share(tmp_path, disks):
+    """Each process writes its own rows; without a shared disk no folder ever holds all of them, and the writing never ends."""
+    folders = [tmp_path / f"disk_{n % disks}" for n in range(2)]
+    for folder in folders:
+        folder.mkdir(exist_ok=True)
+    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=1"}
+    coordinator = f"127.0.0.1:{free_port()}"
+    started = [launch(["-c", ORBAX_ALONE, str(n), coordinator, str(folders[n])], environment) for n in range(2)]
+    if disks == 1:
+        assert [code for code, _, _ in finish(started)] == [0, 0]
+        assert (folders[0] / "saved").is_dir()
+        return
+    deadline = time.monotonic() + 60  # where the disk is shared, all is over after some 6 s
+    while time.monotonic() < deadline and any(process.poll() is None for process in started):
+        time.sleep(0.1)
+    for process in started:
+        process.kill()
+    codes = [code for code, _, _ in finish(started)]
+    assert 0 not in codes
+    assert not any((folder / "saved").exists() for folder in folders)
+
+
+UNSUPERVISED = """
+import sys
+from galjax.training import processes
+processes.supervised = lambda command, say: command()
+sys.argv[0] = "experiments/resolution_sweep.py"
+from experiments.resolution_sweep import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", [("-m", "experiments.resolution_sweep"), ("-c", UNSUPERVISED)])
+def test_without_a_parent_nobody_says_that_the_first_process_has_gone(tmp_path, program):
+    """What `supervised` is for: JAX aborts a process whose coordinator has gone without asking Python."""
+    out = tmp_path / "run"
+    started = start(out, *LONG, processes=2, program=program)
+    wait_for_checkpoint(out, started)
+    started[0].send_signal(signal.SIGKILL)
+    code, _, error = finish(started)[1]
+    if program[0] == "-m":
+        assert (code, error.rstrip().endswith(LOST_SENTENCE)) == (1, True), error
+    else:
+        assert (code, LOST_SENTENCE in error) == (-signal.SIGABRT, False), error

@@ -39,8 +39,9 @@ def files(folder, name):
 
 
 @pytest.fixture
-def folder(tmp_path):
-    return RunFolder(tmp_path, is_new=True)
+def folder(tmp_path, figures_drawn):
+    with figures_drawn():
+        yield RunFolder(tmp_path, is_new=True)
 
 
 def test_the_users_settings_change_nothing(folder):
