@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
-from jax.scipy.stats import rankdata
 from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 
@@ -62,16 +61,18 @@ def auc(logits: Float[Array, "galaxy class"], labels: Int[Array, " galaxy"]) -> 
 
     The probability that a galaxy of one class has higher odds of it than a galaxy of the other; ties count half. By ranks (Mann
     & Whitney 1947, Ann. Math. Statist. 18, 50; Hanley & McNeil 1982, Radiology 143, 29). With more than two classes the mean
-    over all pairs of them (Hand & Till 2001, Machine Learning 45, 171, eq. 7). NaN where a class has no galaxies, or a logit is NaN.
+    over all pairs of them (Hand & Till 2001, Machine Learning 45, 171, eq. 7). NaN where a class has no galaxies.
     """
     classes = logits.shape[1]
-    is_class = jnp.arange(classes) == labels[:, None]
-    others = jnp.where(jnp.eye(classes, dtype=bool), -jnp.inf, logits[:, None, :])
+    is_class = jax.nn.one_hot(labels, classes, dtype=bool)
+    others = jnp.where(jnp.eye(classes, dtype=bool)[None], -jnp.inf, logits[:, None, :])
     odds = logits - logsumexp(others, axis=-1)
 
     def higher(one: Int[Array, ""], other: Int[Array, ""]) -> Float[Array, ""]:
         is_one, is_other = is_class[:, one], is_class[:, other]
-        ranks = rankdata(jnp.where(is_one | is_other, odds[:, one], jnp.inf))  # the other classes come last
+        ordered = jnp.sort(jnp.where(is_one | is_other, odds[:, one], jnp.inf))  # the other classes come last
+        first, last = (jnp.searchsorted(ordered, odds[:, one], side=side) for side in ("left", "right"))
+        ranks = (first + last + 1) / 2  # from 1, the mean of those that are equal
         ones, others = is_one.sum(dtype=jnp.float32), is_other.sum(dtype=jnp.float32)
         return (jnp.where(is_one, ranks, 0.0).sum() - ones * (ones + 1) / 2) / (ones * others)
 
@@ -97,7 +98,7 @@ def recalibrated(logits: Float[Array, "galaxy class"], labels: Int[Array, " gala
     found = jnp.zeros_like(labels)
     for fitted_on, applied_to in (halves, halves[::-1]):
         biases = _best_biases(logits[fitted_on], labels[fitted_on])
-        found = found.at[applied_to].set((logits[applied_to] + biases).argmax(axis=-1).astype(labels.dtype))
+        found = found.at[applied_to].set((logits[applied_to] + biases[None]).argmax(axis=-1).astype(labels.dtype))
     return found
 
 
@@ -110,7 +111,7 @@ def _best_biases(logits: Float[Array, "galaxy class"], labels: Int[Array, " gala
 
     def fit_one(step: Int[Array, ""], biases: Float[Array, " class"]) -> Float[Array, " class"]:
         label = 1 + step % further
-        return biases.at[label].set(_best_bias(label, logits + biases.at[label].set(0.0), labels))
+        return biases.at[label].set(_best_bias(label, logits + biases.at[label].set(0.0)[None], labels))
 
     return jax.lax.fori_loop(0, 1 if further == 1 else FITTING_ROUNDS * further, fit_one, jnp.zeros_like(logits[0]))
 

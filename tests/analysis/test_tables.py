@@ -82,7 +82,7 @@ def test_discrimination_stands_beside_the_accuracy_or_in_rows_of_its_own():
     recalibrated = history.test_confusion[:, ::-1]
     areas = np.array([[0.25, 0.5], [0.5, 0.75]], np.float32)[..., None]
     measured = dataclasses.replace(history, test_auc=areas, test_recalibrated_confusion=recalibrated)
-    case = Case({"kind": "a"}, measured, selections=("last",))
+    case = Case({"kind": "a"}, measured, epochs={"last": 10})
     (row,) = summary_table([case])
     assert row.colnames[-4:] == ["auc", "auc_std", "recalibrated_accuracy", "recalibrated_accuracy_std"]
     assert (row["mean"], row["auc"], row["recalibrated_accuracy"]) == pytest.approx((0.9, 0.625, 0.65))
