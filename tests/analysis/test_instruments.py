@@ -5,6 +5,7 @@ import pytest
 
 from galjax.analysis import instruments
 from galjax.analysis.instruments import (
+    COARSE,
     NOISE,
     PIXELS,
     SEEING,
@@ -80,11 +81,12 @@ def test_each_step_brings_the_sharp_images_nearer_to_the_coarse_ones(both):
 @pytest.mark.parametrize("others", [(), (PIXELS,), (SEEING,), (PIXELS, SEEING)])
 def test_with_noise_every_view_is_as_noisy_per_area_as_the_coarse_images(both, others):
     views = degrade_in_steps(both, (1.32, 0.6), seed=0).views
-    wanted = instruments.sky_noise(both.coarse.images)
-    before, after = (instruments._shrink(views[view_name(steps)], (64, 64)) for steps in (others, (*others, NOISE)))
-    scale = instruments.brightness_ratio(after, both.coarse.images)
-    assert instruments.sky_noise(after) == pytest.approx(wanted * scale, rel=0.15)
-    assert instruments.sky_noise(before) < 0.3 * wanted * scale
+    before, after = views[view_name(others)], views[view_name((*others, NOISE))]
+    pixels_ratio = 1 if PIXELS in others else 150 / 64
+    scale = instruments.brightness_ratio(after, views[COARSE])
+    wanted = pixels_ratio * scale * instruments.sky_noise(both.coarse.images)
+    assert instruments.sky_noise(after) == pytest.approx(wanted, rel=0.15)
+    assert instruments.sky_noise(before) < 0.3 * wanted
 
 
 def test_seeing_cannot_be_matched_where_the_pixel_scale_is_unknown(both):

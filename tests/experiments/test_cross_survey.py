@@ -32,8 +32,8 @@ def test_two_saved_samples_are_matched_by_id(tmp_path, capsys):
     results = Table.read(out / "results.ecsv")
     assert list(dict.fromkeys(results["tested_on"])) == [
         "sharp",
-        "sharp + noise",
         "sharp + pixel size",
+        "sharp + noise",
         "sharp + pixel size + noise",
         "coarse",
     ]
