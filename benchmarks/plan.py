@@ -81,7 +81,9 @@ def estimate(config: Plan, rates: dict[str, Any]) -> dict[str, float]:
     training = config.repeats * config.epochs * trained / rates["images_per_second"]
     evaluations = -(-config.epochs // config.evaluate_every)
     evaluation = config.repeats * evaluations * tested * config.conditions / rates["evaluated_images_per_second"]
-    memory = memory_of(NetworkConfig(), OptimiserConfig(), Sizes((SIDE, SIDE, 1), 10_000, trained, tested))
+    memory = memory_of(
+        NetworkConfig(padding="same"), OptimiserConfig(), Sizes((SIDE, SIDE, 1), 10_000, trained, tested)
+    )
     image = 4.0 * SIDE**2
     together = min(config.repeats, config.repeats_per_run)
     runs = -(-config.repeats // config.repeats_per_run)

@@ -47,7 +47,8 @@ class Problem:
     batch_size: int = 8
     dropout: float = 0.5
     learning_rate: float = 0.003
-    network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
+    network: NetworkConfig = dataclasses.field(default_factory=lambda: NetworkConfig(padding="same"))
+    """Padded, so that all frameworks have the same layers."""
 
     @property
     def steps(self) -> int:

@@ -54,8 +54,8 @@ class NetworkConfig:
     residual blocks with standardised kernels, and the mean over all pixels."""
     filters: tuple[int, int, int] = (32, 64, 128)
     """Filters of each of the three convolutions, or residual blocks."""
-    padding: Padding = "same"
-    """Edges of the convolutions: same (zeros outside) or valid (no padding; not for residual)."""
+    padding: Padding = "valid"
+    """Edges of the convolutions: valid (no padding) or same (zeros outside). Without effect on residual, which keeps the size."""
     dense_units: tuple[int, ...] = (1024, 1024)
     """Widths of the hidden dense layers, which residual does not have."""
     dropout: float = 0.5
@@ -154,12 +154,12 @@ class ScheduleConfig:
     repeat from every result."""
     keep_ensemble: Annotated[int | Literal["all", "none"], OUTPUT] = 10
     """Trained networks of the run's main training to keep in the run folder, where galjax.load reads them: all, none, or
-    those of so many repeats (38 MB a repeat at 64 px, and as much in memory and checkpoints where validation galaxies choose the
+    those of so many repeats (23 MB a repeat at 64 px, and as much in memory and checkpoints where validation galaxies choose the
     epoch)."""
     all_predictions: Annotated[bool, OUTPUT] = False
     """Write what every repeat says of its test galaxies under all conditions, instead of Original and the coarsest usable."""
     discard_state: Annotated[bool, OUTPUT] = False
-    """Delete the last checkpoint of a finished training, 38 MB for each repeat and training at 64 px. More --epochs then start from
+    """Delete the last checkpoint of a finished training, 23 MB for each repeat and training at 64 px. More --epochs then start from
     the beginning."""
 
     def __post_init__(self) -> None:

@@ -57,11 +57,11 @@ def train(sample: GalaxySample, *, repeats: int = 5, epochs: int = 30, seed: int
     for the network, a loss that is no longer a number, and too little memory.
 
     >>> import galjax
-    >>> sample = galjax.simulate(galjax.SimulatedSurvey(galaxies=60, image_size=16), seed=1)
+    >>> sample = galjax.simulate(galjax.SimulatedSurvey(galaxies=60, image_size=32), seed=1)
     >>> small = galjax.NetworkConfig(filters=(4, 4, 4), dense_units=(8,))
     >>> ensemble = galjax.train(sample, repeats=2, epochs=1, classes=["spiral", "elliptical"], network=small)
     >>> ensemble
-    Ensemble(2 repeats of 1 epochs, spiral / elliptical, 16x16 px, r)
+    Ensemble(2 repeats of 1 epochs, spiral / elliptical, 32x32 px, r)
     >>> ensemble.accuracy().shape
     (2,)
     """

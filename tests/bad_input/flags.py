@@ -2,7 +2,7 @@
 
 from experiments import EXPERIMENTS as TRAINING
 
-TINY = "--image-size 8 --repeats 2 --epochs 1 --evaluate-every 1 --filters 2 2 2 --dense-units 4 --batch-size 4".split()
+TINY = "--image-size 8 --repeats 2 --epochs 1 --evaluate-every 1 --filters 2 2 2 --dense-units 4 --batch-size 4 --padding same".split()
 SWEEP = [*TINY, "--per-class", "4", "--factors", "2", "--methods", "nearest"]
 HUGE = "9" * 25
 
@@ -40,7 +40,7 @@ FLAGS = [
     (TRAINING, ["--precision", "float8"], "float8.*--precision.*float32"),
     (TRAINING, ["--lowering", "fastest"], "fastest.*--lowering.*direct"),
     (TRAINING, ["--network", "transformer"], "transformer.*--network.*residual"),
-    (TRAINING, ["--network", "residual", "--padding", "valid"], "--padding has no effect on --network residual"),
+    (TRAINING, ["--network", "residual", "--padding", "same"], "--padding has no effect on --network residual"),
     (TRAINING, ["--network", "residual", "--dense-units", "8"], "--dense-units has no effect on --network residual"),
     (TRAINING, ["--padding", "reflect"], "reflect.*--padding.*valid"),
     (TRAINING, ["--input-scaling", "log"], "log.*--input-scaling.*asinh"),

@@ -28,7 +28,7 @@ def test_hours_follow_from_the_measured_rates():
 
 
 def test_memory_and_storage_follow_from_the_estimate():
-    state = memory_of(NetworkConfig(), OptimiserConfig(), Sizes((64, 64, 1), 1, 1, 1)).state
+    state = memory_of(NetworkConfig(padding="same"), OptimiserConfig(), Sizes((64, 64, 1), 1, 1, 1)).state
     found = estimate(Plan(machines=10, repeats=100, repeats_per_run=100), RATES)
     assert found["checkpoint_bytes"] == 2 * 100 * state
     assert found["first_machine_bytes"] - found["other_machine_bytes"] == 100 * state
@@ -62,7 +62,9 @@ def test_devices_are_held_against_processes_of_their_own_and_marked_where_they_t
 
 
 def test_processes_apart_train_when_asked_and_their_loss_is_a_sentence():
-    small = Problem(galaxies=8, image_size=16, network=NetworkConfig(filters=(4, 4, 4), dense_units=(8,)))
+    small = Problem(
+        galaxies=8, image_size=16, network=NetworkConfig(filters=(4, 4, 4), dense_units=(8,), padding="same")
+    )
     with start_apart(small, 1, [1, 2]) as apart:
         apart.run([0, 1])
         apart.run([1])

@@ -55,12 +55,14 @@ def test_a_wrong_result_would_show(monkeypatch):
 
 
 def test_the_least_work_of_the_thesis_network():
-    work = count_work(NetworkConfig(), 64, 8, delayed_steps=1)
+    work = count_work(NetworkConfig(padding="same"), 64, 8, delayed_steps=1)
     conv_2, conv_3, conv_1 = 8 * 32**2 * 9 * 32 * 64 * 2, 8 * 16**2 * 4 * 64 * 128 * 2, 8 * 64**2 * 9 * 32 * 2
     assert work.convolution_flops == 3 * (conv_2 + conv_3) + 2 * conv_1
     assert work.dense_flops == 6 * 8 * (8192 * 1024 + 1024 * 1024 + 1024 * 2)
     assert work.weight_bytes == 16 * (8192 * 1024 + 1024 * 1024)
-    assert count_work(NetworkConfig(), 64, 8, delayed_steps=8).weight_bytes == work.weight_bytes * 2.25 / 4
+    assert (
+        count_work(NetworkConfig(padding="same"), 64, 8, delayed_steps=8).weight_bytes == work.weight_bytes * 2.25 / 4
+    )
 
 
 def test_exponents_are_those_of_a_power_law():

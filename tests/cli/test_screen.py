@@ -14,7 +14,7 @@ from galjax.cli.screen import Screen, surviving_screens
 ROOT = Path(__file__).resolve().parents[2]
 TINY = (
     "--simulated.galaxies 60 --simulated.image-size 16 --per-class 10 --repeats 2 --epochs 2 "
-    "--evaluate-every 1 --dense-units 8 --filters 2 2 2 --factors 2"
+    "--evaluate-every 1 --dense-units 8 --filters 2 2 2 --factors 2 --padding same"
 ).split()
 FULL = "error: Standard output cannot be written (No space left on device). Nothing else was lost by that.\n"
 needs_full_device = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is always full, of Linux")

@@ -38,7 +38,7 @@ def test_a_step_of_the_thesis_network_whatever_the_lowering(lowering):
     batch = 4
     conv_1, conv_2, conv_3 = 32**2 * 9 * 2 * 8, 16**2 * 9 * 8 * 16, 8**2 * 4 * 16 * 24
     dense = 4 * 4 * 24 * 10 + 10 * 3
-    network = make_network(NetworkConfig(filters=(8, 16, 24), dense_units=(10,)), 3, lowering)
+    network = make_network(NetworkConfig(filters=(8, 16, 24), dense_units=(10,), padding="same"), 3, lowering)
     step = step_products(network, (32, 32, 2), batch)
     # The images have no gradient, so that the first convolution makes two products and all others three.
     counted = sum(product.flops for product in step)

@@ -16,7 +16,7 @@ from galjax.training.step import (
     train_step,
 )
 
-NETWORK = NetworkConfig(filters=(4, 4, 4), dense_units=(24, 16), dropout=0.5)
+NETWORK = NetworkConfig(filters=(4, 4, 4), dense_units=(24, 16), dropout=0.5, padding="same")
 
 
 def batches(count, size=8):

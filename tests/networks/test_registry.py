@@ -19,7 +19,11 @@ from galjax.report.figures.network import layers_of, network_figure
 from galjax.training.step import Batch, OptimiserConfig, Trainer, hyperparameters_of, initialise, train_step
 from tests.training.test_repeats import make_program, train
 
-SMALL = {"thesis": NetworkConfig(filters=(4, 6, 8), dense_units=(16, 12), dropout=0.25, input_scaling="asinh")} | {
+SMALL = {
+    "thesis": NetworkConfig(
+        filters=(4, 6, 8), dense_units=(16, 12), dropout=0.25, input_scaling="asinh", padding="same"
+    )
+} | {
     name: NetworkConfig(network=name, filters=(4, 6, 8), input_scaling="asinh")
     for name in get_args(NetworkName)
     if name != "thesis"

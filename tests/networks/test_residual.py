@@ -87,7 +87,7 @@ def test_standardised_kernels_and_scaled_relu_keep_the_variance():
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        ({"padding": "valid"}, "--padding has no effect on --network residual: its convolutions keep the size"),
+        ({"padding": "same"}, "--padding has no effect on --network residual: its convolutions keep the size"),
         ({"dense_units": (8,)}, "--dense-units has no effect on --network residual"),
         ({"dropout": 0.25}, "--dropout has no effect on --network residual: it trains without. Leave it out"),
         ({"filters": (4, 4, 0)}, "--filters takes three numbers of at least 1"),

@@ -45,7 +45,9 @@ def test_equals_the_network_of_stock_flax_layers_with_the_same_parameters(loweri
 
 def test_the_thesis_network_has_the_shapes_of_figure_4_5():
     parameters = jax.eval_shape(
-        lambda: ThesisNetwork(NetworkConfig(), 2).init(jax.random.key(0), jnp.zeros((1, 64, 64, 1)), train=False)
+        lambda: ThesisNetwork(NetworkConfig(padding="same"), 2).init(
+            jax.random.key(0), jnp.zeros((1, 64, 64, 1)), train=False
+        )
     )["params"]
     kernels = {name: layer["kernel"].shape for name, layer in parameters.items()}
     assert kernels == {

@@ -14,10 +14,11 @@ from tests.training.test_repeats import make_program
 THESIS = Sizes((64, 64, 1), 5600, 420, 180)
 LARGE = Sizes((150, 150, 1), 5600, 700, 300)
 GIGABYTE = 1e9
+PADDED = NetworkConfig(padding="same")
 
 
 def chosen(repeats=30, sizes=THESIS, momentum=0.0, **flags):
-    return choose(ExecutionConfig(**flags), NetworkConfig(), OptimiserConfig(momentum=momentum), sizes, repeats)
+    return choose(ExecutionConfig(**flags), PADDED, OptimiserConfig(momentum=momentum), sizes, repeats)
 
 
 @pytest.fixture
@@ -77,14 +78,12 @@ def test_tf32_is_the_matrix_units_own_on_a_gpu_and_emulated_on_a_cpu(gpu):
 
 
 def test_a_pool_that_would_fill_the_memory_is_kept_on_fewer_devices(monkeypatch):
-    pool = memory_of(NetworkConfig(), OptimiserConfig(), LARGE).galaxies
+    pool = memory_of(PADDED, OptimiserConfig(), LARGE).galaxies
     monkeypatch.setattr(galjax.training.execution, "host_memory", lambda: 30 * 2e8 + 2 * (pool + 1e9))
     assert chosen(30, LARGE).devices < jax.device_count()
 
 
-@pytest.mark.parametrize(
-    "network", [NetworkConfig(), NetworkConfig(padding="valid"), NetworkConfig(network="residual")]
-)
+@pytest.mark.parametrize("network", [NetworkConfig(padding="same"), NetworkConfig(), NetworkConfig(network="residual")])
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_the_estimate_counts_every_parameter(network, momentum):
     parameters = jax.eval_shape(
@@ -103,11 +102,11 @@ def test_the_working_memory_of_the_thesis_network_is_that_counted_by_hand():
     )  # patches, and what is made of them
     dense = 8192 + 1024 + 1024 + 1024 + 1024 + 2
     expected = parameters + 2 * batch * (convolutions + dense) + train * 64**2 + test * (8192 + 1024 + 1024 + 2)
-    memory = memory_of(NetworkConfig(), OptimiserConfig(batch_size=batch), Sizes((64, 64, 1), 5600, train, test))
+    memory = memory_of(PADDED, OptimiserConfig(batch_size=batch), Sizes((64, 64, 1), 5600, train, test))
     # Evaluation takes 60 images at once, without gradients: more than the batches of training.
     expected += 60 * 32**2 * (9 * 32 + 64) - 2 * batch * (convolutions + dense)
     assert memory == (4 * parameters, 4 * expected, 4 * 5600 * 64**2)
-    larger = memory_of(NetworkConfig(), OptimiserConfig(batch_size=64), Sizes((64, 64, 1), 5600, train, test))
+    larger = memory_of(PADDED, OptimiserConfig(batch_size=64), Sizes((64, 64, 1), 5600, train, test))
     assert larger.working - memory.working == 4 * (2 * 64 * (convolutions + dense) - 60 * 32**2 * (9 * 32 + 64))
 
 
@@ -115,7 +114,7 @@ def test_the_working_memory_of_the_thesis_network_is_that_counted_by_hand():
 @pytest.mark.parametrize(
     "network",
     [
-        NetworkConfig(filters=(4, 4, 4), dense_units=(16, 16), input_scaling="asinh"),
+        NetworkConfig(filters=(4, 4, 4), dense_units=(16, 16), input_scaling="asinh", padding="same"),
         NetworkConfig(network="residual", filters=(4, 4, 4), input_scaling="asinh"),
     ],
 )

@@ -20,7 +20,7 @@ from galjax.training.conditions import ORIGINAL, Condition
 from galjax.training.repeats import RepeatProgram, Task, assemble, execution_of, repeat_keys
 from galjax.training.step import DeviceSample
 
-SMALL = NetworkConfig(filters=(4, 4, 4), dense_units=(16, 16), dropout=0.25, input_scaling="asinh")
+SMALL = NetworkConfig(filters=(4, 4, 4), dense_units=(16, 16), dropout=0.25, input_scaling="asinh", padding="same")
 
 
 def make_program(

@@ -27,7 +27,7 @@ from galjax.training.step import (
     train_step,
 )
 
-SMALL = NetworkConfig(filters=(4, 6, 8), dense_units=(24, 16), dropout=0.0, input_scaling="asinh")
+SMALL = NetworkConfig(filters=(4, 6, 8), dense_units=(24, 16), dropout=0.0, input_scaling="asinh", padding="same")
 
 
 def make_pool(count=40, size=16, bands=1):

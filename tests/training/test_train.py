@@ -18,7 +18,7 @@ from galjax.training.sky import in_words, measure_sky
 from galjax.training.train import TrainOptions
 from tests.experiments.test_resolution_sweep import run
 
-SMALL = galjax.NetworkConfig(filters=(4, 4, 4), dense_units=(16,), input_scaling="asinh")
+SMALL = galjax.NetworkConfig(filters=(4, 4, 4), dense_units=(16,), input_scaling="asinh", padding="same")
 LEARNS = galjax.OptimiserConfig(learning_rate=0.02)
 
 

@@ -30,7 +30,7 @@ def texts(figure):
 
 
 def test_the_network_is_drawn_from_its_parameters():
-    layers = layers_of(make_network(NetworkConfig(), 2), (64, 64, 1))
+    layers = layers_of(make_network(NetworkConfig(padding="same"), 2), (64, 64, 1))
     assert [layer.name for layer in layers] == ["conv_1", "conv_2", "conv_3", "dense_1", "dense_2", "output"]
     assert [layer.output for layer in layers] == [(32, 32, 32), (16, 16, 64), (8, 8, 128), (1024,), (1024,), (2,)]
     assert [layer.parameters for layer in layers] == [
@@ -43,7 +43,7 @@ def test_the_network_is_drawn_from_its_parameters():
     ]
     valid = layers_of(make_network(NetworkConfig(padding="valid", filters=(4, 5, 6), dense_units=(7,)), 3), (32, 32, 2))
     assert [layer.output for layer in valid] == [(15, 15, 4), (6, 6, 5), (2, 2, 6), (7,), (3,)]
-    named = network_figure(NetworkConfig(), 2, (64, 64, 1))
+    named = network_figure(NetworkConfig(padding="same"), 2, (64, 64, 1))
     assert "8,389,632" in texts(named.figure)
     total = sum(layer.parameters for layer in layers)
     assert f"{total:,} in all, 88% of them in dense 1" in named.caption
