@@ -61,7 +61,7 @@ def test_the_thesis_network_has_the_shapes_of_figure_4_5():
 
 
 def test_dropout_acts_only_while_training():
-    network = ThesisNetwork(NetworkConfig(filters=(2, 2, 2), dense_units=(64,), dropout=0.5), 2)
+    network = ThesisNetwork(NetworkConfig(filters=(2, 2, 2), dense_units=(64,), dropout=0.5, padding="same"), 2)
     images = jax.random.normal(jax.random.key(0), (1, 16, 16, 1))
     variables = network.init(jax.random.key(1), images, train=False)
 
