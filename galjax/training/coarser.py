@@ -5,7 +5,8 @@ the pixels are k times as large, and sky brightness, exposure and aperture are t
 are the same, and where they make the noise (the sky's term of the CCD equation: Merline & Howell 1995, Experimental Astronomy 6,
 163), a pixel of k x k pixels, as their mean, has 1/k of the noise of one. Blurring leaves less than that of noise that is
 independent between pixels; what is missing is added. The photon noise of the galaxies themselves is blurred with them, and not
-made up for.
+made up for. Beyond a stamp's edge its mirror image stands for the sky that is not known, so that the light which a wider seeing
+would carry out of the stamp stays in it.
 """
 
 from collections.abc import Sequence
