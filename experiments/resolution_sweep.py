@@ -4,9 +4,11 @@
     python -m experiments.resolution_sweep --preset standard    # 10 repeats, 60 epochs, two sample sizes; about an hour
     python -m experiments.resolution_sweep --preset thesis      # 30 repeats, 900 epochs, four sample sizes
     python -m experiments.resolution_sweep --data FOLDER        # your own catalogue and images
+    python -m experiments.resolution_sweep --degrade psf        # seeing and noise of a coarser survey, not its pixels alone
 
 A network trained on full-resolution galaxies classifies test galaxies that were shrunk to 1/2 ... 1/8 and enlarged back
-with three methods. Every repeat draws its own galaxies; all repeats train in one program.
+with three methods. Every repeat draws its own galaxies; all repeats train in one program. With --degrade psf the test galaxies
+are blurred before they are shrunk, and get the noise of a coarser survey, instead of the mean over pixels alone.
 
 The thesis finds 0.92 at Original on SDSS images, all three methods usable to 1/4, and about 0.5 (chance) at 1/8.
 """
@@ -15,7 +17,7 @@ import dataclasses
 import itertools
 import sys
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described
 from galjax.config.json_form import suggested
@@ -41,6 +43,11 @@ class ResolutionSweep(ExperimentConfig):
     """Factors to shrink the test images by, each at least 2."""
     methods: tuple[EnlargingMethod, ...] = ("nearest", "bilinear", "bicubic")
     """Interpolation methods to enlarge the shrunk test images back with."""
+    degrade: Literal["area", "psf"] = "area"
+    """What a resolution of 1/k is: area (the mean over k x k pixels, as in the thesis), or psf (what a survey of k times the seeing
+    and k times the pixel size records of the same sky: blurred, shrunk, and with its noise)."""
+    seeing: float | None = None
+    """Seeing of the images for --degrade psf, full width at half maximum in arcsec. None: that of the simulated survey."""
     usable: Annotated[UsableConfig, Flat] = dataclasses.field(default_factory=UsableConfig)
 
     def __post_init__(self) -> None:
@@ -50,6 +57,19 @@ class ResolutionSweep(ExperimentConfig):
                 raise InputError(f"--{flag} takes one or more values, each once, not {values}.")
         if min(self.factors) < 2:
             raise InputError(f"--factors start at 2 (Original is always evaluated), not at {min(self.factors)}.")
+        if self.seeing is not None and not 0 < self.seeing < float("inf"):
+            raise InputError(f"--seeing must be above 0 arcsec, not {self.seeing}.")
+        if self.seeing is not None and self.degrade == "area":
+            raise InputError("--seeing has no effect on --degrade area. Leave it out, or give --degrade psf.")
+        if self.degrade == "psf" and self.known_seeing() is None:
+            raise InputError(
+                "--degrade psf makes images of a multiple of their seeing, which is not known of these. Give --seeing (full width at "
+                "half maximum, arcsec)."
+            )
+
+    def known_seeing(self) -> float | None:
+        """Full width at half maximum of the images, arcsec."""
+        return self.seeing or (self.source.simulated.seeing if self.source.data == "simulated" else None)
 
 
 PRESETS: dict[PresetName, ResolutionSweep] = {
@@ -85,6 +105,7 @@ from galjax.report.html import Section
 from galjax.runs.stage import Stage
 from galjax.sample import GalaxySample
 from galjax.statistics import THESIS_SELECTION, compare_paired, count_in_words, leading
+from galjax.training.coarser import Recorded, in_coarser_surveys, recorded
 from galjax.training.conditions import ORIGINAL, device_conditions, make_conditions, to_device
 from galjax.training.history import History
 
@@ -105,6 +126,10 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
     conditions = make_conditions(config.factors, config.methods)
     device_sample = to_device(pool)
     device_conditions(device_sample, conditions, config.training.convention)  # is every factor possible?
+    survey = _survey(config, pool)
+    if survey is not None:
+        conditions = in_coarser_surveys(conditions, survey, config.training.convention)
+    definition = _definition(survey, pool)
     run.open(sample, draws=draws.values())
     histories = {
         per_class: run.train(
@@ -133,6 +158,8 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
     if config.total is not None:
         note = f"natural draw of {config.total} galaxies; per_class is their number divided by the number of classes"
         results.meta["draw"] = summary.meta["draw"] = note
+    if survey is not None:
+        results.meta["degrade"] = summary.meta["degrade"] = definition
     answers = {
         per_class: SweepAnswer(_of_size(accuracies, per_class), config.usable, share, cases[0].leading, config.seed)
         for per_class, share in shared.items()
@@ -143,11 +170,12 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
     threshold = threshold_table(
         Mismatch(own[size, *ORIGINAL[:2]], case, shared[size]) for (size, factor, _), case in own.items() if factor > 1
     )
-    figures = sweep_figures(summary, histories, pool, config.factors, config.methods, config.training.convention)
+    figures = sweep_figures(summary, histories, pool, conditions, config.training.convention)
     return Findings(
         headline=headline,
         conclusions=(
             *conclusions,
+            definition,
             about_threshold(threshold, lambda row: f"between Original and 1/{row['factor']} with {row['method']}"),
             *_about_methods(methods),
             *_about_sizes(summary, {size: drawn.test.shape[1] for size, drawn in draws.items()}, config),
@@ -155,6 +183,7 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
         sections=(
             Section(
                 "Accuracy and resolution",
+                text=(definition,),
                 figures=tuple(figures),
                 tables={
                     "Summary over repeats": summary,
@@ -188,6 +217,36 @@ def _draws(config: ResolutionSweep, pool: GalaxySample, run: ExperimentRun) -> d
     for per_class in config.per_class:
         draw.check_enough(pool.labels, pool.class_names, per_class, run.disjoint_draws)
     return {per_class: run.draw_balanced(pool, per_class) for per_class in config.per_class}
+
+
+def _survey(config: ResolutionSweep, pool: GalaxySample) -> Recorded | None:
+    """How the galaxies were recorded, where they are to be as coarser surveys record them.
+
+    Raises InputError where their pixel scale is not known.
+    """
+    seeing = config.known_seeing()
+    if config.degrade == "area" or seeing is None:
+        return None
+    if not np.isfinite(pool.pixel_scale):
+        note = pool.provenance.get("note", "")
+        raise InputError(
+            f"For --degrade psf the pixel scale of the images must be known. Give --pixel-scale (arcsec). {note}".strip()
+        )
+    return recorded(pool, seeing)
+
+
+def _definition(survey: Recorded | None, pool: GalaxySample) -> str:
+    """What a resolution of 1/k is here."""
+    if survey is None:
+        return "At 1/k a test image is the mean over k x k pixels, enlarged back (--degrade area)."
+    noise = ", ".join(f"{band} {noise:.4g}" for band, noise in zip(pool.bands, survey.noise, strict=True))
+    stretched = " The images are stretched already, so that neither blur nor noise is quite a telescope's."
+    return (
+        f"At 1/k a test image is what a survey of k times the seeing ({survey.seeing * pool.pixel_scale:.3g} arcsec, {survey.seeing:.3g} "
+        f"px), k times the pixel size and the same sky brightness, exposure and aperture records, enlarged back (--degrade psf): blurred by a "
+        f"Gaussian, shrunk, and with white noise added, so that a pixel has 1/k of the noise that the sky has in a pixel of the original "
+        f"({noise}).{stretched if pool.is_8_bit else ''}"
+    )
 
 
 def most_frequent_share(history: History) -> float:
@@ -310,7 +369,9 @@ def _thesis_figures(config: ResolutionSweep) -> dict[str, str]:
 
 def _against(accuracies: Accuracies, config: ResolutionSweep) -> list[Against]:
     """What the thesis states in figures, for its sample sizes: chance at 1/8, and how many runs reach 0.9 at 1/5."""
-    if config.total is not None:  # the thesis's draws are balanced
+    if (
+        config.total is not None or config.degrade != "area"
+    ):  # the thesis's draws are balanced, and its images shrunk by "area"
         return []
     nothing, pairs = np.array([]), []
     for method in config.methods:

@@ -14,6 +14,7 @@ from typing import Literal, get_args
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.ndimage
 from jaxtyping import Array, Float, Float64
 
 from galjax.config.settings import Convention
@@ -23,6 +24,10 @@ Method = Literal["nearest", "bilinear", "bicubic", "area"]
 
 _KEYS_A = -0.75
 """The free parameter of Keys (1981, IEEE Trans. ASSP 29, 1153, eq. 15) that OpenCV uses; jax.image uses -0.5."""
+
+
+FWHM_PER_SIGMA = 2 * (2 * np.log(2)) ** 0.5
+"""Full width at half maximum of a Gaussian, in its standard deviations."""
 
 
 def resize(
@@ -140,6 +145,23 @@ def resize_matrices(
         "area": _area_weights,
     }[method]
     return weights(shape[0], size[0]), weights(shape[1], size[1])
+
+
+def width_between(coarse: float, sharp: float) -> float:
+    """Standard deviation of the Gaussian that takes images from one seeing to another, in the unit of both (arcsec, px).
+
+    Both are full widths at half maximum. Exact for Gaussian point-spread functions; of others the wings stay those of the sharp
+    one. 0 where the first is not larger.
+    """
+    return max(coarse**2 - sharp**2, 0.0) ** 0.5 / FWHM_PER_SIGMA
+
+
+def blur_matrix(pixels: int, width: float) -> Float64[np.ndarray, "pixels pixels"]:
+    """Convolution of an axis with a Gaussian of standard deviation `width` px, cut off at 4 of them.
+
+    Beyond its edges the axis goes on as its mirror image, so that rows and columns sum to 1: the total flux stays.
+    """
+    return scipy.ndimage.gaussian_filter1d(np.eye(pixels), width, axis=0, mode="reflect")
 
 
 def _check_factor(height: int, width: int, factor: int) -> None:

@@ -10,11 +10,10 @@ import scipy.ndimage
 from jaxtyping import Float, Float32
 
 from galjax.errors import InputError
-from galjax.resample import resize
+from galjax.resample import resize, width_between
 from galjax.sample import Exclusion, GalaxySample
 from galjax.training.sky import frames_of
 
-FWHM_PER_SIGMA = 2 * (2 * np.log(2)) ** 0.5
 LARGEST_FIELD_DIFFERENCE = 0.05
 
 Images = Float32[np.ndarray, "galaxy height width *band"]
@@ -140,7 +139,8 @@ def degrade_in_steps(matched: MatchedSamples, seeing: tuple[float, float] | None
     views: dict[str, Images] = {}
     lacking = 0.0
     for optics in ((), (SEEING,)) if SEEING in steps else ((),):
-        images = _blur(sharp.images, _kernel(seeing, sharp.pixel_scale)) if seeing and optics else sharp.images
+        width = width_between(*seeing) / sharp.pixel_scale if seeing and optics else 0.0
+        images = _blur(sharp.images, width)
         shrunk = _shrink(images, size)
         lacking = _lacking_noise(shrunk, coarse.images)
         per_sharp_pixel = lacking * (math.prod(large) / math.prod(size)) ** 0.5
@@ -151,11 +151,6 @@ def degrade_in_steps(matched: MatchedSamples, seeing: tuple[float, float] | None
             view_name((PIXELS, *optics, NOISE)): _enlarge(_with_noise(shrunk, lacking, seed), large),
         }
     return Steps(steps, {**views, COARSE: _enlarge(coarse.images, large)}, lacking)
-
-
-def _kernel(seeing: tuple[float, float], pixel_scale: float) -> float:
-    """Standard deviation, px, of the Gaussian between two seeings (coarse, sharp)."""
-    return max(seeing[0] ** 2 - seeing[1] ** 2, 0.0) ** 0.5 / FWHM_PER_SIGMA / pixel_scale
 
 
 def _lacking_noise(shrunk: Resized, coarse: Resized) -> float:

@@ -170,25 +170,37 @@ def _evaluate(
     trainer: Trainer,
     at_once: int,
     evaluated: Evaluated,
-    own: tuple[Parameters, tuple[Any, Any], Sky | None, Int[Array, " repeat"], Int[Array, " repeat"]],
+    own: tuple[
+        Parameters,
+        tuple[Any, Any],
+        Sky | None,
+        Key[Array, " repeat"] | None,
+        Int[Array, " repeat"],
+        Int[Array, " repeat"],
+    ],
     shared: tuple[Int[Array, " 2"], DeviceSample, Conditions, Conditions],
 ) -> Evaluated:
     """Evaluate this device's repeats under the conditions of a `Part`, and with the first of them on the validation galaxies.
 
-    `own` are parameters, the test and validation galaxies (None without), skies, and the part's begin and end; `shared` are its groups,
-    and what is the same for all, the condition trained at last.
+    `own` are parameters, the test and validation galaxies (None without), skies, the noise's keys (None without), and the part's begin
+    and end; `shared` are its groups, and what is the same for all, the condition trained at last.
     """
     groups, pool, conditions, trained_at = shared
 
     def one_repeat(
         evaluated: Evaluated,
-        own: tuple[Parameters, tuple[Int[Array, " test"], Int[Array, " validation"] | None], Sky | None],
+        own: tuple[
+            Parameters,
+            tuple[Int[Array, " test"], Int[Array, " validation"] | None],
+            Sky | None,
+            Key[Array, ""] | None,
+        ],
         span: _Span,
     ) -> Evaluated:
-        (parameters, (tested, validated), sky), (test, validation), (begin, end) = own, evaluated, span
+        (parameters, (tested, validated), sky, noise_key), (test, validation), (begin, end) = own, evaluated, span
 
         def one_condition(index: Int[Array, ""], test: Evaluation) -> Evaluation:
-            condition = jax.tree.map(lambda leaf: leaf[index], conditions)
+            condition = jax.tree.map(lambda leaf: leaf[index], conditions).of_repeat(noise_key)
             new = evaluate_one(trainer, parameters, pool, tested, condition, sky)
             return jax.tree.map(lambda all_, one: all_.at[index].set(one), test, new)
 

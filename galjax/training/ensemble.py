@@ -342,7 +342,7 @@ def describe(galaxies: GalaxySample, history: History, task: Task, about: Mappin
     measured = tuple(
         MeasuredMetrics(condition.factor, condition.method, *(tuple(map(float, m[:, number])) for m in (right, areas)))
         for number, condition in enumerate(task.conditions)
-        if condition.size is None and condition.view == task.trained_at.view
+        if condition.size is None and not condition.blur and condition.view == task.trained_at.view
     )
     return Description(
         class_names=galaxies.class_names,

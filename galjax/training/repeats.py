@@ -15,7 +15,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Key
 
 from galjax.config.jax_settings import PRNG
-from galjax.config.settings import TrainingConfig
+from galjax.config.settings import MOST_EPOCHS, TrainingConfig
 from galjax.draw import Draw
 from galjax.networks.scaling import Sky
 from galjax.training import processes
@@ -183,6 +183,9 @@ class RepeatProgram:
         trained_at = jax.tree.map(
             lambda leaf: leaf[0], device_conditions(task.pool, [task.trained_at], config.convention)
         )
+        # The epochs' own keys end before that number.
+        noise_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(task.keys.epochs, MOST_EPOCHS)
+        self._noise_keys = self.pad(noise_keys) if conditions.noise is not None else None
         everywhere = (self._hyperparameters, task.pool, trained_at, conditions)
         self._shared = jax.tree.map(lambda leaf: place(leaf, self._on_all), everywhere)
         self.training, self.evaluation = self._compiled()
@@ -271,8 +274,9 @@ class RepeatProgram:
             state, sums = self.training((state, measured.sums), own, shared)
             measured, stretch = measured._replace(sums=sums), stretch._replace(trained=part.end)
         else:
-            own = (state.parameters, self._evaluated_galaxies, self._sky, begin, end)
-            found = self.evaluation((measured.test, measured.validation), own, (groups, pool, conditions, trained_at))
+            evaluated = (state.parameters, self._evaluated_galaxies, self._sky, self._noise_keys, begin, end)
+            shown = (groups, pool, conditions, trained_at)
+            found = self.evaluation((measured.test, measured.validation), evaluated, shown)
             measured, stretch = Measured(measured.sums, *found), stretch._replace(evaluated=part.end)
         jax.block_until_ready(measured)
         self._pace.measured(kind, units, time.monotonic() - started)
@@ -330,7 +334,7 @@ class RepeatProgram:
         )
         evaluation = (
             (measured.test, measured.validation),
-            (state.parameters, self._evaluated_galaxies, self._sky, count, count),
+            (state.parameters, self._evaluated_galaxies, self._sky, self._noise_keys, count, count),
             (pair, pool, conditions, trained_at),
         )
         compiling = (self._layout, self.execution, self._mesh)

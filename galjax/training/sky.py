@@ -50,16 +50,23 @@ def measure_sky(
     normal noise), then the medians over the images: sources at the border, in less than half of a frame or of the images,
     move neither far. Raises InputError where a unit is 0 or not finite.
     """
-    frames = frames_of(images)
-    everywhere = np.median(frames, axis=1), median_abs_deviation(frames, axis=1, scale="normal")
-    rows = np.arange(len(images))[None] if chosen is None else chosen
-    level, unit = (jnp.asarray(np.median(each[rows], axis=1), jnp.float32) for each in everywhere)
+    level, unit = level_and_noise(images, chosen)
     if not (jnp.isfinite(unit) & (unit > 0)).all():
         raise InputError(
             f"--input-scaling sky measures pixels in units of the sky's noise, which is {float(unit.min()):g} in the frames of "
             f"{FRAME} px along the borders of these images. {INSTEAD}."
         )
     return Sky(level, unit)
+
+
+def level_and_noise(
+    images: Float[np.ndarray, "galaxy height width band"], chosen: Int[np.ndarray, "repeat chosen"] | None = None
+) -> Sky:
+    """`measure_sky`, where the noise may also be 0."""
+    frames = frames_of(images)
+    everywhere = np.median(frames, axis=1), median_abs_deviation(frames, axis=1, scale="normal")
+    rows = np.arange(len(images))[None] if chosen is None else chosen
+    return Sky(*(jnp.asarray(np.median(each[rows], axis=1), jnp.float32) for each in everywhere))
 
 
 def sky_of_views(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key, UInt32
 
 from galjax.config.settings import InputScaling, OptimiserConfig
 from galjax.metrics import auc, recalibrated
@@ -32,6 +32,22 @@ class DeviceSample(NamedTuple):
     labels: Int[Array, " galaxy"]
 
 
+class Noise(NamedTuple):
+    """White noise that a coarser survey's pixels have and blurred ones lack; the same for all methods of a factor.
+
+    One condition is the same without the leading axis.
+    """
+
+    factor: UInt32[Array, "*condition"]
+    deviation: Float[Array, "*condition band"]
+    """Standard deviation per coarse pixel."""
+    rows: Float[Array, "*condition height height"]
+    """Enlarge coarse pixels, which are the first of an axis; columns of zeros fill up the rest."""
+    columns: Float[Array, "*condition width width"]
+    key: Key[Array, ""] | None = None
+    """That of the repeat, once it is known (`Conditions.of_repeat`)."""
+
+
 class Conditions(NamedTuple):
     """How to see galaxies: in which view, and resampled by which matrices (`galjax.resample.condition_matrices`).
 
@@ -41,6 +57,12 @@ class Conditions(NamedTuple):
     view: Int[Array, "*condition"]
     rows: Float[Array, "*condition height height"]
     columns: Float[Array, "*condition width width"]
+    noise: Noise | None = None
+    """Added to the shrunk images; None where no condition adds any."""
+
+    def of_repeat(self, noise_key: Key[Array, ""] | None) -> "Conditions":
+        """The same with the noise of one repeat; for one condition."""
+        return self if self.noise is None else self._replace(noise=self.noise._replace(key=noise_key))
 
 
 class Galaxies(NamedTuple):
@@ -272,12 +294,28 @@ def see(
 ) -> Float[Array, "chosen height width band"]:
     """Images of the `chosen` galaxies under one condition, as they enter the network.
 
-    Shrinking and enlarging come before the scaling, as for images of a coarser survey. `sky` is that of every view
+    Shrinking, noise and enlarging come before the scaling, as for images of a coarser survey. `sky` is that of every view
     ("view band"), for the scaling of that name.
     """
     bands_first = jnp.moveaxis(pool.images[condition.view, chosen], -1, 1)
-    resampled = jnp.moveaxis(apply_matrices(bands_first, condition.rows, condition.columns), 1, -1)
-    return scale_images(resampled, scaling, jax.tree.map(lambda value: value[condition.view], sky))
+    resampled = apply_matrices(bands_first, condition.rows, condition.columns)
+    if condition.noise is not None:
+        resampled += added_noise(condition.noise, chosen, resampled.shape[1:])
+    return scale_images(jnp.moveaxis(resampled, 1, -1), scaling, jax.tree.map(lambda value: value[condition.view], sky))
+
+
+def added_noise(
+    noise: Noise, chosen: Int[Array, " chosen"], shape: tuple[int, ...]
+) -> Float[Array, "chosen band height width"]:
+    """What a coarser survey's noise adds to enlarged images of `shape` (band, height, width) of the `chosen` galaxies.
+
+    It depends on key, factor and galaxy alone: the same whatever else is drawn, and in every evaluation.
+    """
+    assert noise.key is not None
+    key = jax.random.fold_in(noise.key, noise.factor)
+    keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, chosen)
+    white = jax.vmap(lambda one: jax.random.normal(one, shape))(keys)
+    return apply_matrices(white * noise.deviation[None, :, None, None], noise.rows, noise.columns)
 
 
 def in_batches(chosen: Int[Array, " chosen"], most: int) -> Int[Array, "batch galaxy"]:

@@ -83,6 +83,7 @@ FLAGS = [
     (("resolution_sweep", "same_resolution", "phase_shift"), ["--factors", "2", "2"], "--factors takes .* each once"),
     (("resolution_sweep", "same_resolution", "phase_shift"), ["--factors", "-2"], "--factors start at 2"),
     (("resolution_sweep",), ["--usable-accuracy", "2"], r"--usable-accuracy must lie in 0\.\.1"),
+    (("resolution_sweep",), ["--degrade", "psf", "--seeing", "nan"], "--seeing must be above 0 arcsec, not nan"),
     (("same_resolution",), ["--method", "area"], "'area'.*--method.*bilinear"),
     (("phase_shift",), ["--sizes", "2", "4"], "--sizes needs an even size with both its neighbours"),
     (("phase_shift",), ["--sizes", "0", "1", "2", "3"], "--sizes needs an even size"),

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import re
 import signal
@@ -139,6 +140,7 @@ def test_the_history_has_named_axes(folder):
 
 def test_the_report_is_self_contained_and_holds_every_figure(folder):
     page = (folder / "report.html").read_text()
+    assert "(--degrade area)" in page
     assert not re.search(r"(src|href)=\"(?!data:)", page)
     assert "http" not in re.sub(r"data:image/png;base64,[^\"]*", "", page)
     for figure in (folder / "figures").glob("*.png"):
@@ -179,6 +181,26 @@ def test_natural_draw_from_a_saved_sample_in_the_jax_convention(tmp_path, capsys
     assert "report.html" in capsys.readouterr().out
 
 
+def test_a_coarser_survey_is_said_and_drawn_and_its_pixel_scale_must_be_known(tmp_path, capsys, figures_drawn):
+    colour = simulate(SimulatedSurvey(galaxies=120, image_size=32))
+    colour = dataclasses.replace(colour, images=np.stack([colour.images] * 2, axis=-1), bands=("g", "r"))
+    colour.save(tmp_path / "known.fits")
+    dataclasses.replace(colour, pixel_scale=float("nan")).save(tmp_path / "unknown.fits")
+    psf = ("--degrade", "psf", "--seeing", 1.2, "--repeats", 2, "--data")
+    with figures_drawn():
+        assert run(*psf, tmp_path / "known.fits", "--out", tmp_path / "run") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "what a survey of k times the seeing (1.2 arcsec, 3.03 px)" in said
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["config"]["degrade"] == "psf"
+    assert "(--degrade psf)" in Table.read(tmp_path / "run" / "summary.ecsv").meta["degrade"]
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "blurred, shrunk by the mean over covered pixels, with noise added, and enlarged" in page
+    assert "(--degrade area)" not in page
+    assert not (tmp_path / "run" / "against_thesis.ecsv").exists()
+    assert run(*psf, tmp_path / "unknown.fits", "--out", tmp_path / "refused") == 2
+    assert "For --degrade psf the pixel scale of the images must be known" in capsys.readouterr().err
+
+
 def test_colour_images_and_three_classes(tmp_path):
     sample = simulate(SimulatedSurvey(galaxies=120, image_size=32, class_fractions=(0.4, 0.3, 0.3)))
     colour = GalaxySample(**{**sample.__dict__, "images": np.stack([sample.images] * 2, axis=-1), "bands": ("g", "r")})
@@ -205,6 +227,12 @@ def test_colour_images_and_three_classes(tmp_path):
         (["--factors", 1, 2], "--factors start at 2"),
         (["--factors", 33], "can be shrunk by factors 1 to 32, not by 33"),
         (["--factors", 2, 2], "--factors takes one or more values, each once"),
+        (["--seeing", 1.3], "--seeing has no effect on --degrade area. Leave it out, or give --degrade psf"),
+        (["--degrade", "psf", "--seeing", 0], "--seeing must be above 0 arcsec, not 0"),
+        (
+            ["--degrade", "psf", "--data", "."],
+            r"--degrade psf makes images of a multiple of their seeing.*Give --seeing",
+        ),
         (["--learning-rate", -1], "--learning-rate must be above 0"),
         (["--dropout", 1], "--dropout must be at least 0 and below 1"),
         (["--seed", -1], r"--seed must lie in 0\.\."),

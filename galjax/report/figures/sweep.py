@@ -25,6 +25,7 @@ from galjax.report.figures.style import (
 from galjax.resample import Convention
 from galjax.sample import GalaxySample
 from galjax.statistics import count_in_words, leading
+from galjax.training.conditions import Condition
 from galjax.training.history import History
 
 
@@ -163,8 +164,7 @@ def sweep_figures(
     summary: Table,
     histories: Mapping[int, History],
     sample: GalaxySample,
-    factors: Sequence[int],
-    methods: Sequence[str],
+    conditions: Sequence[Condition],
     convention: Convention,
 ) -> list[NamedFigure]:
     """Every figure of a resolution sweep, in the order of the report."""
@@ -180,7 +180,7 @@ def sweep_figures(
         training_curves({"": history}, f"training_curves_{per_class}", _drawn(summary, per_class))
         for per_class, history in histories.items()
     ]
-    figures += [degraded_gallery(sample, name, factors, methods, convention) for name in sample.class_names]
+    figures += [degraded_gallery(sample, name, conditions, convention) for name in sample.class_names]
     return figures
 
 
