@@ -40,7 +40,7 @@ LEVEL = 0.05
 FACTORS = tuple(range(1, 9))
 LIMIT_REPEATS = (6, 10, 30)
 LIMIT_SHARED = 0.075
-"""Of the repeats whose usable limit is looked for: 300 of 1,200 galaxies per class."""
+"""What the repeats whose usable limit is looked for share: 300 of 1,200 galaxies per class."""
 STD = 0.02
 """Standard deviation over repeats of the accuracy at Original, and of a loss against it."""
 

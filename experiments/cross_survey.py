@@ -47,7 +47,7 @@ class CrossSurvey(ExperimentConfig):
     """Galaxies of each class that a repeat draws."""
     coarse_size: Literal["sharp", "own"] = "sharp"
     """Size of the images that the network of the coarse images is trained and tested on: sharp (enlarged, as those that it is
-    compared with), or own (not enlarged, as in the thesis; it is then tested on coarse images alone)."""
+    compared with), or own (not enlarged; it is then tested on coarse images alone)."""
     coarse_seeing: float | None = None
     """Seeing of the coarse images, full width at half maximum in arcsec. None: that of the simulated survey; for other
     galaxies the step from seeing to seeing is left out."""

@@ -113,7 +113,9 @@ def _best_biases(logits: Float[Array, "galaxy class"], labels: Int[Array, " gala
         label = 1 + step % further
         return biases.at[label].set(_best_bias(label, logits + biases.at[label].set(0.0)[None], labels))
 
-    return jax.lax.fori_loop(0, 1 if further == 1 else FITTING_ROUNDS * further, fit_one, jnp.zeros_like(logits[0]))
+    return jax.lax.fori_loop(
+        0, 1 if further == 1 else FITTING_ROUNDS * further, fit_one, jnp.zeros(logits.shape[1:], logits.dtype)
+    )
 
 
 def _best_bias(

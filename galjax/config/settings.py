@@ -173,7 +173,7 @@ class ScheduleConfig:
             raise InputError(f"--checkpoint-seconds must be at least 0, not {self.checkpoint_seconds}.")
 
     def kept_of(self, repeats: int) -> int:
-        """Of how many repeats the trained networks are kept."""
+        """The number of repeats whose trained networks are kept."""
         if self.keep_ensemble == "none":
             return 0
         return repeats if self.keep_ensemble == "all" else min(self.keep_ensemble, repeats)

@@ -94,7 +94,7 @@ class Description:
     """Where the training galaxies came from, how many each repeat had, and their digest."""
     measured: tuple[MeasuredMetrics, ...] = ()
     sky: tuple[MeasuredSky, ...] = ()
-    """Of every repeat, in which the scaling "sky" measures pixels; nothing for other scalings."""
+    """In which the scaling "sky" measures pixels, for every repeat; nothing for other scalings."""
 
     def sky_array(self) -> Sky | None:
         """The sky as arrays ("repeat band"); None for scalings without."""

@@ -61,7 +61,7 @@ class History:
         """The best mean validation accuracy over the repeats; NaN without validation galaxies."""
         if self.validation_confusion is None:
             return float("nan")
-        return float(summarise(accuracy(self.validation_confusion)).mean.max())
+        return float(summarise(accuracy(self.validation_confusion)).mean.max(initial=-np.inf))
 
     @property
     def leading(self) -> Selection:

@@ -70,7 +70,7 @@ class Task(NamedTuple):
     own_sky: bool = False
     """Whether the scaling "sky" measures each view in its own sky, instead of that of the view trained at: of another survey."""
     sky: Sky | None = None
-    """Of every repeat, view and band ("repeat view band"), once it is measured (`with_sky`)."""
+    """For every repeat, view and band ("repeat view band"), once it is measured (`with_sky`)."""
 
     @property
     def sizes(self) -> Sizes:

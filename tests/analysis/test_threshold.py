@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pytest
 
 from galjax.analysis.threshold import PARTS, Mismatch, about_own_threshold, about_threshold, in_short, threshold_table
 from tests.made_up_cases import MadeUpCase
@@ -47,7 +48,7 @@ def test_repeats_that_share_galaxies_and_many_conditions_make_it_less_sure():
 
 def test_a_part_in_short_has_its_interval_and_a_mark_where_it_is_significant():
     table = in_short(made_up())
-    assert table.colnames == ["factor", "accuracy", "recalibrated_accuracy", "auc", "n", *PARTS]
+    assert table.colnames == ["factor", "accuracy", "auc", "recalibrated_accuracy", "n", *PARTS]
     assert re.fullmatch(r"\+0\.2\d\d \(\+0\.2\d\d to \+0\.2\d\d\) \*", table["threshold"][0])
     assert in_short(made_up(repeats=1))["threshold"][0].endswith("(- to -)")
 

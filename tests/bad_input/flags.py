@@ -69,8 +69,8 @@ FLAGS = [
     (TRAINING, ["--simulated.moffat-beta", "1"], r"--simulated\.moffat-beta must be above 1"),
     (TRAINING, ["--simulated.read-noise", "nan"], r"--simulated\.read-noise must lie in .* not nan"),
     (TRAINING, ["--simulated.class-fractions", "nan", "nan", "nan"], "takes three shares of at least 0 that sum to 1"),
-    (TRAINING, ["--preset", "fast"], "--preset is one of quick, thesis, not 'fast'"),
-    (TRAINING, ["--preset"], "--preset is one of quick, thesis, not ''"),
+    (TRAINING, ["--preset", "fast"], "--preset is one of quick, standard, thesis, not 'fast'"),
+    (TRAINING, ["--preset"], "--preset is one of quick, standard, thesis, not ''"),
     (("thesis",), ["--repeats", HUGE], "--repeats must be .* at most 1000000"),
     (("thesis",), ["--epochs", "0"], "--epochs must be at least 1, not 0"),
     (("thesis",), ["--seed", "-1"], "--seed must lie in 0"),
@@ -134,7 +134,7 @@ TOO_MUCH = [
     (
         "uncertain_labels",
         ["--total", "4", "--batch-size", "4"],
-        "--batch-size 4 is more than the 3 galaxies|0 uncertain",
+        "--batch-size 4 is more than the 3 galaxies|0 uncertain|no set may be empty",
     ),
     ("cross_survey", [], "One of --data and --sharp.data is the simulated survey"),
 ]

@@ -156,7 +156,7 @@ def test_a_format_of_another_version_is_an_error_and_nothing_is_changed(program,
     path = folder / "4000" / "description" / "metadata"
     path.write_text(path.read_text().replace(f'"format": {stored_arrays.FORMAT}', '"format": 99'))
     with pytest.raises(
-        InputError, match=r"4000 is stored in format 99; this version of galjax reads format 2.*Nothing was"
+        InputError, match=r"4000 is stored in format 99; this version of galjax reads format 3.*Nothing was"
     ):
         read(program, folder)
     assert sorted(path.name for path in folder.iterdir()) == ["2000", "4000"]

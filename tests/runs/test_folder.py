@@ -157,13 +157,13 @@ def spoiled(tmp_path, **changes):
         ({}, {"config": Config(methods=("nearest",))}, "--methods was nearest bilinear, now nearest[.;]"),
         ({}, {"digest": "other"}, "run on other galaxies"),
         ({}, {"experiment": "phase_shift"}, "run of sweep, not of phase_shift"),
-        ({"format": 1}, {}, "layout 1; this version reads layout 2.* or use the version that"),
+        ({"format": 1}, {}, "layout 1; this version reads layout 4.* or use the version that"),
         (
             {"jax": {"jax_default_prng_impl": "rbg"}},
             {},
             "other random numbers: jax_default_prng_impl was 'rbg', now 'threefry2x32'",
         ),
-        ({"format": 99}, {}, "layout 99; this version reads layout 2"),
+        ({"format": 99}, {}, "layout 99; this version reads layout 4"),
     ],
 )
 def test_another_run_is_refused_and_untouched(tmp_path, changes, call, sentence):

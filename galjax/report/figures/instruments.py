@@ -82,7 +82,7 @@ def steps_figure(
 def attribution_figure(costs: Table) -> NamedFigure:
     """What each step costs, averaged over all orders (`galjax.analysis.attribution`)."""
     figure, (panel,) = make_panels(1, width=5.8)
-    x = np.arange(len(costs))
+    x = np.arange(len(costs), dtype=np.float64)
     bars_with_intervals(panel, x, costs, "cost")
     for end in ("least", "most"):
         panel.plot(x, costs[end], "_", color="0.2", markersize=14)

@@ -38,7 +38,7 @@ class _Stamp(NamedTuple):
     bands: tuple[str, ...]
     shrunk_by: float
     depth: dict[str, str]
-    """Of the file's pixels (`galjax.io.arrays.depth_of`)."""
+    """Bits of the file's pixels (`galjax.io.arrays.depth_of`)."""
 
 
 def read_folder(
