@@ -44,7 +44,7 @@ class ResolutionSweep(ExperimentConfig):
     methods: tuple[EnlargingMethod, ...] = ("nearest", "bilinear", "bicubic")
     """Interpolation methods to enlarge the shrunk test images back with."""
     degrade: Literal["area", "psf"] = "area"
-    """What a resolution of 1/k is: area (the mean over k x k pixels, as in the thesis), or psf (what a survey of k times the seeing
+    """What a resolution of 1/k is: area (the mean over k x k pixels), or psf (what a survey of k times the seeing
     and k times the pixel size records of the same sky: blurred, shrunk, and with its noise)."""
     seeing: float | None = None
     """Seeing of the images for --degrade psf, full width at half maximum in arcsec. None: that of the simulated survey."""

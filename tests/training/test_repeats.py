@@ -284,7 +284,7 @@ def test_a_stretch_that_has_begun_ends_where_it_would_have(tmp_path):
     assert history.evaluated_epoch.tolist() == [2, 4, 6]
 
 
-VALIDATED = {"evaluate_every": 2, "validation_fraction": 0.2, "kept": 2, "learning_rate": 0.1}
+VALIDATED = {"evaluate_every": 2, "validation_fraction": 0.2, "kept": 2, "learning_rate": 0.1, "seed": 1}
 
 
 def kept_by_epoch(program, epochs):

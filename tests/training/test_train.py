@@ -224,7 +224,7 @@ def test_every_option_of_the_call_has_a_meaning(sample):
     assert told[-1] == 1.0
 
 
-FEW = ["--factors", 2, "--methods", "nearest", "--epochs", 30, "--evaluate-every", 2, "--learning-rate", 0.02]
+FEW = ["--factors", 2, "--methods", "nearest", "--epochs", 30, "--evaluate-every", 2, "--learning-rate", 0.1]
 
 
 def test_the_ensemble_of_a_run_gives_the_accuracy_that_was_measured(tmp_path, capsys):
