@@ -3,6 +3,7 @@
 import dataclasses
 
 import cv2
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -80,7 +81,7 @@ def test_pixels_are_measured_in_the_same_sky_at_every_resolution():
     pool = DeviceSample(jnp.asarray(images)[None], jnp.zeros(6, jnp.int32))
     sky = Sky(jnp.asarray(LEVEL), jnp.asarray(NOISE))
     (condition,) = (device_conditions(pool, [Condition(4, "bilinear")], "opencv"),)
-    condition = type(condition)(*(leaf[0] for leaf in condition))
+    condition = jax.tree.map(lambda leaf: leaf[0], condition)
     seen = see(pool, jnp.arange(6), condition, "sky", Sky(*(value[None] for value in sky)))
     blurred = np.moveaxis(np.asarray(degrade(np.moveaxis(images, -1, 1), 4, "bilinear")), 1, -1)
     np.testing.assert_allclose(seen, np.arcsinh((blurred - LEVEL) / NOISE) / 2, atol=2e-5)
