@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.ndimage
-from jaxtyping import Array, Float, Float64
+from jaxtyping import Array, Float, Float64, Real, Shaped
 
 from galjax.config.settings import Convention
 from galjax.errors import InputError
@@ -31,7 +31,7 @@ FWHM_PER_SIGMA = 2 * (2 * np.log(2)) ** 0.5
 
 
 def resize(
-    images: Float[Array | np.ndarray, "*batch height width"],
+    images: Real[Array | np.ndarray, "*batch height width"],
     size: tuple[int, int],
     method: Method,
     convention: Convention = "opencv",
@@ -53,13 +53,16 @@ def resize(
     - bicubic enlargement: 0.17 (another Keys parameter, and taps outside the image dropped instead of replicated);
     - area shrinking: 0.44 (box against triangle), and through it 0.40 for the whole of `degrade` with bilinear.
 
-    Raises InputError for an unknown method or convention, or a size below one pixel.
+    Pixels of any integer or floating-point type are taken, in either byte order (FITS files are big-endian).
+
+    Raises InputError for an unknown method or convention, a size below one pixel, masked pixels, or pixels that are not
+    real numbers.
     """
-    return _resize(images, (size[0], size[1]), method, convention)
+    return _resize(_native(images), (size[0], size[1]), method, convention)
 
 
 def degrade(
-    images: Float[Array | np.ndarray, "*batch height width"],
+    images: Real[Array | np.ndarray, "*batch height width"],
     factor: int,
     method: Method,
     convention: Convention = "opencv",
@@ -69,8 +72,9 @@ def degrade(
     Shrunk with "area" to `height // factor` x `width // factor` (the thesis's section 5.2), then enlarged with `method`.
     factor=1 returns the images unchanged, whatever the method.
 
-    Raises InputError for a factor below 1 or larger than the image.
+    Raises InputError for a factor below 1 or larger than the image, and for pixels that `resize` does not take.
     """
+    images = _native(images)
     height, width = images.shape[-2:]
     _check_factor(height, width, factor)
     if factor == 1:
@@ -80,12 +84,12 @@ def degrade(
 
 
 def apply_matrices(
-    images: Float[Array | np.ndarray, "*batch height width"],
+    images: Real[Array | np.ndarray, "*batch height width"],
     rows: Float[Array, "new_height height"],
     columns: Float[Array, "new_width width"],
 ) -> Float[Array, "*batch new_height new_width"]:
     """`rows @ image @ columns.T` for every image, in float32 at the highest matmul precision."""
-    images, precision = images.astype(jnp.float32), jax.lax.Precision.HIGHEST
+    images, precision = _native(images).astype(jnp.float32), jax.lax.Precision.HIGHEST
     if rows.shape[0] > rows.shape[1]:  # A product over rows transposes its result: it comes while the image is small.
         tall = jnp.einsum("Hh,...hw->...Hw", rows, images, precision=precision)
         return jnp.einsum("...Hw,Ww->...HW", tall, columns, precision=precision)
@@ -147,6 +151,22 @@ def resize_matrices(
     return weights(shape[0], size[0]), weights(shape[1], size[1])
 
 
+def _native(
+    images: Shaped[Array | np.ndarray, "*batch height width"],
+) -> Real[Array | np.ndarray, "*batch height width"]:
+    """The same pixels in the byte order of this machine, the only one that JAX takes.
+
+    Raises InputError for masked pixels, and for complex numbers, texts and objects.
+    """
+    if np.ma.is_masked(images):
+        raise InputError("Some pixels are masked. Fill them first, e.g. with images.filled(0).")
+    if not (jnp.issubdtype(images.dtype, jnp.floating) or images.dtype.kind in "iub"):
+        raise InputError(f"Pixels are integers or floating-point numbers, not {images.dtype}.")
+    if isinstance(images, np.ndarray):
+        return np.asarray(images, images.dtype.newbyteorder("="))
+    return images
+
+
 def width_between(coarse: float, sharp: float) -> float:
     """Standard deviation of the Gaussian that takes images from one seeing to another, in the unit of both (arcsec, px).
 
@@ -173,7 +193,7 @@ def _check_factor(height: int, width: int, factor: int) -> None:
 
 @functools.partial(jax.jit, static_argnames=("size", "method", "convention"))
 def _resize(
-    images: Float[Array | np.ndarray, "*batch height width"],
+    images: Real[Array | np.ndarray, "*batch height width"],
     size: tuple[int, int],
     method: Method,
     convention: Convention,
@@ -248,10 +268,12 @@ def _repeats_pixels(matrix: Float64[np.ndarray, "new old"]) -> bool:
 
 @functools.lru_cache(maxsize=256)
 def _jax_weights(old: int, new: int, method: str) -> Float64[np.ndarray, "new old"]:
+    """The image of every single pixel, from a program of its own: op by op, jax.image.resize rounds ties to other pixels."""
     name = {"nearest": "nearest", "bilinear": "linear", "bicubic": "cubic", "area": "linear"}[method]
-    with jax.ensure_compile_time_eval(), jax.default_matmul_precision("highest"):
-        weights = jax.image.resize(jnp.eye(old, dtype=jnp.float32), (new, old), name)
-    return np.asarray(weights, np.float64)
+    pixels = np.eye(old, dtype=np.float32)
+    with jax.default_matmul_precision("highest"):
+        resizing = jax.jit(jax.image.resize, static_argnums=(1, 2)).lower(pixels, (new, old), name).compile()
+    return np.asarray(resizing(pixels), np.float64)
 
 
 def _opencv_scale(old: int, new: int) -> float:

@@ -1,8 +1,11 @@
+import itertools
+
 import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from astropy.io import fits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -101,6 +104,45 @@ def test_the_jax_convention_is_jax_image_resize(method):
         np.testing.assert_allclose(resize(images, size, method, convention="jax"), expected, atol=1e-6)
 
 
+TIES = ((50, 55), (50, 31), (10, 25), (14, 49), (6, 97))
+"""Sizes where a new pixel's centre falls on the edge between two old ones, or so near that rounding decides."""
+
+
+@pytest.mark.parametrize(
+    "size", [*TIES, *((64, 64 // factor) for factor in range(2, 9)), *itertools.product((7, 20, 61), (9, 31, 64))]
+)
+def test_the_jax_convention_picks_the_pixel_that_jax_image_resize_picks(size):
+    old, new = size
+    images = jnp.arange(old * old, dtype=jnp.float32).reshape(old, old)
+    expected = jax.image.resize(images, (new, new), "nearest")
+    np.testing.assert_array_equal(resize(images, (new, new), "nearest", convention="jax"), expected)
+    compiled = jax.jit(lambda images: resize(images, (new, new), "nearest", convention="jax"))
+    np.testing.assert_array_equal(compiled(images), expected)
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f8", ">i2", ">u2", "<u1", ">i8", "<f2"])
+@pytest.mark.parametrize("method", METHODS)
+def test_pixels_of_any_type_and_byte_order_are_taken(method, dtype):
+    images = (1000 * random_images(2, 20, 31)).astype(dtype)
+    for size in [(9, 12), (40, 62)]:
+        expected = [cv2_resize(image.astype(np.float32), size, method) for image in images]
+        np.testing.assert_allclose(resize(images, size, method), np.stack(expected), rtol=2e-6, atol=2e-4)
+    plain = images.astype(np.float32)
+    np.testing.assert_array_equal(degrade(images, 3, "bicubic"), degrade(plain, 3, "bicubic"))
+    np.testing.assert_array_equal(degrade(images, 1, "bicubic"), plain)
+    np.testing.assert_array_equal(
+        resize(images[:, ::-1, ::-1], (9, 12), method), resize(plain[:, ::-1, ::-1], (9, 12), method)
+    )
+
+
+def test_pixels_as_astropy_reads_them_are_taken(tmp_path):
+    image = random_images(20, 31)
+    fits.writeto(tmp_path / "image.fits", image)
+    read = fits.getdata(tmp_path / "image.fits")
+    assert read.dtype.byteorder == ">"
+    np.testing.assert_array_equal(resize(read, (9, 12), "area"), resize(image, (9, 12), "area"))
+
+
 def largest_difference(ours, theirs):
     """Over all images with pixels in [0, 1]: half the sum of the absolute differences of two pixels' weights."""
     worst = 0.0
@@ -183,6 +225,10 @@ def test_area_by_a_divisor_is_the_block_mean(factor):
         (lambda: resize_matrices((8, 8), (0, 4), "area"), "every side must be at least 1"),
         (lambda: degrade_matrices((8, 8), 9, "nearest"), "8x8 px can be shrunk by factors 1 to 8, not by 9"),
         (lambda: degrade_matrices((8, 8), 0, "nearest"), "factors 1 to 8, not by 0"),
+        (lambda: resize(np.ma.masked_less(random_images(8, 8), 0.5), (4, 4), "area"), "Some pixels are masked"),
+        (
+            "integers or floating-point numbers, not <U1",
+        ),
     ],
 )
 def test_bad_arguments_get_a_sentence(call, sentence):
