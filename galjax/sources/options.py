@@ -84,14 +84,16 @@ class SimulatedSurvey:
     """Full width at half maximum of the point-spread function, arcsec (the SDSS median in r)."""
     moffat_beta: float = 3.0
     """Wing exponent of the Moffat point-spread function, above 1."""
-    zero_point: float = 28.65
-    """Magnitude of one count in the exposure (SDSS r: 53.9 s, typical photometric zero point of DR7 fields)."""
-    gain: float = 4.7
-    """Electrons per count (SDSS r: Gunn et al. 1998, AJ 116, 3040)."""
+    zero_point: float = 28.30
+    """Magnitude of one count in the exposure (SDSS r, 53.9 s: 22.5 - 2.5 log10 of the 0.0048 nanomaggies per count of a
+    calibrated frame)."""
+    gain: float = 4.735
+    """Electrons per count (SDSS r, mean of the six camera columns in the data model of SDSS frames)."""
     sky_magnitude: float = 20.9
-    """Sky brightness, mag per square arcsec (Apache Point, r, no moon)."""
-    read_noise: float = 5.0
-    """Read noise, electrons per pixel (SDSS CCDs: Gunn et al. 1998)."""
+    """Sky brightness, mag per square arcsec (Apache Point, r, no moon, far from the Milky Way)."""
+    read_noise: float = 5.2
+    """Read noise and dark current, electrons per pixel (SDSS r: the dark variance of the same data model, 1.20
+    counts squared)."""
     cutout: CutoutConvention = "int"
     """Where the galaxy's centre lies in a 64 px cut-out, px from 0: int (cut with data[int(y)-32:]) 32..33, round
     31.5..32.5, cutout2d (astropy) 31..32."""
@@ -114,7 +116,7 @@ HSC_WIDE = SimulatedSurvey(
     image_size=150,
     pixel_scale=0.168,
     seeing=0.6,
-    zero_point=33.85,
+    zero_point=33.50,
     read_noise=9.0,
 )
 """The Hyper Suprime-Cam survey in r: pixels and seeing of Aihara et al. (2018, PASJ 70, S4), on the field of 64 SDSS pixels.

@@ -5,11 +5,18 @@ import numpy as np
 import pytest
 import scipy.signal
 import scipy.special
+from astropy.io import fits
 from astropy.modeling.functional_models import Moffat2D, Sersic2D
 
 from galjax.sources.simulated.population import GalaxyParameters
 from galjax.sources.simulated.rendering import Instrument, add_noise, moffat_mixture, render
 from galjax.sources.simulated.survey import SimulatedSurvey, instrument_of
+from tests.sources.real_data import (
+    PHOTOMETRY,
+    SKY_SUBTRACTED_FRAME,
+    needs_photometry,
+    needs_sky_subtracted_frame,
+)
 
 
 def galaxy(**changes):
@@ -178,4 +185,24 @@ def test_the_sky_is_the_surface_brightness_times_the_pixel():
     view = instrument()
     per_arcsec2 = view.sky / view.pixel_scale**2
     assert view.zero_point - 2.5 * np.log10(per_arcsec2) == pytest.approx(view.sky_magnitude)
-    assert 100 < view.sky < 250  # SDSS r frames have 120 to 230 counts
+
+
+@needs_sky_subtracted_frame
+@needs_photometry
+def test_counts_and_noise_are_those_of_a_real_frame():
+    with fits.open(SKY_SUBTRACTED_FRAME) as frame, fits.open(PHOTOMETRY) as objects:
+        per_count, sky = frame[1].data, float(np.median(frame[2].data["ALLSKY"]))
+        counts = frame[0].data / per_count
+        sky_flux = float(np.median(objects[1].data["SKYFLUX"][:, 2]))
+    view = instrument(sky_magnitude=22.5 - 2.5 * np.log10(sky_flux))  # a field in the Milky Way has a brighter sky
+    assert view.zero_point == pytest.approx(22.5 - 2.5 * np.log10(per_count.mean()), abs=0.02)
+    assert view.sky == pytest.approx(sky, rel=0.02)
+    below = (counts - np.median(counts))[counts < np.median(counts)]  # no sources there
+    noise = np.sqrt(view.sky / view.gain + (view.read_noise / view.gain) ** 2)
+    assert np.sqrt((below**2).mean()) == pytest.approx(noise, rel=0.15)
+
+
+def test_a_dark_sky_has_the_counts_and_the_noise_of_sdss_in_r():
+    view = instrument()
+    assert 85 < view.sky < 146
+    assert 4.5 < np.sqrt(view.sky / view.gain + (view.read_noise / view.gain) ** 2) < 5.9

@@ -1,8 +1,16 @@
+import jax
 import numpy as np
 import pytest
 
 from galjax import GalaxySample, InputError
-from galjax.sources.simulated.population import CLEAR_MAGNITUDE_LIMIT, COSMOLOGY, MAGNITUDE_LIMIT, assign_classes
+from galjax.config.jax_settings import PRNG
+from galjax.sources.simulated.population import (
+    CLEAR_MAGNITUDE_LIMIT,
+    COSMOLOGY,
+    MAGNITUDE_LIMIT,
+    assign_classes,
+    draw_galaxies,
+)
 from galjax.sources.simulated.survey import SimulatedSurvey, instrument_of, simulate
 
 
@@ -104,3 +112,14 @@ def test_the_background_has_the_noise_of_the_survey(sample):
 def test_bad_surveys_get_a_sentence(field, value):
     with pytest.raises(InputError, match=f"--simulated.{field.replace('_', '-')} "):
         SimulatedSurvey(**{field: value})
+
+
+def test_field_sources_have_the_number_and_the_slope_of_a_real_frame():
+    population = draw_galaxies(jax.random.key(0, impl=PRNG), np.arange(3000), np.zeros(3000, np.int32))
+    magnitude = np.asarray(population.neighbour_magnitude)
+    magnitude = magnitude[np.isfinite(magnitude)]
+    assert magnitude.min() >= 15
+    assert magnitude.max() <= 21
+    assert len(magnitude) / 3000 == pytest.approx(0.28, abs=0.03)
+    counts = [np.sum(magnitude < limit) + 0.067 * len(magnitude) for limit in (18, 20)]  # 0.067: those brighter than 15
+    assert np.log10(counts[1] / counts[0]) / 2 == pytest.approx(0.2, abs=0.03)
