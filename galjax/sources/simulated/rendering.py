@@ -81,9 +81,13 @@ def _fine_nodes(image_size: int) -> Float[np.ndarray, " node"]:
 
 def render(galaxy: GalaxyParameters, instrument: Instrument) -> Float[Array, "height width"]:
     """One galaxy and its neighbours as counts per pixel, without sky and noise."""
+    return render_alone(galaxy, instrument) + render_neighbours(galaxy, instrument)
+
+
+def render_alone(galaxy: GalaxyParameters, instrument: Instrument) -> Float[Array, "height width"]:
+    """One galaxy without its neighbours as counts per pixel, without sky and noise."""
     nodes = jnp.asarray(_fine_nodes(instrument.image_size), jnp.float32)
-    low, high = instrument.centre
-    centre = low + (high - low) * galaxy.subpixel
+    centre = _centre(galaxy, instrument)
     y = ((nodes - centre[0]) * instrument.pixel_scale)[:, None]
     x = ((nodes - centre[1]) * instrument.pixel_scale)[None, :]
     cos, sin = jnp.cos(galaxy.position_angle), jnp.sin(galaxy.position_angle)
@@ -93,8 +97,16 @@ def render(galaxy: GalaxyParameters, instrument: Instrument) -> Float[Array, "he
     light += (1 - galaxy.bulge_fraction) * _disc(galaxy, along, across) * step**2
     blur = jnp.asarray(_blur_matrices(instrument))
     seen = jnp.einsum("kYy,yx,kXx->YX", blur, light, blur, precision="highest", optimize=[(0, 1), (0, 1)])
-    image = seen * 10 ** (0.4 * (instrument.zero_point - galaxy.magnitude))
-    return image + _stars(galaxy, centre, instrument)
+    return seen * _counts(galaxy.magnitude, instrument)
+
+
+def _centre(galaxy: GalaxyParameters, instrument: Instrument) -> Float[Array, "2"]:
+    low, high = instrument.centre
+    return low + (high - low) * galaxy.subpixel
+
+
+def _counts(magnitude: Float[Array, "*source"], instrument: Instrument) -> Float[Array, "*source"]:
+    return 10 ** (0.4 * (instrument.zero_point - magnitude))
 
 
 def _spheroid(
@@ -136,15 +148,15 @@ def _disc(galaxy: GalaxyParameters, along: Float[Array, "y x"], across: Float[Ar
     return smooth * jnp.exp(strength * (wave - 1)) / jax.scipy.special.i0e(strength)
 
 
-def _stars(galaxy: GalaxyParameters, centre: Float[Array, "2"], instrument: Instrument) -> Float[Array, "height width"]:
-    """Point sources, seen through the seeing."""
+def render_neighbours(galaxy: GalaxyParameters, instrument: Instrument) -> Float[Array, "height width"]:
+    """The stars of its field, point sources seen through the seeing, as counts per pixel."""
     weights, deviations = moffat_mixture(instrument.seeing / instrument.pixel_scale, instrument.moffat_beta)
     edges = jnp.arange(instrument.image_size + 1, dtype=jnp.float32) - 0.5
-    position = centre[None] + galaxy.neighbour_offset / instrument.pixel_scale
+    position = _centre(galaxy, instrument)[None] + galaxy.neighbour_offset / instrument.pixel_scale
     distance = edges[None, None, None, :] - position[:, :, None, None]
     scale = jnp.asarray(np.sqrt(2) * deviations, jnp.float32)[None, None, :, None]
     shares = jnp.diff(jax.scipy.special.erf(distance / scale) / 2)
-    flux = 10 ** (0.4 * (instrument.zero_point - galaxy.neighbour_magnitude))
+    flux = _counts(galaxy.neighbour_magnitude, instrument)
     return jnp.einsum(
         "s,k,skY,skX->YX", flux, jnp.asarray(weights, jnp.float32), shares[:, 0], shares[:, 1], precision="highest"
     )
@@ -157,6 +169,25 @@ def add_noise(
 
     A pixel collects hundreds of electrons, so the Poisson distribution is drawn as a normal one of the same variance.
     """
-    electrons = (image + instrument.sky) * instrument.gain
-    deviation = jnp.sqrt(jnp.maximum(electrons, 0.0) + instrument.read_noise**2)
-    return image + deviation * jax.random.normal(key, image.shape) / instrument.gain
+    return image + jnp.sqrt(_variance(image, instrument)) * jax.random.normal(key, image.shape)
+
+
+def signal_to_noise(
+    alone: Float[Array, "height width"], magnitude: Float[Array, ""], instrument: Instrument
+) -> Float[Array, ""]:
+    """True signal-to-noise ratio inside the half-light isophote: the brightest pixels that hold half of all the light.
+
+    Of a galaxy as `render_alone` gives it: its counts there over the root of their summed variance, as in the CCD equation (Howell 2006, Handbook of CCD
+    Astronomy, eq. 4.4); the seeing counts. Where half of the light lies outside the image, the whole
+    image is summed.
+    """
+    pixels = jnp.sort(alone.ravel())[::-1]
+    inside = jnp.cumsum(pixels) <= _counts(magnitude, instrument) / 2
+    signal = jnp.where(inside, pixels, 0.0).sum()
+    return signal / jnp.sqrt(jnp.where(inside, _variance(pixels, instrument), 0.0).sum())
+
+
+def _variance(image: Float[Array, "*pixel"], instrument: Instrument) -> Float[Array, "*pixel"]:
+    """Variance of every pixel, counts squared."""
+    electrons = jnp.maximum((image + instrument.sky) * instrument.gain, 0.0)
+    return (electrons + instrument.read_noise**2) / instrument.gain**2

@@ -13,7 +13,7 @@ from galjax.io.host import host_memory
 from galjax.sample import GalaxySample
 from galjax.sources.options import HSC_WIDE, SimulatedSurvey
 from galjax.sources.simulated.population import CLASS_NAMES, GalaxyParameters, assign_classes, draw_galaxies
-from galjax.sources.simulated.rendering import Instrument, add_noise, render
+from galjax.sources.simulated.rendering import Instrument, add_noise, render_alone, render_neighbours, signal_to_noise
 
 _AT_ONCE = 50
 _FIRST_ID = 1
@@ -41,13 +41,14 @@ def instrument_of(survey: SimulatedSurvey) -> Instrument:
 def simulate(survey: SimulatedSurvey | None = None, seed: int = 0) -> GalaxySample:
     """Render the survey; the same seed gives the same galaxies, whatever instrument sees them and however many there are.
 
-    Images are float32 counts per pixel, sky subtracted; `columns` holds the true parameters (angles in degrees).
+    Images are float32 counts per pixel, sky subtracted; `columns` holds the true parameters (angles in degrees), and
+    in `signal_to_noise` that of the light inside the half-light isophote.
     """
     survey = survey or SimulatedSurvey()
     _check_memory(survey)
     population_key, noise_key = jax.random.split(jax.random.key(seed, impl=PRNG))
     classes = assign_classes(survey.galaxies, survey.class_fractions)
-    galaxies, images = _see_all(population_key, noise_key, classes, instrument_of(survey))
+    galaxies, ratios, images = _see_all(population_key, noise_key, classes, instrument_of(survey))
     return GalaxySample(
         images=images,
         labels=classes,
@@ -63,7 +64,7 @@ def simulate(survey: SimulatedSurvey | None = None, seed: int = 0) -> GalaxySamp
             "cutout": survey.cutout,
             "seeing": f"Moffat, FWHM {survey.seeing} arcsec, beta {survey.moffat_beta}",
         },
-        columns=_columns(galaxies, instrument_of(survey)),
+        columns=_columns(galaxies, instrument_of(survey)) | {"signal_to_noise": ratios},
     )
 
 
@@ -83,7 +84,7 @@ def _see_all(
     noise_key: Key[Array, ""],
     classes: Int32[np.ndarray, " galaxy"],
     instrument: Instrument,
-) -> tuple[GalaxyParameters, Float32[np.ndarray, "galaxy height width"]]:
+) -> tuple[GalaxyParameters, Float32[np.ndarray, " galaxy"], Float32[np.ndarray, "galaxy height width"]]:
     """All galaxies and their images, so many at a time: one program, whatever their number."""
     count = len(classes)
     numbers = np.arange(-(-count // _AT_ONCE) * _AT_ONCE)  # the last part is filled up, and cut off again
@@ -92,8 +93,7 @@ def _see_all(
         _see(population_key, noise_key, jnp.asarray(some, jnp.int32), jnp.asarray(padded[some]), instrument)
         for some in numbers.reshape(-1, _AT_ONCE)
     ]
-    galaxies, images = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *parts)
-    return galaxies, images
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *parts)
 
 
 @functools.partial(jax.jit, static_argnums=4)
@@ -103,13 +103,16 @@ def _see(
     numbers: Int[Array, " galaxy"],
     classes: Int[Array, " galaxy"],
     instrument: Instrument,
-) -> tuple[GalaxyParameters, Float[Array, "galaxy height width"]]:
+) -> tuple[GalaxyParameters, Float[Array, " galaxy"], Float[Array, "galaxy height width"]]:
     galaxies = draw_galaxies(population_key, numbers, classes)
 
-    def one(number: Int[Array, ""], galaxy: GalaxyParameters) -> Float[Array, "height width"]:
-        return add_noise(render(galaxy, instrument), jax.random.fold_in(noise_key, number), instrument)
+    def one(number: Int[Array, ""], galaxy: GalaxyParameters) -> tuple[Float[Array, ""], Float[Array, "height width"]]:
+        alone = render_alone(galaxy, instrument)
+        light = alone + render_neighbours(galaxy, instrument)
+        ratio = signal_to_noise(alone, galaxy.magnitude, instrument)
+        return ratio, add_noise(light, jax.random.fold_in(noise_key, number), instrument)
 
-    return galaxies, jax.vmap(one)(numbers, galaxies)
+    return galaxies, *jax.vmap(one)(numbers, galaxies)
 
 
 def _columns(galaxies: GalaxyParameters, instrument: Instrument) -> dict[str, np.ndarray]:

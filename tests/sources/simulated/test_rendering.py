@@ -9,7 +9,14 @@ from astropy.io import fits
 from astropy.modeling.functional_models import Moffat2D, Sersic2D
 
 from galjax.sources.simulated.population import GalaxyParameters
-from galjax.sources.simulated.rendering import Instrument, add_noise, moffat_mixture, render
+from galjax.sources.simulated.rendering import (
+    Instrument,
+    add_noise,
+    moffat_mixture,
+    render,
+    render_alone,
+    signal_to_noise,
+)
 from galjax.sources.simulated.survey import SimulatedSurvey, instrument_of
 from tests.sources.real_data import (
     PHOTOMETRY,
@@ -206,3 +213,24 @@ def test_a_dark_sky_has_the_counts_and_the_noise_of_sdss_in_r():
     view = instrument()
     assert 85 < view.sky < 146
     assert 4.5 < np.sqrt(view.sky / view.gain + (view.read_noise / view.gain) ** 2) < 5.9
+
+
+@pytest.mark.parametrize("inclination", [0.0, 1.0])
+def test_the_signal_to_noise_ratio_is_that_of_half_the_light_on_the_half_light_ellipse(inclination):
+    """Of an exponential disc, whose half-light area is known."""
+    view = instrument(seeing=0.2)
+    ratio = np.sqrt(0.2**2 + (1 - 0.2**2) * np.cos(inclination) ** 2)
+    area = np.pi * (4.0 / view.pixel_scale) ** 2 * ratio
+    signal = flux_of(16) / 2
+    variance = (signal + area * view.sky) / view.gain + area * (view.read_noise / view.gain) ** 2
+    disc = galaxy(magnitude=16.0, bulge_fraction=0.0, half_light_radius=4.0, inclination=inclination)
+    found = signal_to_noise(render_alone(disc, view), disc.magnitude, view)
+    assert float(found) == pytest.approx(signal / np.sqrt(variance), rel=0.01)
+
+
+def test_where_half_of_the_light_lies_outside_the_image_its_whole_light_counts():
+    view, large = instrument(image_size=8, centre=(3.5, 4.5)), galaxy(sersic_index=1.0, spheroid_radius=8.0)
+    image = np.asarray(render(large, view), np.float64)
+    variance = (image + view.sky) / view.gain + (view.read_noise / view.gain) ** 2
+    found = signal_to_noise(render_alone(large, view), large.magnitude, view)
+    assert float(found) == pytest.approx(image.sum() / np.sqrt(variance.sum()), rel=1e-4)
