@@ -177,9 +177,9 @@ def signal_to_noise(
 ) -> Float[Array, ""]:
     """True signal-to-noise ratio inside the half-light isophote: the brightest pixels that hold half of all the light.
 
-    Of a galaxy as `render_alone` gives it: its counts there over the root of their summed variance, as in the CCD equation (Howell 2006, Handbook of CCD
-    Astronomy, eq. 4.4); the seeing counts. Where half of the light lies outside the image, the whole
-    image is summed.
+    `alone` is a galaxy as `render_alone` gives it: its counts there over the root of their summed variance, as in the CCD equation
+    (Merline & Howell 1995, Exp. Astron. 6, 163); the seeing counts. Where half of the light lies outside the image, the
+    whole image is summed.
     """
     pixels = jnp.sort(alone.ravel())[::-1]
     inside = jnp.cumsum(pixels) <= _counts(magnitude, instrument) / 2
