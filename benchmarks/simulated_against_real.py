@@ -4,7 +4,7 @@
 
 Galaxies of the folder beside as many of the simulated survey. Of each image the level of its border is taken off; radii are in units
 of the galaxy's own half-light radius, and brightness in units of the mean inside it. Arm visibility is the scatter of light around
-the mean of its ellipse, over that mean, from 0.7 to 2 half-light radii, less the noise between neighbouring pixels. Pictures (JPEG, PNG) of SDSS are
+the mean of its ellipse, over that mean, from 0.7 to 2 half-light radii, less the noise between neighbouring pixels. JPEG and PNG images of SDSS are
 stretched by the arcsinh of Lupton et al. (2004, PASP 116, 133): `--softening` stretches the simulated galaxies alike.
 """
 
@@ -40,7 +40,7 @@ class SimulatedAgainstReal:
     galaxies: int = 300
     """Galaxies of each class, real and simulated."""
     softening: float = 5.4
-    """Counts at which the stretch turns from linear to logarithmic: SDSS's pictures (0 leaves the counts as they are)."""
+    """Counts at which the stretch turns from linear to logarithmic: the JPEG images of SDSS (0 leaves the counts as they are)."""
     out: Path = Path("runs/simulated_against_real.png")
     """Figure to write."""
 

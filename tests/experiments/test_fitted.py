@@ -19,7 +19,7 @@ from experiments import (
 from galjax.errors import InputError
 from galjax.sources.simulated.survey import SimulatedSurvey, simulate
 
-QUICK = ["--repeats", "2", "--epochs", "1", "--filters", "2,2,2", "--dense-units", "4"]
+QUICK = ["--repeats", "2", "--epochs", "1", "--filters", "2,2,2", "--dense-units", "4", "--padding", "same"]
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_a_run_says_what_was_made_to_fit_keeps_it_and_goes_on_with_the_same_comm
 
 def test_all_experiments_together_fit_their_defaults(sample, tmp_path, monkeypatch, capsys):
     quick = same_resolution.EXPERIMENT.presets["quick"]
-    network = dataclasses.replace(quick.training.network, filters=(2, 2, 2), dense_units=(4,))
+    network = dataclasses.replace(quick.training.network, filters=(2, 2, 2), dense_units=(4,), padding="same")
     training = dataclasses.replace(quick.training, network=network)
     small = dataclasses.replace(quick, redshift_range=(0.0, 9.0), training=training)
     experiment = dataclasses.replace(same_resolution.EXPERIMENT, presets={"quick": small})
