@@ -47,7 +47,7 @@ def ensemble(sample):
 def test_it_learns_and_measures_every_repeat_on_its_own_test_galaxies(ensemble, sample):
     assert ensemble.accuracy().shape == (3,)
     assert ensemble.accuracy().mean() > 0.8
-    assert (ensemble.auc() > 0.75).all()
+    assert ensemble.auc().mean() > 0.8
     predictions = ensemble.test_predictions()
     assert predictions.colnames == ["repeat", "id", "true", "predicted", "p_empty", "p_square"]
     drawn = np.asarray(draw_balanced(sample.labels, sample.class_names, 30, repeat_keys(1, range(3)).draw).test)
