@@ -1,7 +1,7 @@
 """How different may the training and test resolutions be? (thesis, 5.2 and 5.3)
 
     python -m experiments.resolution_sweep                      # simulated galaxies; 4 minutes on 2 CPU cores
-    python -m experiments.resolution_sweep --preset standard    # 10 repeats, 60 epochs, two sample sizes; about an hour
+    python -m experiments.resolution_sweep --preset standard    # 10 repeats, 60 epochs, two sample sizes; an hour, by estimate
     python -m experiments.resolution_sweep --preset thesis      # 30 repeats, 900 epochs, four sample sizes
     python -m experiments.resolution_sweep --data FOLDER        # your own catalogue and images
     python -m experiments.resolution_sweep --degrade psf        # seeing and noise of a coarser survey, not its pixels alone
@@ -16,7 +16,7 @@ The thesis finds 0.92 at Original on SDSS images, all three methods usable to 1/
 import dataclasses
 import itertools
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described
@@ -106,8 +106,9 @@ from galjax.runs.stage import Stage
 from galjax.sample import GalaxySample
 from galjax.statistics import THESIS_SELECTION, compare_paired, count_in_words, leading
 from galjax.training.coarser import Recorded, in_coarser_surveys, recorded
-from galjax.training.conditions import ORIGINAL, device_conditions, make_conditions, to_device
+from galjax.training.conditions import ORIGINAL, Condition, device_conditions, make_conditions, to_device
 from galjax.training.history import History
+from galjax.training.step import DeviceSample
 
 Accuracies = Mapping[tuple[Any, ...], np.ndarray]
 """In every repeat, by galaxies per class, factor and method."""
@@ -131,20 +132,7 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
         conditions = in_coarser_surveys(conditions, survey, config.training.convention)
     definition = _definition(survey, pool)
     run.open(sample, draws=draws.values())
-    histories = {
-        per_class: run.train(
-            Stage(
-                f"per_class_{per_class}",
-                f"{per_class} per class",
-                drawn,
-                conditions,
-                keeps_ensemble=drawn is draws[max(draws)],
-            ),
-            device_sample,
-            pool,
-        )
-        for per_class, drawn in draws.items()
-    }
+    histories = _trained(draws, conditions, device_sample, pool, run)
     cases = [
         Case({"per_class": per_class, "factor": condition.factor, "method": condition.method}, history, number)
         for per_class, history in histories.items()
@@ -208,6 +196,31 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
         further_tables={"methods.ecsv": methods, "threshold.ecsv": threshold},
         thesis_figures=_thesis_figures(config),
     )
+
+
+def _trained(
+    draws: Mapping[int, Draw],
+    conditions: Sequence[Condition],
+    device_sample: DeviceSample,
+    pool: GalaxySample,
+    run: ExperimentRun,
+) -> dict[int, History]:
+    """One training for each sample size; the networks of the largest are kept."""
+    largest = max(draws)
+    return {
+        per_class: run.train(
+            Stage(
+                f"per_class_{per_class}",
+                f"{per_class} per class",
+                drawn,
+                conditions,
+                keeps_ensemble=per_class == largest,
+            ),
+            device_sample,
+            pool,
+        )
+        for per_class, drawn in draws.items()
+    }
 
 
 def _draws(config: ResolutionSweep, pool: GalaxySample, run: ExperimentRun) -> dict[int, Draw]:

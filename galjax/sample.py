@@ -254,6 +254,13 @@ class GalaxySample:
             raise InputError(f"{path} is damaged. {error}") from error
 
 
+def bands_last(
+    images: Shaped[np.ndarray, "galaxy height width *band"],
+) -> Shaped[np.ndarray, "galaxy height width band"]:
+    """Images with a band axis, whether they have one or not."""
+    return images if images.ndim == 4 else images[..., None]
+
+
 def _parts(hdus: fits.HDUList) -> dict[str, Any]:
     """The arguments of a sample that `save` wrote; any exception where something else stands there."""
     images = np.asarray(hdus[0].data).astype(np.float32)

@@ -11,8 +11,8 @@ from jaxtyping import Float, Float32
 
 from galjax.errors import InputError
 from galjax.resample import resize, width_between
-from galjax.sample import Exclusion, GalaxySample
-from galjax.training.sky import frames_of
+from galjax.sample import Exclusion, GalaxySample, bands_last
+from galjax.training.sky import frames_of, level_and_noise
 
 LARGEST_FIELD_DIFFERENCE = 0.05
 
@@ -187,18 +187,8 @@ def _blur(images: Images, sigma: float) -> Images:
 
 
 def sky_noise(images: Images) -> float:
-    """Standard deviation of the sky per pixel: 1.4826 times the median absolute deviation in the frames of the stamps.
-
-    The median over galaxies, so that stars in some frames do not count.
-    """
-    frames = _frames(images)
-    deviations = np.abs(frames - np.median(frames, axis=1, keepdims=True))
-    return float(1.4826 * np.median(np.median(deviations, axis=1)))
-
-
-def sky_level(images: Images) -> float:
-    """The sky's pixel value: the median over the frames of all stamps."""
-    return float(np.median(_frames(images)))
+    """Standard deviation of the sky per pixel in the frames of the stamps (`galjax.training.sky`), the mean over the bands."""
+    return float(np.mean(level_and_noise(bands_last(images)).unit))
 
 
 def brightness_ratio(ours: Images, theirs: Resized) -> float:

@@ -8,16 +8,16 @@ import numpy as np
 from astropy.table import Table
 from jaxtyping import Float, Float32, Integer
 
-from galjax.analysis.instruments import sky_level, sky_noise
 from galjax.analysis.tables import comparisons_table
 from galjax.config.settings import Convention
 from galjax.draw import Draw
 from galjax.resample import resize
-from galjax.sample import GalaxySample
+from galjax.sample import GalaxySample, bands_last
 from galjax.statistics import compare_paired, summarise
+from galjax.training.sky import level_and_noise
 
 LARGEST_SIDE = 32
-"""Images are shrunk to at most so many pixels a side, so that a fit takes seconds."""
+"""Images are shrunk to at most so many pixels a side."""
 PENALTIES = (1.0, 10.0, 100.0)
 """Values of C to choose from."""
 WIDTHS = (0.1, 0.3, 1.0)
@@ -54,16 +54,19 @@ def svm_accuracies(
     """Accuracy of a support vector machine (`fit_svm`) on images shrunk to each of the sizes, in every repeat.
 
     It is trained and tested on the same galaxies as the networks of the repeat. Pixels are scaled by arcsinh((pixel - sky) /
-    noise), both measured in the frames of the repeat's training galaxies at full resolution: the same scaling at all sizes.
+    noise) in each band, both measured in the frames of the repeat's training galaxies at full resolution: the same scaling at
+    all sizes.
     `tell` is called after each fit with how many are done, of len(sizes) x repeats.
     """
     train, test = (np.asarray(part) for part in (drawn.train, drawn.test))
-    skies = [_sky(pool.images[chosen]) for chosen in train]
+    images = bands_last(pool.images)
+    levels, noise = (np.asarray(each) for each in level_and_noise(images, train))
+    units = np.where(noise > 0, noise, np.float32(1))  # drawn images have none
     found = np.empty((len(sizes), len(train)))
-    for (row, size), (repeat, (level, noise)) in itertools.product(enumerate(sizes), enumerate(skies)):
+    for (row, size), repeat in itertools.product(enumerate(sizes), range(len(train))):
         if repeat == 0:
-            small = _shrunk(pool.images, size, convention)
-        scaled = np.arcsinh((small - level) / noise)
+            small = _shrunk(images, size, convention)
+        scaled = np.arcsinh((small - levels[repeat]) / units[repeat]).reshape(len(small), -1)
         machine = fit_svm(scaled[train[repeat]], pool.labels[train[repeat]])
         found[row, repeat] = machine.score(scaled[test[repeat]], pool.labels[test[repeat]])
         tell(row * len(train) + repeat + 1)
@@ -106,12 +109,7 @@ def reference_table(
 
 
 def _shrunk(
-    images: Float32[np.ndarray, "galaxy height width *band"], size: tuple[int, int], convention: Convention
-) -> Float32[np.ndarray, "galaxy feature"]:
-    planes = images if images.ndim == 3 else np.moveaxis(images, -1, 1)
-    return np.asarray(resize(planes, size, "area", convention)).reshape(len(images), -1)
-
-
-def _sky(images: Float32[np.ndarray, "galaxy height width *band"]) -> tuple[float, float]:
-    """Level and noise of the sky; where it has no noise, as in drawn images, the standard deviation of all pixels."""
-    return sky_level(images), sky_noise(images) or float(images.std()) or 1.0
+    images: Float32[np.ndarray, "galaxy height width band"], size: tuple[int, int], convention: Convention
+) -> Float32[np.ndarray, "galaxy new_height new_width band"]:
+    planes = np.moveaxis(images, -1, 1)
+    return np.moveaxis(np.asarray(resize(planes, size, "area", convention)), 1, -1)

@@ -130,8 +130,8 @@ def _test(row: Row, part: str) -> str:
 
 
 def _how_often(table: Table) -> str:
-    """Under how many conditions either part is a significant loss; nothing where nothing is tested."""
-    if not np.isfinite(table["threshold_p"]).any():
+    """Under how many of several conditions either part is a significant loss; nothing where nothing is tested."""
+    if len(table) < 2 or not np.isfinite(table["threshold_p"]).any():
         return ""
     threshold, apart = (
         int(((table[f"{part}_p"] < LEVEL) & (table[part] > 0)).sum()) for part in ("threshold", "discrimination")

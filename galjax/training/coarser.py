@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from galjax.resample import Convention, width_between
-from galjax.sample import GalaxySample
+from galjax.sample import GalaxySample, bands_last
 from galjax.training.conditions import Condition, MatrixPair
 from galjax.training.sky import level_and_noise
 
@@ -36,7 +36,7 @@ def recorded(sample: GalaxySample, seeing: float) -> Recorded:
 
     The noise is that of the frames of all stamps (`galjax.training.sky`): 0 where these have none.
     """
-    images = sample.images if sample.images.ndim == 4 else sample.images[..., None]
+    images = bands_last(sample.images)
     noise = tuple(np.asarray(level_and_noise(images).unit)[0].tolist())
     return Recorded((images.shape[1], images.shape[2]), seeing / sample.pixel_scale, noise)
 

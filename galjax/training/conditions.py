@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from galjax.resample import Convention, blur_matrix, degrade_matrices, resize_matrices, round_trip_matrices
-from galjax.sample import GalaxySample
+from galjax.sample import GalaxySample, bands_last
 from galjax.training.step import Conditions, DeviceSample, Noise
 
 MatrixPair = tuple[Float64[np.ndarray, "new_height height"], Float64[np.ndarray, "new_width width"]]
@@ -72,7 +72,7 @@ def make_conditions(factors: Sequence[int], methods: Sequence[str]) -> tuple[Con
 
 def to_device(sample: GalaxySample, *views: Float32[np.ndarray, "galaxy height width *band"]) -> DeviceSample:
     """The sample's images, always with a band axis, and labels as device arrays; and further views of its galaxies."""
-    images = [view if view.ndim == 4 else view[..., None] for view in (sample.images, *views)]
+    images = [bands_last(view) for view in (sample.images, *views)]
     return DeviceSample(jnp.stack(images), jnp.asarray(sample.labels))
 
 

@@ -23,7 +23,7 @@ from galjax.io.stored_arrays import Corrupt
 from galjax.metrics import accuracy, auc
 from galjax.networks.scaling import Sky, scale_images
 from galjax.resample import apply_matrices
-from galjax.sample import GalaxySample
+from galjax.sample import GalaxySample, bands_last
 from galjax.statistics import Selection
 from galjax.training import processes
 from galjax.training.conditions import ORIGINAL, Condition
@@ -270,7 +270,7 @@ class Ensemble:
         sample, chosen = self.tested
         alone = (self._alone(number) for number in range(len(chosen)))
         return np.concatenate(
-            [one._apply(_with_bands(sample.images[rows]), condition) for one, rows in zip(alone, chosen, strict=True)]
+            [one._apply(bands_last(sample.images[rows]), condition) for one, rows in zip(alone, chosen, strict=True)]
         )
 
     def _alone(self, number: int) -> "Ensemble":
@@ -293,7 +293,7 @@ class Ensemble:
                 f"The bands are in the order {', '.join(bands)}; these networks take {', '.join(about.bands)}. Reorder the last "
                 f"axis of the images."
             )
-        pixels = _with_bands(images)
+        pixels = bands_last(images)
         wanted = (*about.image_size, len(about.bands))
         if pixels.shape[1:] != wanted or not len(pixels):
             height, width, count = wanted
@@ -424,12 +424,6 @@ def _described(sky: Sky) -> tuple[MeasuredSky, ...]:
     """The sky of every repeat, from arrays ("repeat band")."""
     rows = zip(np.asarray(sky.level).tolist(), np.asarray(sky.unit).tolist(), strict=True)
     return tuple(MeasuredSky(tuple(level), tuple(unit)) for level, unit in rows)
-
-
-def _with_bands(
-    images: Shaped[np.ndarray, "galaxy height width *band"],
-) -> Shaped[np.ndarray, "galaxy height width band"]:
-    return images[..., None] if images.ndim == 3 else images
 
 
 def _condition(factor: int, method: str) -> Condition:
