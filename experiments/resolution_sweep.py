@@ -163,7 +163,7 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
         headline=headline,
         conclusions=(
             *conclusions,
-            definition,
+            *([definition] if survey is not None else []),
             about_threshold(threshold, lambda row: f"between Original and 1/{row['factor']} with {row['method']}"),
             *_about_methods(methods),
             *_about_sizes(summary, {size: drawn.test.shape[1] for size, drawn in draws.items()}, config),

@@ -116,7 +116,7 @@ def loss_figure(losses: Table) -> NamedFigure:
     """For every factor the loss against Original, as the part that is the mismatch and the part that training does not win back."""
     figure, (panel,) = make_panels(1, width=5.8)
     factors = sorted(set(losses["factor"].tolist()))
-    parts = {"not won back": "not won back by training there", "mismatch": "mismatch of training and test"}
+    parts = {"not won back": "not won back by training there", "mismatch": "mismatch"}
     for index, (part, label) in enumerate(parts.items()):
         rows = losses[losses["part"] == part]
         bars_with_intervals(panel, np.array(factors) + 0.38 * (index - 0.5), rows, "difference", index, label)
