@@ -40,7 +40,7 @@ class SimulatedAgainstReal:
     galaxies: int = 300
     """Galaxies of each class, real and simulated."""
     softening: float = 5.4
-    """Counts at which the stretch turns from linear to logarithmic: the JPEG images of SDSS (0 leaves the counts as they are)."""
+    """Counts at which the stretch turns from linear to logarithmic, as in the JPEG images of SDSS; 0 leaves the counts as they are."""
     out: Path = Path("runs/simulated_against_real.png")
     """Figure to write."""
 
