@@ -140,9 +140,9 @@ def _draw(shapes: dict[str, dict[str, Shapes]]) -> Figure:
             share = np.full(len(visibility), 1 / len(visibility))
             histogram.hist(visibility, edges, weights=share, histtype="step", color=colour, linestyle=line, label=kind)
         profile.set(
-            title=f"{name} galaxies",
+            title=f"{name}: median, middle 68 %",
             xlabel="radius / half-light radius",
-            ylabel="brightness / mean inside (median, middle 68 %)",
+            ylabel="brightness / mean inside",
         )
         histogram.set(xlabel="arm visibility (last bin: 1 and more)", ylabel="share of galaxies")
         for panel in (profile, histogram):
