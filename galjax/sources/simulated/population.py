@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from astropy.cosmology import FlatLambdaCDM
-from jaxtyping import Array, Float, Float32, Int, Int32, Key
+from jaxtyping import Array, Bool, Float, Float32, Int, Int32, Key
 
 COSMOLOGY = FlatLambdaCDM(H0=70, Om0=0.3)
 """Cosmology of Shen et al. (2003), whose sizes are used."""
@@ -22,8 +22,22 @@ MEDIAN_REDSHIFT = 0.104
 """Median redshift of the SDSS main galaxy sample (Strauss et al. 2002, AJ 124, 1810)."""
 MAGNITUDE_LIMIT = 17.77
 """Petrosian r of the main galaxy sample (Strauss et al. 2002), from which Galaxy Zoo 1 was drawn."""
-CLEAR_MAGNITUDE_LIMIT = 16.8
-"""Fainter than this, few galaxies reach 80 % of the votes for one class (cf. Bamford et al. 2009, MNRAS 393, 1324)."""
+CLEAR_MAGNITUDES = (16.7, 0.7)
+"""Where half of the galaxies reach 80 % of the votes for one class, and how fast their share falls with magnitude:
+1 / (1 + exp((r - first) / second)). Of all galaxies to r = 17.77 it leaves 0.38, as in Galaxy Zoo 1 (Lintott et al. 2011,
+MNRAS 410, 166; why votes become uncertain for the faint and small: Bamford et al. 2009, MNRAS 393, 1324)."""
+TRIES = 32
+"""Galaxies drawn until one fits."""
+UNCERTAIN_SPIRALS = 0.5
+"""Share of uncertain galaxies that are spirals with faint arms; the rest is smooth."""
+CLEAR_LENTICULARS, UNCERTAIN_LENTICULARS = 0.05, 0.4
+"""Share of the smooth galaxies that have a disc, of those that people are sure of and of the others."""
+EARLY_RADIUS = 1.15
+"""Radius along the major axis over the radius of the circle of the same area, for the sizes of smooth galaxies."""
+CLEAR_ARMS = (1.0, 2.5)
+"""Range of the concentration of light around the arms (`arm_strength`) where people are sure of a spiral."""
+FAINT_ARMS = (0.3, 1.3)
+"""The same where they are not."""
 LABEL_ERROR = 0.025
 """Share of clear Galaxy Zoo 1 labels that are wrong (Cheng et al. 2020, MNRAS 493, 4209, found about 2.5 %)."""
 SCHECHTER = (-21.2, -1.05)
@@ -86,7 +100,7 @@ def draw_galaxies(
 
 
 def _one_galaxy(key: Key[Array, ""], label: Int[Array, ""]) -> GalaxyParameters:
-    keys = iter(jax.random.split(key, 32))
+    keys = iter(jax.random.split(key, 40))
 
     def uniform(low: float, high: float) -> Float[Array, ""]:
         return jax.random.uniform(next(keys), minval=low, maxval=high)
@@ -94,39 +108,38 @@ def _one_galaxy(key: Key[Array, ""], label: Int[Array, ""]) -> GalaxyParameters:
     def normal(low: float, high: float, mean: float, std: float) -> Float[Array, ""]:
         return mean + std * jax.random.truncated_normal(next(keys), (low - mean) / std, (high - mean) / std)
 
-    # Half of the uncertain are faint spirals and ellipticals, half are between the two: discs with a large bulge.
+    # What people are unsure of: spirals whose arms are faint, smooth galaxies, and lenticulars between the two. What
+    # they call elliptical is smooth: spheroids, and lenticulars that are not seen from the side.
     uncertain, kind = label == 2, uniform(0.0, 1.0)
-    between = uncertain & (kind < 0.5)
     mislabelled = uniform(0.0, 1.0) < LABEL_ERROR
-    elliptical = jnp.where(uncertain, kind >= 0.75, (label == 1) ^ mislabelled)
+    smooth = jnp.where(uncertain, kind >= UNCERTAIN_SPIRALS, (label == 1) ^ mislabelled)
+    lenticular = smooth & (uniform(0.0, 1.0) < jnp.where(uncertain, UNCERTAIN_LENTICULARS, CLEAR_LENTICULARS))
+    elliptical = smooth & ~lenticular
 
-    redshift = _draw_redshift(uniform(0.0, 1.0))
-    limit = jnp.where(uncertain, MAGNITUDE_LIMIT, CLEAR_MAGNITUDE_LIMIT)
-    absolute = _draw_absolute_magnitude(uniform(0.0, 1.0), limit - _distance_modulus(redshift))
-    faint_limit = uniform(CLEAR_MAGNITUDE_LIMIT, MAGNITUDE_LIMIT)
-    magnitude = jnp.where(uncertain & ~between, faint_limit, absolute + _distance_modulus(redshift))
+    redshift, magnitude = _draw_brightness(next(keys), ~uncertain)
     absolute = magnitude - _distance_modulus(redshift)
-    # Sizes, Shen et al. (2003, MNRAS 343, 978), table 1 and eqs. 14 and 15: median and scatter of log-normals.
+    # Sizes, Shen et al. (2003, MNRAS 343, 978), table 1 and eqs. 14 and 15: median and scatter of log-normals, of which
+    # clear galaxies come from the upper part: people are sure of what looks large.
     early_size = 10 ** (-0.4 * 0.65 * absolute - 5.06)
     late_size = 10 ** (-0.4 * 0.26 * absolute - 1.71) * (1 + 10 ** (-0.4 * (absolute + 20.91))) ** (0.51 - 0.26)
-    # People are sure of galaxies that look large: clear ones come from the upper part of the size distribution.
-    scatter = jnp.where(uncertain, normal(-0.9, 0.3, 0.0, 0.3), normal(0.0, 0.9, 0.0, 0.35))
-    size = jnp.where(elliptical, early_size, late_size) * jnp.exp(scatter)
+    size = jnp.where(smooth, EARLY_RADIUS * early_size, late_size) * jnp.exp(
+        jnp.where(uncertain, normal(-0.6, 0.6, 0.1, 0.3), normal(-0.1, 0.9, 0.35, 0.25))
+    )
     radius = size / _kiloparsec_per_arcsec(redshift)
 
-    # Small bulges of spirals: Graham & Worley (2008, MNRAS 388, 1708), medians over Hubble types.
-    bulge_fraction = jnp.where(between, normal(0.35, 0.75, 0.55, 0.1), jnp.exp(normal(-4.0, -0.9, -2.1, 0.7)))
-    bulge_index = jnp.where(between, normal(1.5, 4.0, 3.0, 0.7), normal(0.8, 4.0, 1.9, 0.7))
+    # Bulges of spirals: Graham & Worley (2008, MNRAS 388, 1708), from late to early Hubble types; larger in lenticulars.
+    bulge_fraction = jnp.where(lenticular, normal(0.1, 0.8, 0.4, 0.15), jnp.exp(normal(-4.0, -0.9, -2.1, 0.7)))
+    bulge_index = jnp.where(lenticular, normal(1.0, 4.0, 2.5, 0.7), normal(0.8, 4.0, 2.0, 0.7))
     scale_length = radius / 1.678  # exponential disc
-    bulge_radius = scale_length * jnp.where(between, uniform(0.3, 0.7), uniform(0.15, 0.35))
+    bulge_radius = scale_length * jnp.where(lenticular, uniform(0.2, 0.7), uniform(0.15, 0.45))
     # Ellipticals from E0 to E6, mostly round: Padilla & Strauss (2008, MNRAS 388, 1321).
-    spheroid_axis_ratio = jnp.where(elliptical, normal(0.4, 1.0, 0.78, 0.15), normal(0.7, 1.0, 0.9, 0.1))
-    # Random orientation is uniform in cos i. An edge-on lens of the in-between kind would pass for a spiral.
-    inclination = jnp.arccos(jnp.where(between, uniform(0.35, 1.0), uniform(0.0, 1.0)))
+    spheroid_axis_ratio = jnp.where(elliptical, normal(0.35, 1.0, 0.78, 0.16), normal(0.7, 1.0, 0.9, 0.1))
+    # Random orientation is uniform in cos i.
+    inclination = jnp.arccos(jnp.where(lenticular, uniform(0.3, 1.0), uniform(0.0, 1.0)))
     arms = jnp.asarray([2.0, 2.0, 2.0, 3.0, 4.0])[jax.random.randint(next(keys), (), 0, 5)]
     # Pitch angles of Sa to Sc: Kennicutt (1981, AJ 86, 1847).
     pitch = jnp.deg2rad(normal(7.0, 35.0, 17.0, 6.0))
-    strength = jnp.where(elliptical | between, 0.0, uniform(0.8, 2.0)) * jnp.where(uncertain, 0.5, 1.0)
+    strength = jnp.where(uncertain, uniform(*FAINT_ARMS), uniform(*CLEAR_ARMS)) * jnp.where(smooth, 0.0, 1.0)
 
     # Sources of r = 15 to 21 in an SDSS frame at galactic latitude -51 (run 5754, camera column 3, field 280): 1.5 in
     # an arcmin^2, 0.28 in the 26" x 26" here, and as many brighter than m as 10^(0.2 m) says.
@@ -140,7 +153,7 @@ def _one_galaxy(key: Key[Array, ""], label: Int[Array, ""]) -> GalaxyParameters:
         magnitude=magnitude,
         half_light_radius=radius,
         bulge_fraction=jnp.where(elliptical, one, bulge_fraction),
-        sersic_index=jnp.where(elliptical, normal(2.8, 5.5, 4.0, 0.7), bulge_index),
+        sersic_index=jnp.where(elliptical, normal(2.5, 6.0, 4.2, 0.7), bulge_index),
         spheroid_radius=jnp.where(elliptical, radius, bulge_radius),
         spheroid_axis_ratio=spheroid_axis_ratio,
         inclination=jnp.where(elliptical, 0.0, inclination),
@@ -176,19 +189,34 @@ def _tables() -> dict[str, Float32[np.ndarray, " node"]]:
     return {name: table.astype(np.float32) for name, table in tables.items()}
 
 
-def _draw_redshift(uniform: Float[Array, ""]) -> Float[Array, ""]:
+def _draw_brightness(key: Key[Array, ""], clear: Bool[Array, ""]) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Redshift and magnitude of one galaxy of the survey of which people are sure, or are not.
+
+    Drawn again until a galaxy fits, at most `TRIES` times.
+    """
+    numbers = jax.random.uniform(key, (3, TRIES))
+    redshift = _draw_redshift(numbers[0])
+    modulus = _distance_modulus(redshift)
+    magnitude = _draw_absolute_magnitude(numbers[1], MAGNITUDE_LIMIT - modulus) + modulus
+    half, width = CLEAR_MAGNITUDES
+    share = jax.nn.sigmoid((half - magnitude) / width)
+    chosen = jnp.argmax(numbers[2] < jnp.where(clear, share, 1 - share))
+    return redshift[chosen], magnitude[chosen]
+
+
+def _draw_redshift(uniform: Float[Array, "*try"]) -> Float[Array, "*try"]:
     return jnp.interp(uniform, _tables()["redshift_cumulative"], _tables()["redshift"])
 
 
-def _distance_modulus(redshift: Float[Array, ""]) -> Float[Array, ""]:
+def _distance_modulus(redshift: Float[Array, "*try"]) -> Float[Array, "*try"]:
     return jnp.interp(redshift, _tables()["redshift"], _tables()["distance_modulus"])
 
 
-def _kiloparsec_per_arcsec(redshift: Float[Array, ""]) -> Float[Array, ""]:
+def _kiloparsec_per_arcsec(redshift: Float[Array, "*try"]) -> Float[Array, "*try"]:
     return jnp.interp(redshift, _tables()["redshift"], _tables()["kpc_per_arcsec"])
 
 
-def _draw_absolute_magnitude(uniform: Float[Array, ""], limit: Float[Array, ""]) -> Float[Array, ""]:
+def _draw_absolute_magnitude(uniform: Float[Array, "*try"], limit: Float[Array, "*try"]) -> Float[Array, "*try"]:
     """An absolute magnitude drawn from the Schechter function, brighter than `limit`."""
     tables = _tables()
     share = uniform * jnp.interp(limit, tables["magnitude"], tables["magnitude_cumulative"])

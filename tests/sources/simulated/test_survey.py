@@ -1,11 +1,12 @@
 import jax
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from galjax import GalaxySample, InputError
 from galjax.config.jax_settings import PRNG
 from galjax.sources.simulated.population import (
-    CLEAR_MAGNITUDE_LIMIT,
+    CLEAR_MAGNITUDES,
     COSMOLOGY,
     MAGNITUDE_LIMIT,
     assign_classes,
@@ -70,8 +71,17 @@ def test_redshift_makes_galaxies_smaller_and_fainter(sample):
     assert np.median(radius[spirals & near]) > 1.1 * np.median(radius[spirals & far])
     absolute = sample.columns["magnitude"] - COSMOLOGY.distmod(sample.redshift).value
     assert np.median(absolute[spirals & far]) < np.median(absolute[spirals & near]) - 1  # a flux limit: only the bright
-    assert sample.columns["magnitude"][sample.labels < 2].max() <= CLEAR_MAGNITUDE_LIMIT + 0.01
     assert sample.columns["magnitude"].max() <= MAGNITUDE_LIMIT + 0.01
+
+
+def test_galaxies_are_clear_with_the_probability_that_falls_with_magnitude():
+    classes = assign_classes(6000, (0.2, 0.18, 0.62))  # as many clear ones as there are in Galaxy Zoo 1
+    magnitude = np.asarray(draw_galaxies(jax.random.key(1, impl=PRNG), np.arange(6000), classes).magnitude)
+    half, width = CLEAR_MAGNITUDES
+    fitted = LogisticRegression(C=np.inf).fit(magnitude[:, None] - half, classes < 2)
+    assert fitted.coef_[0, 0] == pytest.approx(-1 / width, rel=0.1)
+    assert fitted.intercept_[0] == pytest.approx(0, abs=0.1)
+    assert np.mean(magnitude[classes < 2] > 17.3) > 0.2
 
 
 def test_structure_tells_the_classes_apart_and_brightness_does_not(sample):
