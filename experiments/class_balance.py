@@ -40,7 +40,7 @@ PRESETS: dict[PresetName, ClassBalance] = {
         source=SourceConfig(simulated=SimulatedSurvey(galaxies=3000, class_fractions=THESIS_FRACTIONS)),
         repeats=6,
         total=Suggested(400),
-        training=TrainingConfig(ScheduleConfig(epochs=16, evaluate_every=2)),
+        training=TrainingConfig(ScheduleConfig(epochs=24, evaluate_every=4)),
     ),
     "standard": ClassBalance(
         source=SourceConfig(simulated=SimulatedSurvey(galaxies=15_000, class_fractions=THESIS_FRACTIONS)),

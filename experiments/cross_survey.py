@@ -83,7 +83,7 @@ PRESETS: dict[PresetName, CrossSurvey] = {
         source=SourceConfig(simulated=SimulatedSurvey(galaxies=1200)),
         repeats=4,
         per_class=Suggested(200),
-        training=TrainingConfig(ScheduleConfig(epochs=12, evaluate_every=3)),
+        training=TrainingConfig(ScheduleConfig(epochs=16, evaluate_every=4)),
     ),
     "standard": CrossSurvey(
         repeats=10, per_class=Suggested(300), training=TrainingConfig(ScheduleConfig(epochs=30, evaluate_every=5))

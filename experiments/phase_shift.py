@@ -63,7 +63,7 @@ class PhaseShift(ExperimentConfig):
 
 
 PRESETS: dict[PresetName, PhaseShift] = {
-    "quick": PhaseShift(repeats=6, training=TrainingConfig(ScheduleConfig(epochs=16, evaluate_every=8))),
+    "quick": PhaseShift(repeats=6, training=TrainingConfig(ScheduleConfig(epochs=24, evaluate_every=8))),
     "standard": PhaseShift(repeats=10, training=TrainingConfig(ScheduleConfig(epochs=60, evaluate_every=10))),
     "thesis": PhaseShift(
         validation_fraction=0.0, training=TrainingConfig(ScheduleConfig(epochs=900, evaluate_every=25))

@@ -74,7 +74,7 @@ class ResolutionSweep(ExperimentConfig):
 
 PRESETS: dict[PresetName, ResolutionSweep] = {
     "quick": ResolutionSweep(
-        repeats=6, per_class=suggested(300), training=TrainingConfig(ScheduleConfig(epochs=16, evaluate_every=4))
+        repeats=6, per_class=suggested(300), training=TrainingConfig(ScheduleConfig(epochs=24, evaluate_every=8))
     ),
     "standard": ResolutionSweep(
         repeats=10, per_class=suggested(300, 1000), training=TrainingConfig(ScheduleConfig(epochs=60, evaluate_every=5))

@@ -54,7 +54,7 @@ class SameResolution(ExperimentConfig):
 
 PRESETS: dict[PresetName, SameResolution] = {
     "quick": SameResolution(
-        repeats=6, factors=suggested(2, 4, 6, 8), training=TrainingConfig(ScheduleConfig(epochs=16, evaluate_every=4))
+        repeats=6, factors=suggested(2, 4, 6, 8), training=TrainingConfig(ScheduleConfig(epochs=24, evaluate_every=8))
     ),
     "standard": SameResolution(
         repeats=10, factors=suggested(2, 4, 6, 8), training=TrainingConfig(ScheduleConfig(epochs=60, evaluate_every=10))

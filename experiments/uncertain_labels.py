@@ -47,7 +47,7 @@ PRESETS: dict[PresetName, UncertainLabels] = {
         source=SourceConfig(simulated=SimulatedSurvey(galaxies=3000, class_fractions=THESIS_FRACTIONS)),
         repeats=6,
         total=Suggested(400),
-        training=TrainingConfig(ScheduleConfig(epochs=20, evaluate_every=2)),
+        training=TrainingConfig(ScheduleConfig(epochs=24, evaluate_every=4)),
     ),
     "standard": UncertainLabels(
         source=SourceConfig(simulated=SimulatedSurvey(galaxies=15_000, class_fractions=THESIS_FRACTIONS)),
