@@ -62,6 +62,7 @@ from rich.table import Table as ScreenTable
 
 from galjax.analysis.cases import DISCRIMINATION, Case
 from galjax.analysis.published import Against, Published
+from galjax.analysis.statements import Statement, no_difference
 from galjax.analysis.tables import history_arrays, metrics_of, results_table, summary_table
 from galjax.analysis.threshold import about_own_threshold
 from galjax.analysis.wording import HOLM, WELCH, basis, fixed, interval_and_test, listed, mean_of, plus_minus, signed
@@ -140,6 +141,7 @@ def study(config: ClassBalance, run: ExperimentRun) -> Findings:
             for (name, _, metric), published in PUBLISHED.items()
             if metric in metrics
         ),
+        statements=(_statement(cases, metrics, shared),),
     )
 
 
@@ -153,6 +155,22 @@ def _draws(config: ClassBalance, pool: GalaxySample, run: ExperimentRun, keys: R
 def _values(cases: Cases, name: str, metric: str, selection: Selection | None = None) -> np.ndarray:
     """The accuracy of the first trainings, other metrics of the second, at the epoch of the selection (None: the leading one)."""
     return cases[name, FIRST if metric == "accuracy" else SECOND].values(metric, selection)
+
+
+def _statement(cases: Cases, metrics: Sequence[str], shared: Mapping[str, float]) -> Statement:
+    """What the thesis concludes from accuracy and true skill statistic."""
+    both = (shared[BALANCED], shared[NATURAL])
+    found = {
+        _named(metric): compare_independent(
+            _values(cases, BALANCED, metric, THESIS_SELECTION), _values(cases, NATURAL, metric, THESIS_SELECTION), both
+        )
+        for metric in ("accuracy", "tss")
+        if metric in metrics
+    }
+    corrected = holm([one.p_value for one in found.values()])
+    found = {name: one._replace(p_value=p) for (name, one), p in zip(found.items(), corrected, strict=True)}
+    words = f"Balancing the classes makes no significant difference ({WELCH}, {HOLM})"
+    return no_difference(words, "4.3", found)
 
 
 def _screen(cases: Cases, metrics: Sequence[str]) -> ScreenTable:

@@ -113,6 +113,7 @@ from galjax.analysis.instruments import (
     unknown_fields,
     view_name,
 )
+from galjax.analysis.statements import Statement, is_better, no_difference
 from galjax.analysis.tables import comparisons_table, history_arrays, results_table, rows_with, summary_table
 from galjax.analysis.threshold import IN_SHORT_CAPTION, Mismatch, about_threshold, in_short, threshold_table
 from galjax.analysis.wording import (
@@ -140,7 +141,7 @@ from galjax.report.figures.instruments import attribution_figure, instrument_gal
 from galjax.report.html import Section
 from galjax.runs.stage import Stage
 from galjax.sample import GalaxySample
-from galjax.statistics import compare_paired, repeats_left, summarise
+from galjax.statistics import THESIS_SELECTION, Comparison, compare_paired, repeats_left, summarise
 from galjax.training.conditions import Condition, to_device
 from galjax.training.history import History
 from galjax.training.step import DeviceSample
@@ -225,12 +226,31 @@ def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
         history=_history(histories, seen, matched.coarse.class_names),
         screen=(_screen(accuracies, steps.path), _costs_screen(costs)),
         thesis_figures={"6.1": "conditions"},
+        statements=_statements(values_by(cases, "trained_on", "tested_on", selection=THESIS_SELECTION), shared),
         further_tables={
             "conditions.ecsv": compared,
             "attribution.ecsv": costs,
             "steps.ecsv": single,
             "threshold.ecsv": threshold,
         },
+    )
+
+
+def _statements(accuracies: Accuracies, shared: float) -> tuple[Statement, ...]:
+    """What the thesis concludes from its three conditions."""
+    own, across, sharp = CONDITIONS
+
+    def compared(one: str, other: str) -> dict[str, Comparison]:
+        found = compare_paired(accuracies[CONDITIONS[one]], accuracies[CONDITIONS[other]], shared)
+        return {minus(f"({one})", f"({other})"): found}
+
+    return (
+        is_better(
+            f"{across} is significantly worse than {own} and {sharp} ({PAIRED})",
+            "6.3",
+            compared(own, across) | compared(sharp, across),
+        ),
+        no_difference(f"{own} and {sharp} do not differ significantly ({PAIRED})", "6.3", compared(sharp, own)),
     )
 
 

@@ -87,6 +87,7 @@ from galjax.analysis.phase import (
     recentre,
     shrunk_table,
 )
+from galjax.analysis.statements import Statement
 from galjax.analysis.tables import comparisons_table, history_arrays, results_table, summary_table
 from galjax.analysis.threshold import IN_SHORT_CAPTION, Mismatch, about_threshold, in_short, threshold_table
 from galjax.analysis.wording import (
@@ -189,6 +190,7 @@ def study(config: PhaseShift, run: ExperimentRun) -> Findings:
         history=history_arrays({"training": history}, "training", conditions, pool.class_names),
         screen=(_screen(accuracies, config.methods, sizes, shared),),
         thesis_figures={"5.15": "phase_gallery"},
+        statements=_statements(shrunk, cutouts(height)[2].name),
         further_tables={
             "brightest_pixel.ecsv": shrunk,
             "centre_shift.ecsv": enlarged,
@@ -196,6 +198,17 @@ def study(config: PhaseShift, run: ExperimentRun) -> Findings:
             "threshold.ecsv": threshold,
         },
     )
+
+
+def _statements(shrunk: Table, cutout: str) -> tuple[Statement, ...]:
+    """Where the thesis sees the brightest pixel, for stamps cut out as here and sizes rounded down."""
+    rows = {row["resolution"]: row for row in shrunk if (row["size_rule"], row["cutout"]) == ("floor", cutout)}
+    if not {"1/6", "1/7"} <= set(rows):
+        return ()
+    sixth, seventh = (float(rows[name]["brightest"]) for name in ("1/6", "1/7"))
+    numbers = f"{signed(sixth, 2)} and {signed(seventh, 2)} shrunken pixels from the middle of the grid, on both axes"
+    words = "After shrinking by 1/6 the brightest pixel is right-below of the centre, after 1/7 it is at the centre"
+    return (Statement(words, "5.4", bool(np.isclose(sixth, 0.5) and np.isclose(seventh, 0.0)), numbers),)
 
 
 def _conditions(

@@ -16,7 +16,7 @@ The thesis finds 0.92 at Original on SDSS images, all three methods usable to 1/
 import dataclasses
 import itertools
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described
@@ -67,6 +67,11 @@ class ResolutionSweep(ExperimentConfig):
                 "half maximum, arcsec)."
             )
 
+    @property
+    def is_as_in_thesis(self) -> bool:
+        """Whether classes are balanced and images shrunk by the mean over pixels, so that results compare with the thesis's."""
+        return self.total is None and self.degrade == "area"
+
     def known_seeing(self) -> float | None:
         """Full width at half maximum of the images, arcsec."""
         return self.seeing or (self.source.simulated.seeing if self.source.data == "simulated" else None)
@@ -92,6 +97,7 @@ from rich.table import Table as ScreenTable
 from galjax import draw
 from galjax.analysis.cases import Case, values_by
 from galjax.analysis.published import Against, Published
+from galjax.analysis.statements import NEAR, Statement, no_difference, of_sizes, of_sweep
 from galjax.analysis.sweep_answer import SweepAnswer
 from galjax.analysis.tables import comparisons_table, history_arrays, results_table, rows_with, summary_table
 from galjax.analysis.threshold import IN_SHORT_CAPTION, Mismatch, about_threshold, in_short, threshold_table
@@ -104,7 +110,7 @@ from galjax.report.figures.sweep import sweep_figures
 from galjax.report.html import Section
 from galjax.runs.stage import Stage
 from galjax.sample import GalaxySample
-from galjax.statistics import THESIS_SELECTION, compare_paired, count_in_words, leading
+from galjax.statistics import THESIS_SELECTION, Comparison, compare_paired, count_in_words, leading
 from galjax.training.coarser import Recorded, in_coarser_surveys, recorded
 from galjax.training.conditions import ORIGINAL, Condition, device_conditions, make_conditions, to_device
 from galjax.training.history import History
@@ -112,8 +118,6 @@ from galjax.training.step import DeviceSample
 
 Accuracies = Mapping[tuple[Any, ...], np.ndarray]
 """In every repeat, by galaxies per class, factor and method."""
-NEAR = 0.9
-"""The accuracy that the thesis asks of a usable resolution."""
 
 
 def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
@@ -193,6 +197,7 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
         history=history_arrays(histories, "per_class", conditions, config.classes),
         screen=tuple(_screen(summary, config)),
         against=tuple(_against(by_thesis, config)),
+        statements=tuple(_statements(by_thesis, config, shared)),
         further_tables={"methods.ecsv": methods, "threshold.ecsv": threshold},
         thesis_figures=_thesis_figures(config),
     )
@@ -382,9 +387,7 @@ def _thesis_figures(config: ResolutionSweep) -> dict[str, str]:
 
 def _against(accuracies: Accuracies, config: ResolutionSweep) -> list[Against]:
     """What the thesis states in figures, for its sample sizes: chance at 1/8, and how many runs reach 0.9 at 1/5."""
-    if (
-        config.total is not None or config.degrade != "area"
-    ):  # the thesis's draws are balanced, and its images shrunk by "area"
+    if not config.is_as_in_thesis:
         return []
     nothing, pairs = np.array([]), []
     for method in config.methods:
@@ -397,6 +400,22 @@ def _against(accuracies: Accuracies, config: ResolutionSweep) -> list[Against]:
         )
         pairs.append(Against(published, np.where(np.isnan(values), np.nan, values >= NEAR)))
     return [pair for pair in pairs if np.isfinite(pair.ours).any()]
+
+
+def _statements(accuracies: Accuracies, config: ResolutionSweep, shared: Mapping[int, float]) -> Iterator[Statement]:
+    """What the thesis says of its sweep in words."""
+    if not config.is_as_in_thesis:
+        return
+    by_size = {size: _of_size(accuracies, size) for size in sorted(config.per_class)}
+    for size, its in by_size.items():
+        yield from of_sweep(its, config.usable, size)
+    yield from of_sizes(by_size)
+    if len(methods := methods_table(accuracies, config, shared)):
+        least = methods[np.argmin(np.nan_to_num(methods["p_corrected"], nan=np.inf))]
+        found = Comparison(*(least[name] for name in ("difference", "low", "high", "p_corrected", "n")))
+        words = f"The interpolation methods do not differ significantly at any resolution ({PAIRED}, {HOLM})"
+        surest = f"the surest of {len(methods)} differences: {least['methods']} at 1/{least['factor']}"
+        yield no_difference(words, "5.2", {surest: found})
 
 
 EXPERIMENT = Experiment(NAME, TITLE, QUESTION, __doc__ or "", PRESETS, study)

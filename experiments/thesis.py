@@ -15,7 +15,7 @@ import importlib
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -100,7 +100,8 @@ from rich.console import Console
 from experiments import interpolation_cost
 from galjax import sources
 from galjax.analysis.published import against_table
-from galjax.cli.experiment import AGAINST_CAPTION, Experiment, Finished, LoadGalaxies
+from galjax.analysis.statements import statements_table
+from galjax.cli.experiment import BESIDE_CAPTIONS, Experiment, Finished, LoadGalaxies
 from galjax.report.html import Chapter, Report, Section, write_report
 from galjax.runs.folder import RunFolder, describe_environment, open_run
 from galjax.sample import GalaxySample
@@ -178,8 +179,14 @@ def _write(
     config: Thesis, folder: RunFolder, finished: dict[str, Finished], left_out: dict[str, str], seconds: float
 ) -> None:
     """The tables and the report of all experiments."""
-    beside = _beside(finished)
-    folder.write_table("against_thesis.ecsv", beside)
+    beside = {
+        "statements.ecsv": _of_all(
+            {name: statements_table(done.findings.statements) for name, done in finished.items()}
+        ),
+        "against_thesis.ecsv": _of_all({name: against_table(done.findings.against) for name, done in finished.items()}),
+    }
+    for file, table in beside.items():
+        folder.write_table(file, table)
     folder.write_exclusions(dict.fromkeys(row for done in finished.values() for row in done.excluded))
     overview = Chapter(
         "overview",
@@ -187,7 +194,7 @@ def _write(
         "Does it agree with the thesis?",
         tuple(f"{name}: left out. {reason}" for name, reason in left_out.items()),
         (
-            Section("Numbers", tables={AGAINST_CAPTION: beside}),
+            Section("Words and numbers", tables={BESIDE_CAPTIONS[file]: table for file, table in beside.items()}),
             Section("Where the thesis's figures are", tables={"Figures of the thesis, and here": _figures(finished)}),
         ),
     )
@@ -212,14 +219,11 @@ def _write(
     folder.write_json("environment.json", environment)
 
 
-def _beside(finished: dict[str, Finished]) -> Table:
-    """All that the thesis states in numbers."""
-    tables = []
-    for name, done in finished.items():
-        table = against_table(done.findings.against)
+def _of_all(tables: Mapping[str, Table]) -> Table:
+    """The tables of all experiments, named in a first column."""
+    for name, table in tables.items():
         table.add_column([name] * len(table), name="experiment", index=0)
-        tables.append(table)
-    return vstack([table for table in tables if len(table)] or tables[:1])
+    return vstack([table for table in tables.values() if len(table)] or list(tables.values())[:1])
 
 
 def _figures(finished: dict[str, Finished]) -> Table:

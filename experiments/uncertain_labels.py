@@ -68,9 +68,10 @@ import numpy as np
 
 from galjax.analysis.cases import Case
 from galjax.analysis.published import Against, Published
+from galjax.analysis.statements import is_better
 from galjax.analysis.tables import history_arrays, metrics_of, results_table, summary_table
 from galjax.analysis.threshold import about_own_threshold
-from galjax.analysis.wording import EPOCH, WELCH, basis, fixed, interval_and_test, mean_of, plus_minus, signed
+from galjax.analysis.wording import EPOCH, WELCH, basis, fixed, interval_and_test, mean_of, minus, plus_minus, signed
 from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.report.figures import NamedFigure
 from galjax.report.figures.comparison import points_with_bars
@@ -121,6 +122,7 @@ def study(config: UncertainLabels, run: ExperimentRun) -> Findings:
         for key, value in history_arrays({name: case.history}, "labels", (ORIGINAL,), case.class_names).items()
     }
     shared = {name: run.shared_share(pool, draws[name]) for name, pool in pools.items()}
+    two, three = (cases[name].values(selection=THESIS_SELECTION) for name in (TWO, THREE))
     headline, *conclusions = _conclusions(cases, pools, shared)
     n = repeats_left(*(case.values() for case in every))
     stands_on = basis(n, every[0].leading, WELCH, list(shared.values()))
@@ -155,6 +157,13 @@ def study(config: UncertainLabels, run: ExperimentRun) -> Findings:
             Against(published, cases[labels].values(metric, THESIS_SELECTION))
             for (labels, metric), published in PUBLISHED.items()
             if metric in metrics
+        ),
+        statements=(
+            is_better(
+                f"The accuracy is higher without the uncertain class ({WELCH})",
+                "4.2",
+                {minus(TWO, THREE): compare_independent(two, three, (shared[TWO], shared[THREE]))},
+            ),
         ),
     )
 

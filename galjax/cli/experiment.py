@@ -20,6 +20,7 @@ from rich.table import Table as ScreenTable
 from galjax import draw, sources
 from galjax.analysis.predictions import coarsest_usable, test_predictions
 from galjax.analysis.published import Against, against_table
+from galjax.analysis.statements import STATEMENTS_CAPTION, Statement, statements_table
 from galjax.cli.command import ExperimentConfig, PresetName, described, run_command
 from galjax.config.json_form import as_words, fitted, to_json
 from galjax.draw import Draw
@@ -61,6 +62,8 @@ class Findings:
     """Tables for the terminal."""
     against: tuple[Against, ...] = ()
     """Compared with what the thesis found."""
+    statements: tuple[Statement, ...] = ()
+    """What the thesis says in words, and whether it is so here."""
     further_tables: Mapping[str, Table] = dataclasses.field(default_factory=dict)
     """Tables by file name."""
     thesis_figures: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -340,10 +343,18 @@ def _write(experiment: Experiment[Any], findings: Findings, run: ExperimentRun) 
     folder = run.folder
     tables = {"results.ecsv": findings.results, "summary.ecsv": findings.summary, **findings.further_tables}
     sections = list(findings.sections)
-    if findings.against:
-        beside = against_table(findings.against)
-        tables["against_thesis.ecsv"] = beside
-        sections.append(Section("Compared with the thesis", tables={AGAINST_CAPTION: beside}))
+    beside = {
+        file: table
+        for file, table in (
+            ("against_thesis.ecsv", against_table(findings.against)),
+            ("statements.ecsv", statements_table(findings.statements)),
+        )
+        if len(table)
+    }
+    if beside:
+        tables |= beside
+        captioned = {BESIDE_CAPTIONS[file]: table for file, table in beside.items()}
+        sections.append(Section("Compared with the thesis", tables=captioned))
     predictions = run.test_predictions(findings.summary)
     if predictions is not None:
         tables["test_predictions.ecsv"] = predictions
@@ -367,6 +378,7 @@ AGAINST_CAPTION = (
     "Our figures at the epoch of the best mean test accuracy of each condition (the thesis's rule), the thesis's, and the difference in "
     "standard errors (std / sqrt(n); galaxies and unstated parts of the network differ)"
 )
+BESIDE_CAPTIONS = {"against_thesis.ecsv": AGAINST_CAPTION, "statements.ecsv": STATEMENTS_CAPTION}
 
 
 def screen_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> ScreenTable:
