@@ -1,6 +1,6 @@
 """How different may the training and test resolutions be? (thesis, 5.2 and 5.3)
 
-    python -m experiments.resolution_sweep                      # simulated galaxies; 4 minutes on 2 CPU cores
+    python -m experiments.resolution_sweep                      # simulated galaxies; 1 to 5 minutes on 2 CPU cores
     python -m experiments.resolution_sweep --preset standard    # 10 repeats, 60 epochs, two sample sizes; an hour, by estimate
     python -m experiments.resolution_sweep --preset thesis      # 30 repeats, 900 epochs, four sample sizes
     python -m experiments.resolution_sweep --data FOLDER        # your own catalogue and images

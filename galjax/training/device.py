@@ -48,6 +48,32 @@ class Progress(NamedTuple):
     measured: Measured
 
 
+class ToTrain(NamedTuple):
+    """A repeat's own that its training takes."""
+
+    key: Key[Array, "*repeat"]
+    """Of its epochs."""
+    draw: Int[Array, "*repeat train"]
+    """Positions in the pool."""
+    sky: Sky | None
+
+
+class ToEvaluate(NamedTuple):
+    """A repeat's own that its evaluation takes."""
+
+    parameters: Parameters
+    tested: Int[Array, "*repeat test"]
+    """Positions in the pool."""
+    validated: Int[Array, "*repeat validation"] | None
+    """None without validation galaxies."""
+    sky: Sky | None
+    noise_key: Key[Array, "*repeat"] | None
+    """None where no condition adds noise."""
+
+
+Spans = tuple[Int[Array, "*repeat"], Int[Array, "*repeat"]]
+"""A repeat's first unit of work in a part (`galjax.training.chunks`), and the one after its last."""
+
 REPEAT = "repeat"
 """The mesh axis."""
 
@@ -129,21 +155,16 @@ def _train(
     trainer: Trainer,
     at_once: int,
     trained: Trained,
-    own: tuple[
-        Key[Array, " repeat"], Int[Array, "repeat train"], Sky | None, Int[Array, " repeat"], Int[Array, " repeat"]
-    ],
+    own: tuple[ToTrain, Spans],
     shared: tuple[Int[Array, " 2"], Int[Array, ""], Hyperparameters, DeviceSample, Conditions],
 ) -> Trained:
     """Train this device's repeats on the blocks of a `Part`.
 
-    `own` are epoch keys, draws, skies (see `see`), and the part's begin and end; `shared` are its groups, the first epoch of the stretch, and
-    what is the same for all.
+    `shared` are the part's groups, the first epoch of the stretch, and what is the same for all.
     """
     groups, first_epoch, hyperparameters, pool, trained_at = shared
 
-    def one_repeat(
-        trained: Trained, own: tuple[Key[Array, ""], Int[Array, " train"], Sky | None], span: _Span
-    ) -> Trained:
+    def one_repeat(trained: Trained, own: ToTrain, span: Spans) -> Trained:
         (key, draw, sky), (begin, end) = own, span
         galaxies = Galaxies(see(pool, draw, trained_at, scaling_of(trainer), sky), pool.labels[draw])
         blocks = blocks_of(trainer, len(draw))
@@ -158,8 +179,7 @@ def _train(
 
         return jax.lax.fori_loop(begin // blocks, -(-end // blocks), one_epoch, trained)
 
-    *given, begin, end = own
-    return _group_by_group(one_repeat, at_once, trained, tuple(given), (begin, end, groups))
+    return _group_by_group(one_repeat, at_once, trained, *own, groups)
 
 
 Evaluated = tuple[Evaluation, Evaluation | None]
@@ -170,34 +190,17 @@ def _evaluate(
     trainer: Trainer,
     at_once: int,
     evaluated: Evaluated,
-    own: tuple[
-        Parameters,
-        tuple[Any, Any],
-        Sky | None,
-        Key[Array, " repeat"] | None,
-        Int[Array, " repeat"],
-        Int[Array, " repeat"],
-    ],
+    own: tuple[ToEvaluate, Spans],
     shared: tuple[Int[Array, " 2"], DeviceSample, Conditions, Conditions],
 ) -> Evaluated:
     """Evaluate this device's repeats under the conditions of a `Part`, and with the first of them on the validation galaxies.
 
-    `own` are parameters, the test and validation galaxies (None without), skies, the noise's keys (None without), and the part's begin
-    and end; `shared` are its groups, and what is the same for all, the condition trained at last.
+    `shared` are the part's groups, and what is the same for all, the condition trained at last.
     """
     groups, pool, conditions, trained_at = shared
 
-    def one_repeat(
-        evaluated: Evaluated,
-        own: tuple[
-            Parameters,
-            tuple[Int[Array, " test"], Int[Array, " validation"] | None],
-            Sky | None,
-            Key[Array, ""] | None,
-        ],
-        span: _Span,
-    ) -> Evaluated:
-        (parameters, (tested, validated), sky, noise_key), (test, validation), (begin, end) = own, evaluated, span
+    def one_repeat(evaluated: Evaluated, own: ToEvaluate, span: Spans) -> Evaluated:
+        (parameters, tested, validated, sky, noise_key), (test, validation), (begin, end) = own, evaluated, span
 
         def one_condition(index: Int[Array, ""], test: Evaluation) -> Evaluation:
             condition = jax.tree.map(lambda leaf: leaf[index], conditions).of_repeat(noise_key)
@@ -212,12 +215,7 @@ def _evaluate(
             )
         return jax.lax.fori_loop(begin, end, one_condition, test), validation
 
-    *given, begin, end = own
-    return _group_by_group(one_repeat, at_once, evaluated, tuple(given), (begin, end, groups))
-
-
-_Span = tuple[Int[Array, ""], Int[Array, ""]]
-"""The first unit of work, and the one after the last."""
+    return _group_by_group(one_repeat, at_once, evaluated, *own, groups)
 
 
 def _group_by_group(
@@ -225,13 +223,14 @@ def _group_by_group(
     at_once: int,
     carried: Any,
     own: Any,
-    part: tuple[Int[Array, " repeat"], Int[Array, " repeat"], Int[Array, " 2"]],
+    spans: Spans,
+    groups: Int[Array, " 2"],
 ) -> Any:
-    """`one_repeat(carried, own, span)` for the repeats of the part's groups, `at_once` side by side, written in place.
+    """`one_repeat(carried, own, span)` for the repeats of these groups, `at_once` side by side, written in place.
 
     A repeat axis leads every array of `carried` and `own`; the repeats of a group have the same span.
     """
-    begin, end, groups = part
+    begin, end = spans
     together = jax.vmap(one_repeat, in_axes=(0, 0, None)) if at_once > 1 else _alone(one_repeat)
 
     def one_group(group: Int[Array, ""], carried: Any) -> Any:

@@ -26,6 +26,8 @@ from galjax.training.device import (
     Layout,
     Measured,
     Progress,
+    ToEvaluate,
+    ToTrain,
     compile_evaluation,
     compile_start,
     compile_training,
@@ -178,7 +180,7 @@ class RepeatProgram:
         self._padding = -self.repeats % (execution.devices * execution.repeats_at_once)
         started = time.perf_counter()
         self._epoch_keys, self._draw, self._sky = self.pad((task.keys.epochs, draw, task.sky))
-        self._evaluated_galaxies = (self._draw.test, self._draw.validation if validated else None)
+        self._validated = self._draw.validation if validated else None
         conditions = device_conditions(task.pool, task.conditions, config.convention)
         trained_at = jax.tree.map(
             lambda leaf: leaf[0], device_conditions(task.pool, [task.trained_at], config.convention)
@@ -269,18 +271,21 @@ class RepeatProgram:
         groups, first_epoch = (place(array, self._on_all) for array in (part.groups, np.int32(epoch)))
         hyperparameters, pool, trained_at, conditions = self._shared
         if kind == "train":
-            own = (self._epoch_keys, self._draw.train, self._sky, begin, end)
+            own = ToTrain(self._epoch_keys, self._draw.train, self._sky)
             shared = (groups, first_epoch, hyperparameters, pool, trained_at)
-            state, sums = self.training((state, measured.sums), own, shared)
+            state, sums = self.training((state, measured.sums), (own, (begin, end)), shared)
             measured, stretch = measured._replace(sums=sums), stretch._replace(trained=part.end)
         else:
-            evaluated = (state.parameters, self._evaluated_galaxies, self._sky, self._noise_keys, begin, end)
+            evaluated = self._to_evaluate(state.parameters)
             shown = (groups, pool, conditions, trained_at)
-            found = self.evaluation((measured.test, measured.validation), evaluated, shown)
+            found = self.evaluation((measured.test, measured.validation), (evaluated, (begin, end)), shown)
             measured, stretch = Measured(measured.sums, *found), stretch._replace(evaluated=part.end)
         jax.block_until_ready(measured)
         self._pace.measured(kind, units, time.monotonic() - started)
         return snapshot._replace(progress=Progress(state, measured), stretch=stretch)
+
+    def _to_evaluate(self, parameters: Any) -> ToEvaluate:
+        return ToEvaluate(parameters, self._draw.test, self._validated, self._sky, self._noise_keys)
 
     def _with_history(self, snapshot: Snapshot) -> Snapshot:
         """The same snapshot, or where every repeat is evaluated, one at the end of the stretch."""
@@ -329,12 +334,12 @@ class RepeatProgram:
         count, pair, number = (jax.ShapeDtypeStruct(shape, jnp.int32) for shape in (self._epoch_keys.shape, (2,), ()))
         training = (
             (state, measured.sums),
-            (self._epoch_keys, self._draw.train, self._sky, count, count),
+            (ToTrain(self._epoch_keys, self._draw.train, self._sky), (count, count)),
             (pair, number, hyperparameters, pool, trained_at),
         )
         evaluation = (
             (measured.test, measured.validation),
-            (state.parameters, self._evaluated_galaxies, self._sky, self._noise_keys, count, count),
+            (self._to_evaluate(state.parameters), (count, count)),
             (pair, pool, conditions, trained_at),
         )
         compiling = (self._layout, self.execution, self._mesh)

@@ -67,7 +67,7 @@ def done(request, tmp_path_factory, figures_drawn):
 
 def test_the_run_folder_is_complete(done):
     experiment, folder = done
-    names = {path.name for path in folder.iterdir()} - {"against_thesis.ecsv", ".lock"}
+    names = {path.name for path in folder.iterdir()} - {"against_thesis.ecsv", "statements.ecsv", ".lock"}
     assert (
         names
         == {

@@ -62,6 +62,9 @@ def test_all_experiments_make_one_report_and_go_on_where_they_stopped(tmp_path, 
     beside = Table.read(out / "against_thesis.ecsv")
     assert {"uncertain_labels", "class_balance"} <= set(beside["experiment"])
     assert beside["thesis"][beside["quantity"] == "3-class, accuracy"][0] == pytest.approx(0.688)
+    said_there = Table.read(out / "statements.ecsv")
+    assert set(said_there["experiment"]) == set(thesis.EXPERIMENTS) - {"same_resolution"}
+    assert set(said_there["here"]) <= {"yes", "no", "unknown"}
     assert "6.1" in plain  # the last of the thesis's figures
 
     (out / "phase_shift" / "checkpoints" / "training.npz").unlink()
