@@ -52,7 +52,7 @@ class ToTrain(NamedTuple):
     """A repeat's own that its training takes."""
 
     key: Key[Array, "*repeat"]
-    """Of its epochs."""
+    """Its epochs are keyed by it."""
     draw: Int[Array, "*repeat train"]
     """Positions in the pool."""
     sky: Sky | None
