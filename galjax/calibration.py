@@ -6,8 +6,8 @@ Guo et al. 2017, ICML, section 4) move the threshold back; no label of the image
 the network was not trained on, seen at that resolution.
 """
 
+import dataclasses
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 import scipy.optimize
@@ -21,7 +21,8 @@ PRIOR = 1e-3
 EM_ROUNDS, EM_TOLERANCE = 1000, 1e-7
 
 
-class Calibration(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Calibration:
     """Calibrated probabilities are softmax(logits / temperature + bias)."""
 
     temperature: float

@@ -15,6 +15,7 @@ from astropy.table import Table
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Float, Float32, Int, Shaped
 
+from galjax.calibration import Calibration, cross_fitted, fit
 from galjax.config.json_form import dumps, from_json, to_json
 from galjax.config.settings import Convention, NetworkConfig, OptimiserConfig, Precision
 from galjax.errors import InputError
@@ -33,7 +34,7 @@ from galjax.training.repeats import Task
 from galjax.training.sky import measure_sky
 from galjax.training.step import Trainer, in_batches, logits_of, scaling_of
 
-FORMAT = 3
+FORMAT = 4
 """Version of the folder that `Ensemble.save` writes, stored in ensemble.json."""
 DESCRIPTION = "ensemble.json"
 IN_RUN = "ensemble"
@@ -61,6 +62,10 @@ class MeasuredMetrics:
     """Accuracy of every repeat, 0 to 1."""
     auc: tuple[float, ...]
     """Area under the ROC curve of every repeat, 0 to 1; NaN where its test galaxies lack a class."""
+    calibration: tuple[Calibration, ...] = ()
+    """Fitted on the test galaxies of every repeat under this condition; none where their predictions were not kept."""
+    calibrated_accuracy: tuple[float, ...] = ()
+    """Accuracy of every repeat, 0 to 1, each galaxy calibrated by others of its test galaxies (`galjax.calibration.cross_fitted`)."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -182,6 +187,20 @@ class Ensemble:
         columns |= {f"std_{name}": std[:, number] for number, name in enumerate(names)}
         return Table(columns)
 
+    def classify(
+        self,
+        galaxies: GalaxySample | Shaped[np.ndarray, "..."],
+        *,
+        factor: float | None = None,
+        method: str = "bilinear",
+        sky: str = "training",
+        calibrated: bool = True,
+    ) -> Table:
+        """A catalogue of galaxies that nobody has labelled, calibrated at their resolution; see `galjax.training.catalogue.classify`."""
+        from galjax.training import catalogue
+
+        return catalogue.classify(self, galaxies, catalogue.Seen(factor, method, sky), calibrated=calibrated)
+
     def probabilities(
         self, galaxies: GalaxySample | Shaped[np.ndarray, "..."], sky: str = "training"
     ) -> Float32[np.ndarray, "repeat galaxy class"]:
@@ -195,18 +214,25 @@ class Ensemble:
         Raises InputError where size or bands do not fit, a pixel is not finite, or an own sky is asked for that the scaling does not
         take, or that has no noise.
         """
+        pixels = self._fitting(galaxies)
+        return self.in_sky(pixels, sky)._apply(pixels, ORIGINAL)
+
+    def in_sky(self, images: Float[np.ndarray, "galaxy height width *band"], sky: str) -> "Ensemble":
+        """The networks, measuring pixels in the sky of their training images ("training") or in that of these ("own").
+
+        Raises InputError for an own sky that the input scaling does not take, or that has no noise.
+        """
         if sky not in ("training", "own"):
             raise InputError(f'sky is "training" or "own", not {sky!r}.')
         if sky == "training":
-            return self._apply(self._fitting(galaxies), ORIGINAL)
+            return self
         scaling = self.about.network.input_scaling
         if scaling != "sky":
             raise InputError(
                 f'sky="own" has no effect on these networks, whose input scaling is {scaling}: it measures no sky. Leave it out.'
             )
-        pixels = self._fitting(galaxies)
-        own = _described(measure_sky(pixels)) * len(self.about.repeats)
-        return dataclasses.replace(self, about=dataclasses.replace(self.about, sky=own))._apply(pixels, ORIGINAL)
+        own = _described(measure_sky(bands_last(images))) * len(self.about.repeats)
+        return dataclasses.replace(self, about=dataclasses.replace(self.about, sky=own))
 
     def save(self, folder: str | Path) -> None:
         """Keep the networks in a folder of their own, which `galjax.load` reads: whole, or not at all.
@@ -339,8 +365,15 @@ def describe(galaxies: GalaxySample, history: History, task: Task, about: Mappin
     kept = list(about["repeats"])
     right, areas = accuracy(history.test_confusion[:, evaluation])[kept], history.test_auc[:, evaluation][kept]
     sky = jax.tree.map(lambda value: value[kept, task.trained_at.view], task.sky)
+    labels = galaxies.labels[np.asarray(task.draw.test)[kept]]
+    logits = _kept_logits(history, about["epoch"], kept)
     measured = tuple(
-        MeasuredMetrics(condition.factor, condition.method, *(tuple(map(float, m[:, number])) for m in (right, areas)))
+        MeasuredMetrics(
+            condition.factor,
+            condition.method,
+            *(tuple(map(float, m[:, number])) for m in (right, areas)),
+            *(_calibrated(logits[:, number], labels) if logits is not None else ()),
+        )
         for number, condition in enumerate(task.conditions)
         if condition.size is None and not condition.blur and condition.view == task.trained_at.view
     )
@@ -356,6 +389,27 @@ def describe(galaxies: GalaxySample, history: History, task: Task, about: Mappin
         sky=() if sky is None else _described(sky),
         **about,
     )
+
+
+def _kept_logits(
+    history: History, epoch: int, repeats: list[int]
+) -> Float[np.ndarray, "repeat condition galaxy class"] | None:
+    """Logarithms of what these repeats said of their test galaxies at an epoch; None where that was not kept, or is no number."""
+    if history.predictions is None or history.predicted_epoch is None:
+        return None
+    for which in np.flatnonzero(history.predicted_epoch == epoch)[:1]:
+        said = history.predictions[repeats, which]
+        return np.log(np.maximum(said, np.finfo(np.float32).tiny)) if np.isfinite(said).all() else None
+    return None
+
+
+def _calibrated(
+    logits: Float[np.ndarray, "repeat galaxy class"], labels: Int[np.ndarray, "repeat galaxy"]
+) -> tuple[tuple[Calibration, ...], tuple[float, ...]]:
+    """The calibration of every repeat, and its accuracy where each galaxy is calibrated by others."""
+    own = list(zip(logits, labels, strict=True))
+    right = [float((cross_fitted(said, true).argmax(axis=1) == true).mean()) for said, true in own]
+    return tuple(fit(said, true) for said, true in own), tuple(right)
 
 
 def parameters_of(arrays: Mapping[str, Shaped[np.ndarray, "repeat *any"]], prefix: str = "") -> dict[str, Any]:
