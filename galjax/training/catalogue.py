@@ -3,13 +3,14 @@
 from typing import Any, NamedTuple
 
 import astropy.units as u
+import jax.numpy as jnp
 import numpy as np
 from astropy.table import Column, Table
 from jaxtyping import Float, Float32, Float64
 
 from galjax import calibration
 from galjax.errors import InputError
-from galjax.resample import resize
+from galjax.resample import apply_matrices, resize_matrices
 from galjax.sample import GalaxySample
 from galjax.training.conditions import ORIGINAL
 from galjax.training.ensemble import GALAXIES_AT_ONCE, Ensemble, MeasuredMetrics
@@ -118,9 +119,10 @@ def _onto_grid(
     middle = images[:, top : top + field[0], left : left + field[1]].astype(np.float32)
     if field == size:
         return middle
-    how = method if factor > 1 else "area"
     bands_first = np.moveaxis(middle, -1, 1) if middle.ndim == 4 else middle
-    resized = np.asarray(resize(bands_first, size, how, convention=ensemble.about.convention))
+    rows, columns = resize_matrices(field, size, method if factor > 1 else "area", ensemble.about.convention)
+    weights = (jnp.asarray(matrix, jnp.float32) for matrix in (rows, columns))
+    resized = np.asarray(apply_matrices(bands_first, *weights))
     return np.moveaxis(resized, 1, -1) if middle.ndim == 4 else resized
 
 

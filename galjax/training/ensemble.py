@@ -371,7 +371,8 @@ def describe(galaxies: GalaxySample, history: History, task: Task, about: Mappin
         MeasuredMetrics(
             condition.factor,
             condition.method,
-            *(tuple(map(float, m[:, number])) for m in (right, areas)),
+            tuple(map(float, right[:, number])),
+            tuple(map(float, areas[:, number])),
             *(_calibrated(logits[:, number], labels) if logits is not None else ()),
         )
         for number, condition in enumerate(task.conditions)
