@@ -109,7 +109,7 @@ def test_the_short_help_has_three_groups_and_names_the_others(monkeypatch, capsy
 def test_the_preset_says_what_it_sets_and_changes_the_defaults(monkeypatch, capsys):
     short = shown("experiments.resolution_sweep", monkeypatch, capsys, 80, "--help")
     assert texts(short)["--preset"] == (
-        "--preset {quick,standard,thesis} Defaults to start from: quick (--repeats 6, --validation-fraction 0.1, --epochs 16, --evaluate-every 4, "
+        "--preset {quick,standard,thesis} Defaults to start from: quick (--repeats 6, --validation-fraction 0.1, --epochs 24, --evaluate-every 8, "
         "--per-class 300) or standard (--repeats 10, --validation-fraction 0.1, --epochs 60, --evaluate-every 5, --per-class 300 1000) "
         "or thesis (--repeats 30, --validation-fraction 0.0, --epochs 900, --evaluate-every 10, --per-class 300 500 800 1000). Flags that are given replace "
         "them. (default: quick)"
