@@ -1,5 +1,6 @@
 """The benchmarks of training run in tiny sizes, and say what they must."""
 
+import functools
 import json
 
 import pytest
@@ -8,7 +9,9 @@ from benchmarks import accelerator, measure, profile, scaling, training
 from benchmarks.contenders.problem import NotHere, Problem, count_work
 from galjax.config.settings import NetworkConfig
 
-TINY = ["--galaxies", "20", "--image-size", "16", "--no-write"]
+Small = functools.partial(
+    Problem, image_size=16, network=NetworkConfig(filters=(4, 4, 4), dense_units=(8,), padding="same")
+)
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +25,8 @@ def compared():
     chosen = [entry for entry in training.entries() if entry.name in wanted]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "entries", lambda: [*chosen, training.Entry("Foo", missing)])
+        patch.setattr(training, "Problem", Small)
+        patch.setattr(training, "measure_ceilings", lambda: measure.Ceilings(1e12, 1e10))
         return training.run(training.TrainingBenchmark(repeats=2, galaxies=20, image_size=16, rounds=2, no_write=True))
 
 
@@ -45,12 +50,10 @@ def test_tables_follow_from_the_json(compared):
 def test_a_wrong_result_would_show(monkeypatch):
     wrong = training.Entry(
         "wrong",
-        lambda p, n: training.JaxRepeats(
-            Problem(20, 16, learning_rate=0.3, dropout=0.0), 1, training.ExecutionConfig()
-        ),
+        lambda p, n: training.JaxRepeats(Small(20, learning_rate=0.3, dropout=0.0), 1, training.ExecutionConfig()),
     )
     monkeypatch.setattr(training, "entries", lambda: [wrong])
-    _, differences, _ = training._prepare(Problem(galaxies=20, image_size=16), 1)
+    _, differences, _ = training._prepare(Small(20), 1)
     assert differences["wrong"] > 1e-3
 
 
@@ -92,7 +95,7 @@ def test_scaling_measures_every_axis(monkeypatch):
 
 
 def test_one_point_is_measured(monkeypatch):
-    row = scaling.measure_point(scaling.Point("repeats", 2, 2, Problem(galaxies=16, image_size=16)), rounds=1)
+    row = scaling.measure_point(scaling.Point("repeats", 2, 2, Small(16)), rounds=1)
     assert row["seconds_per_galaxy"] == pytest.approx(row["seconds"]["median"] / 32)
 
 
