@@ -227,15 +227,21 @@ def test_every_option_of_the_call_has_a_meaning(sample):
 FEW = ["--factors", 2, "--methods", "nearest", "--epochs", 30, "--evaluate-every", 2, "--learning-rate", 0.1]
 
 
-def test_the_ensemble_of_a_run_gives_the_accuracy_that_was_measured(tmp_path, capsys):
-    # Far enough from chance that another scaling, order of classes or epoch would not do.
-    assert run("--out", tmp_path, "--keep-ensemble", 2, "--usable-accuracy", 0, "--usable-loss", 1, *FEW) == 0
-    ensemble = galjax.load(tmp_path)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Of a run that learned. Far enough from chance that another scaling, order of classes or epoch would not do."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    assert run("--out", out, "--keep-ensemble", 2, "--usable-accuracy", 0, "--usable-loss", 1, *FEW) == 0
+    return out
+
+
+def test_the_ensemble_of_a_run_gives_the_accuracy_that_was_measured(folder):
+    ensemble = galjax.load(folder)
     about = ensemble.about
     assert (about.repeats, about.image_size, about.bands) == ((0, 1), (32, 32), ("r",))
     assert (about.class_names, about.pixel_scale) == (("spiral", "elliptical"), 0.396)
     assert (about.network.filters, about.network.input_scaling) == ((4, 4, 4), "sky")
-    results = Table.read(tmp_path / "results.ecsv")
+    results = Table.read(folder / "results.ecsv")
     chosen = results[(results["selection"] == "validation") & (results["repeat"] < 2)]
     assert set(chosen["epoch"]) == {about.epoch}
     assert about.epoch < 30  # else the last epoch would do
@@ -257,16 +263,13 @@ def test_the_ensemble_of_a_run_gives_the_accuracy_that_was_measured(tmp_path, ca
     drawn = draw_balanced(pool.labels, pool.class_names, 20, keys, Split(0.3, 0.1))
     sky = measure_sky(pool.images[..., None], np.asarray(drawn.train))
     np.testing.assert_array_equal(about.sky_array(), np.asarray(sky)[:, :2])
-    said = json.loads((tmp_path / "environment.json").read_text())["input_scaling"]["per_class_20"]
+    said = json.loads((folder / "environment.json").read_text())["input_scaling"]["per_class_20"]
     assert said == in_words("sky", sky, ("r",))
-    assert said in " ".join(capsys.readouterr().out.split())
-    assert json.loads((tmp_path / "config.json").read_text())["config"]["training"]["network"]["input_scaling"] == "sky"
+    assert json.loads((folder / "config.json").read_text())["config"]["training"]["network"]["input_scaling"] == "sky"
 
 
-def test_a_run_says_what_each_repeat_said_of_its_test_galaxies(tmp_path):
-    assert run("--out", tmp_path, "--usable-accuracy", 0, "--usable-loss", 1, "--keep-ensemble", "none", *FEW) == 0
-    assert not (tmp_path / "ensemble").exists()
-    predictions, results = (Table.read(tmp_path / f"{name}.ecsv") for name in ("test_predictions", "results"))
+def test_a_run_says_what_each_repeat_said_of_its_test_galaxies(folder):
+    predictions, results = (Table.read(folder / f"{name}.ecsv") for name in ("test_predictions", "results"))
     results = results[results["selection"] != "test-mean"]
     keys = ("factor", "method", "selection", "epoch", "repeat")
     assert set(zip(*(predictions[key] for key in keys), strict=True)) == set(
@@ -291,9 +294,13 @@ def test_the_networks_of_a_run_and_what_they_say_are_those_of_an_undisturbed_one
 
 
 @pytest.mark.parametrize(("flags", "factors"), [([], {1}), (["--all-predictions"], {1, 2})])
-def test_predictions_are_those_of_original_and_the_coarsest_usable_or_of_all(tmp_path, flags, factors):
-    assert run("--out", tmp_path, "--factors", 2, "--methods", "nearest", "--usable-accuracy", 1, *flags) == 0
+def test_predictions_are_those_of_original_and_the_coarsest_usable_or_of_all(tmp_path, capsys, flags, factors):
+    """Also where no network is kept. The screen says how pixels were scaled."""
+    assert run("--out", tmp_path, *FEW[:4], "--usable-accuracy", 1, "--keep-ensemble", "none", *flags) == 0
     assert set(Table.read(tmp_path / "test_predictions.ecsv")["factor"]) == factors
+    assert not (tmp_path / "ensemble").exists()
+    (said,) = json.loads((tmp_path / "environment.json").read_text())["input_scaling"].values()
+    assert said in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_call_trains_as_a_run_does(tmp_path):
