@@ -36,8 +36,7 @@ def test_what_cannot_be_done_gets_a_sentence(tmp_path, capsys):
 
 @pytest.mark.parametrize("command", [["-m", "galjax"]])
 def test_a_run_is_resumed_to_more_epochs_as_if_undisturbed(tmp_path, command):
-    few = ["--factors", 2, "--methods", "nearest", "--evaluate-every", 2]
-    assert run("--out", tmp_path / "run", "--epochs", 2, *few) == 0
+    assert run("--out", tmp_path / "run", "--epochs", 2) == 0
     done = subprocess.run(
         [sys.executable, *command, "resume", tmp_path / "run", "--epochs", "4"],
         cwd=ROOT,
@@ -47,7 +46,7 @@ def test_a_run_is_resumed_to_more_epochs_as_if_undisturbed(tmp_path, command):
     )
     assert done.returncode == 0, done.stderr
     assert "epoch 2" in done.stdout
-    assert run("--out", tmp_path / "whole", "--epochs", 4, *few) == 0
+    assert run("--out", tmp_path / "whole", "--epochs", 4) == 0
     for name in ("results.ecsv", "history.npz", "test_predictions.ecsv"):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     ours, theirs = (galjax.load(tmp_path / name) for name in ("run", "whole"))

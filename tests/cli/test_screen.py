@@ -4,18 +4,13 @@ import errno
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from galjax.cli.command import exit_code
 from galjax.cli.screen import Screen, surviving_screens
+from tests.experiments.test_resolution_sweep import ROOT, SMALL
 
-ROOT = Path(__file__).resolve().parents[2]
-TINY = (
-    "--simulated.galaxies 60 --simulated.image-size 16 --per-class 10 --repeats 2 --epochs 2 "
-    "--evaluate-every 1 --dense-units 8 --filters 2 2 2 --factors 2 --padding same"
-).split()
 FULL = "error: Standard output cannot be written (No space left on device). Nothing else was lost by that.\n"
 needs_full_device = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is always full, of Linux")
 
@@ -55,7 +50,7 @@ def test_streams_that_take_nothing(arguments, redirection, ended):
 @pytest.mark.parametrize("redirection", [">&- 2>&-", pytest.param("> /dev/full", marks=needs_full_device)])
 def test_a_run_whose_screen_takes_nothing_keeps_its_results(redirection, tmp_path):
     out = tmp_path / "run"
-    code, said = shell(["experiments.resolution_sweep", *TINY, "--out", str(out)], redirection)
+    code, said = shell(["experiments.resolution_sweep", *SMALL, "--out", str(out)], redirection)
     assert (code, said) == ((0, "") if "&-" in redirection else (2, FULL))
     assert (out / "environment.json").exists()
 

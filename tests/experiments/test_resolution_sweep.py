@@ -182,11 +182,10 @@ def test_natural_draw_from_a_saved_sample_in_the_jax_convention(tmp_path, capsys
 
 
 def test_a_coarser_survey_is_said_and_drawn_and_its_pixel_scale_must_be_known(tmp_path, capsys, figures_drawn):
-    colour = simulate(SimulatedSurvey(galaxies=120, image_size=32))
-    colour = dataclasses.replace(colour, images=np.stack([colour.images] * 2, axis=-1), bands=("g", "r"))
-    colour.save(tmp_path / "known.fits")
-    dataclasses.replace(colour, pixel_scale=float("nan")).save(tmp_path / "unknown.fits")
-    psf = ("--degrade", "psf", "--seeing", 1.2, "--repeats", 2, "--data")
+    known = simulate(SimulatedSurvey(galaxies=120, image_size=32))
+    known.save(tmp_path / "known.fits")
+    dataclasses.replace(known, pixel_scale=float("nan")).save(tmp_path / "unknown.fits")
+    psf = ("--degrade", "psf", "--seeing", 1.2, "--data")
     with figures_drawn():
         assert run(*psf, tmp_path / "known.fits", "--out", tmp_path / "run") == 0
     said = " ".join(capsys.readouterr().out.split())
@@ -352,7 +351,7 @@ def test_help_has_a_line_for_every_flag(capsys):
     assert "(default: 300 500 800 1000)" in re.sub(r"[\s│]+", " ", text)
 
 
-LONG = ["--epochs", "240", "--evaluate-every", "4", "--repeats", "2"]
+LONG = ["--epochs", "120"]
 
 
 @pytest.fixture(scope="module")

@@ -76,7 +76,7 @@ def test_all_experiments_make_one_report_and_go_on_where_they_stopped(tmp_path, 
 
 
 def test_what_the_galaxies_do_not_allow_is_left_out_and_named(tmp_path, capsys):
-    sample = simulate(SimulatedSurvey(galaxies=90, image_size=32, class_fractions=(0.5, 0.5, 0.0)))
+    sample = simulate(SimulatedSurvey(galaxies=90, image_size=32, class_fractions=(0.4, 0.3, 0.3)))
     sample.with_classes(("spiral", "elliptical")).save(tmp_path / "two.fits")
     out = tmp_path / "run"
     names = ["uncertain_labels", "same_resolution", "cross_survey"]
