@@ -45,7 +45,10 @@ def diverging(monkeypatch):
     return from_epoch
 
 
-def test_a_loss_that_is_no_number_stops_the_run_with_the_last_good_checkpoint_kept(tmp_path, capsys, diverging):
+def test_a_loss_that_is_no_number_stops_the_run_and_the_same_folder_goes_on_without_the_repeat(
+    tmp_path, capsys, diverging
+):
+    """With the last good checkpoint kept; and then every table says n."""
     diverging(3, [1])
     assert run(*EVERY_EPOCH, "--out", tmp_path / "run") == 2
     error = capsys.readouterr().err
@@ -56,12 +59,6 @@ def test_a_loss_that_is_no_number_stops_the_run_with_the_last_good_checkpoint_ke
     assert "--on-divergence drop" in error
     assert sorted(p.name for p in place.iterdir() if p.name.isdigit()) == ["1000", "2000"]
     assert not (tmp_path / "run" / "results.ecsv").exists()
-
-
-def test_the_same_folder_goes_on_without_the_repeat_and_every_table_says_n(tmp_path, capsys, diverging):
-    diverging(3, [1])
-    assert run(*EVERY_EPOCH, "--out", tmp_path / "run") == 2
-    capsys.readouterr()
     assert run(*EVERY_EPOCH, "--out", tmp_path / "run", "--on-divergence", "drop") == 0
     told = " ".join(capsys.readouterr().out.split())  # a table's title is broken where its columns are narrow
     assert "resuming at epoch 2" in told
@@ -200,7 +197,13 @@ def test_a_sweep_too_large_for_the_memory_is_refused_before_it_starts(tmp_path, 
     found = re.search(r"about \d+\.\d GB .*there are 0\.0 GB\. Nothing was trained\. --repeats (\d+) fits", error)
     assert found, error
     assert not list(tmp_path.rglob("*.npz"))
-    assert run("--out", tmp_path / "fewer", "--repeats", found[1]) == 0
+
+    def fits(*arguments):
+        raise InputError("It fits.")
+
+    monkeypatch.setattr(galjax.training.repeats.RepeatProgram, "__init__", fits)
+    assert run("--out", tmp_path / "fewer", "--repeats", found[1]) == 2
+    assert "It fits." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("method", ["start", "continue_from"])
