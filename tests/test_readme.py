@@ -120,7 +120,7 @@ def test_the_example_that_trains_runs(tmp_path, monkeypatch):
     (example,) = [example for example in EXAMPLES if TRAINS in example]
     monkeypatch.chdir(tmp_path)
     names = {}
-    exec(compile(example.replace("repeats=5, epochs=30", "repeats=1, epochs=1"), "README.md", "exec"), names)
+    exec(compile(example.replace("repeats=5, epochs=30", "repeats=2, epochs=1"), "README.md", "exec"), names)
     assert len(names["ensemble"].predict(names["X_new"])) == len(names["X_new"])
     assert (tmp_path / "net").exists()
 
