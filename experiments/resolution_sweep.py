@@ -413,7 +413,7 @@ def _statements(accuracies: Accuracies, config: ResolutionSweep, shared: Mapping
     if len(methods := methods_table(accuracies, config, shared)):
         least = methods[np.argmin(np.nan_to_num(methods["p_corrected"], nan=np.inf))]
         found = Comparison(*(least[name] for name in ("difference", "low", "high", "p_corrected", "n")))
-        words = f"The interpolation methods do not differ significantly at any resolution ({PAIRED}, {HOLM})"
+        words = f"The interpolation methods differ at no resolution ({PAIRED}, {HOLM})"
         surest = f"the surest of {len(methods)} differences: {least['methods']} at 1/{least['factor']}"
         yield no_difference(words, "5.2", {surest: found})
 

@@ -171,7 +171,7 @@ class Ensemble:
         probabilities = self._on_test_galaxies(_condition(factor, method))
         return predictions_table(self.tested, self.about.class_names, self.about.repeats, probabilities)
 
-    def predict(self, galaxies: GalaxySample | Shaped[np.ndarray, "..."], sky: str = "training") -> Table:
+    def predict(self, galaxies: GalaxySample | Shaped[Array | np.ndarray, "..."], sky: str = "training") -> Table:
         """What the networks say of galaxies that nobody need have labelled: one row a galaxy.
 
         Columns: id, class (of the largest mean probability), p_<class> (mean over repeats of the softmax, 0 to 1) and
@@ -189,7 +189,7 @@ class Ensemble:
 
     def classify(
         self,
-        galaxies: GalaxySample | Shaped[np.ndarray, "..."],
+        galaxies: GalaxySample | Shaped[Array | np.ndarray, "..."],
         *,
         factor: float | None = None,
         method: str = "bilinear",
@@ -202,7 +202,7 @@ class Ensemble:
         return catalogue.classify(self, galaxies, catalogue.Seen(factor, method, sky), calibrated=calibrated)
 
     def probabilities(
-        self, galaxies: GalaxySample | Shaped[np.ndarray, "..."], sky: str = "training"
+        self, galaxies: GalaxySample | Shaped[Array | np.ndarray, "..."], sky: str = "training"
     ) -> Float32[np.ndarray, "repeat galaxy class"]:
         """The probability (softmax, 0 to 1) that every network gives each class.
 

@@ -50,6 +50,7 @@ def test_the_run_folder_is_complete(folder):
         "checkpoints",
         "methods.ecsv",
         "threshold.ecsv",
+        "statements.ecsv",
         ".lock",
     }
     figures = {path.name for path in (folder / "figures").iterdir()}
