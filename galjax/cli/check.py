@@ -79,11 +79,17 @@ def describe(path: Path, options: FolderOptions, given: Sequence[str] = ()) -> l
     redshift = f"redshift ({where}): {redshifts} of {total}" if redshifts else "no redshift"
     place = f"{found.place}: {total} of {found.listed}, {image}"
     lines = [f"{found.counted}; label: {labels}; {place}; {redshift}", f"Form: {found.form}."]
-    lines += [f"{key.capitalize()}: {found.provenance[key]}." for key in ("label", "ids", "image files") if key in found.provenance]
+    lines += [
+        f"{key.capitalize()}: {found.provenance[key]}."
+        for key in ("label", "ids", "image files")
+        if key in found.provenance
+    ]
     if stamps:
         lines.append(f"Stamps of {options.image_size} px: {'; '.join(dict.fromkeys(stamps))}.")
     scale = options.pixel_scale if not math.isnan(options.pixel_scale) else found.pixel_scale
-    lines.append("Pixel scale: " + ("not known (--pixel-scale)." if math.isnan(scale) else f"{scale:g} arcsec per pixel."))
+    lines.append(
+        "Pixel scale: " + ("not known (--pixel-scale)." if math.isnan(scale) else f"{scale:g} arcsec per pixel.")
+    )
     lines += [note for note in (found.provenance.get("note", ""), *found.notes) if note]
     lines += _left_out(found.excluded)
     if not total:
@@ -104,7 +110,11 @@ def _of_sample(sample: GalaxySample, path: Path, given: Sequence[str]) -> list[s
         f"{path.name}: {len(sample)} galaxies; label: {labels}; {width}x{height} px, {', '.join(sample.bands)}; {redshift}",
         "Form: a saved sample.",
     ]
-    return [*lines, *_left_out(sample.excluded), *_next(path, given, sample.class_names, list(sample.class_counts().values()))]
+    return [
+        *lines,
+        *_left_out(sample.excluded),
+        *_next(path, given, sample.class_names, list(sample.class_counts().values())),
+    ]
 
 
 def _left_out(excluded: Sequence[Exclusion]) -> list[str]:
@@ -123,9 +133,14 @@ def _next(path: Path, given: Sequence[str], class_names: Sequence[str], counts: 
     """The command to run next."""
     there = [name for name, n in zip(class_names, counts, strict=True) if n]
     if not class_names:
-        return ["These galaxies have no labels, so nothing can be trained on them; they can be given to a trained network."]
+        return [
+            "These galaxies have no labels, so nothing can be trained on them; they can be given to a trained network."
+        ]
     if len(there) < 2:
-        return ["Two or more classes with galaxies are needed to train; there is " + (f"{there[0]} alone." if there else "none.")]
+        return [
+            "Two or more classes with galaxies are needed to train; there is "
+            + (f"{there[0]} alone." if there else "none.")
+        ]
     chosen = ["--classes", *there] if not {"spiral", "elliptical"} <= set(there) else []
     command = ["python", "-m", "experiments.resolution_sweep", "--data", str(path), *given, *chosen]
     return ["Next:", f"  {shlex.join(command)}"]

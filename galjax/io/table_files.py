@@ -148,7 +148,13 @@ def _read_parquet(content: bytes) -> tuple[Table, list[str]]:
     from pyarrow import parquet
 
     file = parquet.ParquetFile(io.BytesIO(content), page_checksum_verification=True)
-    kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_string, pa.types.is_large_string)
+    kinds = (
+        pa.types.is_integer,
+        pa.types.is_floating,
+        pa.types.is_boolean,
+        pa.types.is_string,
+        pa.types.is_large_string,
+    )
     schema = file.schema_arrow
     plain = [
         field.name

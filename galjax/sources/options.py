@@ -72,8 +72,8 @@ class FolderOptions:
     """Arcsec per pixel of the image files; nan where it is unknown or differs from file to file."""
 
     def __post_init__(self) -> None:
-        if self.image_size < 1:
-            raise InputError(f"--image-size must be at least 1 px, not {self.image_size}.")
+        if not 1 <= self.image_size <= RANGES["image_size"][1]:
+            raise InputError(f"--image-size must lie in 1..{RANGES['image_size'][1]:g} px, not {self.image_size}.")
         if self.crop is not None and self.crop < 1:
             raise InputError(f"--crop must be at least 1 px, not {self.crop}.")
         if isinstance(self.channel, int) and self.channel < 0:

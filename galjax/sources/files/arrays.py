@@ -139,7 +139,9 @@ def _damaged(path: Path, kind: str, error: Exception) -> InputError:
 
 def _check_memory(path: Path, size: int) -> None:
     if size > host_memory():
-        raise InputError(f"{path.name} unpacks to {size / 1e9:.0f} GB, more than this machine's memory. Give fewer galaxies.")
+        raise InputError(
+            f"{path.name} unpacks to {size / 1e9:.0f} GB, more than this machine's memory. Give fewer galaxies."
+        )
 
 
 def _read_whole(data: Any) -> np.ndarray:
@@ -206,7 +208,9 @@ def _label(table: Table, arrays: Mapping[str, Any], images: Any, count: int, opt
         return None
     labels = np.asarray(arrays[name])
     if labels.shape[:1] != (count,) or labels.ndim > 2:
-        raise InputError(f"There are {count} images and labels of shape {labels.shape} ({name}); one label each is needed.")
+        raise InputError(
+            f"There are {count} images and labels of shape {labels.shape} ({name}); one label each is needed."
+        )
     if labels.ndim == 2 and labels.shape[1] > 1:
         one_hot = (labels == 1).sum(axis=1) == 1
         labels = np.where(one_hot, (labels == 1).argmax(axis=1).astype(str), "")

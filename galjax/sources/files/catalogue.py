@@ -53,21 +53,22 @@ def find_column(table: Table, wanted: str | None, usual: Sequence[str], kind: st
 
 
 def find_redshift_column(table: Table, wanted: str | None, flag: str, file: str) -> tuple[str | None, str]:
-    """As `find_column` for redshifts, and a sentence where a column z is not taken: beside u, g, r, i it is a magnitude."""
+    """As `find_column` for redshifts, and a sentence where a column z is not taken: beside u, g, r, i, or with the
+    values of one, it is a magnitude."""
     found = find_column(table, wanted, REDSHIFT_NAMES, "redshift", flag, file)
-    if wanted is None and found is not None and found.lower() == "z":
-        values, _ = read_numbers(table, found, file)
-        known = values[np.isfinite(values)]
-        if len(known) and np.median(known) > HIGHEST_USUAL:
-            return None, (
-                f"{found} of {file} is {np.median(known):.3g} in the middle: a magnitude, not a redshift. "
-                f"{flag or '--redshift-column'} {found} uses it as one."
-            )
+    if wanted is not None or found is None or found.lower() != "z":
+        return found, ""
     beside = sorted(_OTHER_MAGNITUDES & {name.lower() for name in table.colnames})
-    if wanted is not None or found is None or found.lower() != "z" or len(beside) < 2:
+    known = read_numbers(table, found, file)[0]
+    known = known[np.isfinite(known)]
+    if len(beside) >= 2:
+        why = f"is next to {', '.join(beside)}"
+    elif len(known) and np.median(known) > HIGHEST_USUAL:
+        why = f"is {np.median(known):.3g} in the middle"
+    else:
         return found, ""
     advice = f" {flag} {found} uses it as one." if flag else " Name it redshift if it is one."
-    return None, f"{found} of {file} is next to {', '.join(beside)}: a magnitude, not a redshift.{advice}"
+    return None, f"{found} of {file} {why}: a magnitude, not a redshift.{advice}"
 
 
 def listed_columns(table: Table, most: int = 30) -> str:
@@ -173,7 +174,7 @@ def read_redshift(table: Table, column: str | None, file: str) -> tuple[Float64[
 def read_numbers(table: Table, column: str, file: str) -> tuple[Float64[np.ndarray, " row"], int]:
     """Numbers, NaN where empty, infinite or no number, and how many are no number."""
     values, masked = _values(table, column, file)
-    if values.dtype.kind in "biuf":
+    if values.dtype.kind in "iuf":
         numbers, unreadable = values.astype(np.float64), 0
     else:
         texts = np.where(masked, "", values.astype(str)).tolist()
@@ -193,10 +194,12 @@ def read_labels(table: Table, column: str, file: str) -> list[str]:
     """
     values, masked = _values(table, column, file)
     texts = [text.strip() for text in np.where(masked, "", values.astype(str)).tolist()]
-    named = {text: "" if _WORDS.get(text.lower()) == MISSING else text for text in set(texts)}
+    named = {text: "" if _WORDS.get(text.lower()) == MISSING else text for text in dict.fromkeys(texts)}
     numbers = {text: _number(label) for text, label in named.items() if label}
     if numbers and all(number == number for number in numbers.values()):
-        odd = next((text for text, number in numbers.items() if not np.isfinite(number) or number != round(number)), None)
+        odd = next(
+            (text for text, number in numbers.items() if not np.isfinite(number) or number != round(number)), None
+        )
         if odd is not None:
             raise InputError(
                 f"The label column {column!r} of {file} holds numbers such as {odd[:30]}, which are no classes. For votes give "

@@ -113,7 +113,15 @@ def columns_of_table(table: Table, catalogue: Path, options: FolderOptions) -> C
         further["split"] = np.array([SPLITS.get(text.lower(), text) for text in read_texts(table, split, name)])
     redshift = np.where(absurd, np.nan, redshift)
     return Columns(
-        ids, present, classes.flags, redshift, classes.names, provenance, classes.words, files, MappingProxyType(further)
+        ids,
+        present,
+        classes.flags,
+        redshift,
+        classes.names,
+        provenance,
+        classes.words,
+        files,
+        MappingProxyType(further),
     )
 
 
@@ -225,9 +233,10 @@ def _reasons_of_files(columns: Columns, at: Int[np.ndarray, " row"], files: Imag
     """Rows without one image file, where each has the position `at`."""
     count = np.array([*map(len, files.paths), 0])[at]  # the last is that of -1, no file
     unread = np.array([*map(bool, files.unread), False])[at]
+    wanted = columns.files
     return [
         ((count == 0) & unread, lambda row: why_unread(files.unread[at[row]][0])),
-        (count == 0, lambda row: "no image file" + (f" {columns.files[row]}" if columns.files else "")),
+        (count == 0, "no image file" if wanted is None else lambda row: f"no image file {wanted[row]}".rstrip()),
         (count > 1, lambda row: f"{count[row]} image files"),
     ]
 

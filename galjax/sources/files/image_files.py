@@ -83,7 +83,13 @@ def read_image(path: Path) -> Shaped[np.ndarray, "height width *band"]:
     kind = next((kind for magic, kind in _MAGIC.items() if content.startswith(magic)), None)
     if kind is None:  # a name is as good as what is in it to say what is wrong
         name = path.name.lower()
-        kind = "picture" if name.endswith((*PICTURE_ENDINGS, *TIFF_ENDINGS)) else "npy" if name.endswith(".npy") else "fits"
+        kind = (
+            "picture"
+            if name.endswith((*PICTURE_ENDINGS, *TIFF_ENDINGS))
+            else "npy"
+            if name.endswith(".npy")
+            else "fits"
+        )
     if kind == "picture":
         return _decode_picture(content)
     with _ONE_AT_A_TIME:
@@ -155,7 +161,9 @@ def band_names(
     return ("red", "green", "blue") if is_picture else tuple(f"band{number}" for number in range(count))
 
 
-def _choose(pixels: np.ndarray, channel: Channel, wanted: tuple[int, ...] = ()) -> Float32[np.ndarray, "height width *chosen"]:
+def _choose(
+    pixels: np.ndarray, channel: Channel, wanted: tuple[int, ...] = ()
+) -> Float32[np.ndarray, "height width *chosen"]:
     with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, and is reported as such
         values = pixels.astype(np.float32)
     bands = values.shape[2] if values.ndim == 3 else 1

@@ -37,12 +37,16 @@ def read(
     names = {field.name for field in dataclasses.fields(FolderOptions)} - {"images", "vote"}
     unknown = sorted(set(options) - names)
     if unknown:
-        raise InputError(f"galjax.read() does not know {unknown[0]!r}; it takes images, votes, {', '.join(sorted(names))}.")
+        raise InputError(
+            f"galjax.read() does not know {unknown[0]!r}; it takes images, votes, {', '.join(sorted(names))}."
+        )
     for name in ("bands", "class_columns"):
         if name in options:
             options[name] = tuple(options[name])
     chosen = FolderOptions(
-        images=None if images is None else str(images), vote=(votes,) if isinstance(votes, str) else tuple(votes), **options
+        images=None if images is None else str(images),
+        vote=(votes,) if isinstance(votes, str) else tuple(votes),
+        **options,
     )
     return read_files(path, chosen, progress)
 

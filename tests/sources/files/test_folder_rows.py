@@ -117,7 +117,9 @@ def test_the_work_in_python_does_not_grow_with_the_rows(tmp_path, ending):
 
         sys.setprofile(count_call)
         try:
-            columns = read_columns(tmp_path / f"catalogue.{ending}", FolderOptions(class_columns=("SPIRAL", "ELLIPTICAL")))
+            columns = read_columns(
+                tmp_path / f"catalogue.{ending}", FolderOptions(class_columns=("SPIRAL", "ELLIPTICAL"))
+            )
             _, excluded, _ = select_rows(columns, ImageFiles((), (), ()), "t")
         finally:
             sys.setprofile(None)

@@ -104,7 +104,9 @@ def test_a_table_with_labels_and_images_anywhere(tmp_path, ending):
 
 def test_the_metadata_of_hugging_face(tmp_path):
     images(tmp_path, "a.png", "more/b.png")
-    (tmp_path / "metadata.jsonl").write_text('{"file_name": "a.png", "label": 0}\n{"file_name": "more/b.png", "label": 1}\n')
+    (tmp_path / "metadata.jsonl").write_text(
+        '{"file_name": "a.png", "label": 0}\n{"file_name": "more/b.png", "label": 1}\n'
+    )
     sample = read(tmp_path, **STAMP)
     assert labelled(sample) == {"a": "class 0", "more/b": "class 1"}
     (tmp_path / "metadata.jsonl").unlink()
@@ -120,7 +122,10 @@ def test_columns_and_folders_that_are_named(tmp_path):
         sample = read(tmp_path / "t.csv", **named, **how)
         assert labelled(sample) == {"1": "a", "2": "b"}
         np.testing.assert_array_equal(sample.images, np.stack(pixels).astype(np.float32))
-    with pytest.raises(InputError, match=r"ids are like 1, and files like cutout_1\.npy\. They fit with --file-pattern 'cutout_{NUMBER}\.npy'"):
+    with pytest.raises(
+        InputError,
+        match=r"ids are like 1, and files like cutout_1\.npy\. They fit with --file-pattern 'cutout_{NUMBER}\.npy'",
+    ):
         read(tmp_path / "t.csv", **named)
     assert "They fit with --file-pattern 'cutout_{NUMBER}.npy'" in said(
         tmp_path / "t.csv", label_column="kind", id_column="NUMBER", images="there"
@@ -136,7 +141,10 @@ def test_files_are_looked_up_by_the_ends_of_their_paths_where_that_is_one_file(t
     sample = read(tmp_path / "t.csv", **STAMP)
     assert labelled(sample) == {"1": "a", "2": "b", "7": "a"}
     reasons = {row.id: row.reason for row in sample.excluded if row.id in "123456"}
-    assert reasons == {str(n): f"no image file {name} (row {n} of t.csv)" for n, name in ((3, "J1+2.png"), (4, "J3.jpg"), (5, "other/J3.png"), (6, "../../etc"))}
+    assert reasons == {
+        str(n): f"no image file {name} (row {n} of t.csv)"
+        for n, name in ((3, "J1+2.png"), (4, "J3.jpg"), (5, "other/J3.png"), (6, "../../etc"))
+    }
     assert "2 image files were found by the end of their paths, such as /home/me" in sample.provenance["note"] or (
         "1 image files were found by the end" in sample.provenance["note"]
     )
@@ -148,7 +156,7 @@ VOTES = ("spiral: p_cs > 0.8 and n >= 20", "elliptical: p_el / n > 0.5", "ellipt
 def test_votes_with_thresholds(tmp_path):
     images(tmp_path, *(f"images/{n}.png" for n in range(1, 7)))
     (tmp_path / "t.csv").write_text(
-        "id,p_cs,p_el,n,sure\n1,0.9,0,20,0\n2,0.9,0,19,\n3,0.1,11,20,0\n4,\"0,95\",18,30,0\n5,,,,1\n6,NA,null,x,None\n"
+        'id,p_cs,p_el,n,sure\n1,0.9,0,20,0\n2,0.9,0,19,\n3,0.1,11,20,0\n4,"0,95",18,30,0\n5,,,,1\n6,NA,null,x,None\n'
     )
     sample = read(tmp_path / "t.csv", votes=VOTES, **STAMP)
     assert labelled(sample) == {"1": "spiral", "3": "elliptical", "5": "elliptical"}
@@ -216,7 +224,9 @@ def test_known_catalogues_of_votes_are_known_by_their_columns(tmp_path, recipe):
     columns = catalogue_of(recipe)
     names = [str(name) for name in next(iter(columns.values()))]
     if recipe == "gz2":  # its images have numbers of their own
-        (tmp_path / "gz2_filename_mapping.csv").write_text("objid,sample,asset_id\n2,original,77\n1,original,66\n3,original,5\n")
+        (tmp_path / "gz2_filename_mapping.csv").write_text(
+            "objid,sample,asset_id\n2,original,77\n1,original,66\n3,original,5\n"
+        )
         names = ["66", "77", "5"]
     pixels = images(tmp_path, *(f"images/{name}.png" for name in names))
     table = Table({name: list(map(str, values)) for name, values in columns.items()})
@@ -328,7 +338,10 @@ def test_what_cannot_be_read_gets_a_sentence(tmp_path, make, sentence):
 def test_what_may_be_several_things_is_asked(tmp_path):
     images(tmp_path, "one/1.png", "two/1.png")
     (tmp_path / "a.csv").write_text("id,label\n1,x\n")
-    with pytest.raises(InputError, match=r"folders one, two with images, and several of them hold .* such as 1\. Name one with --images"):
+    with pytest.raises(
+        InputError,
+        match=r"folders one, two with images, and several of them hold .* such as 1\. Name one with --images",
+    ):
         read(tmp_path)
     (tmp_path / "b.csv").write_text("id,label\n1,x\n")
     with pytest.raises(InputError, match=r"has several tables \(a\.csv, b\.csv\)\. Give one of them"):
@@ -365,7 +378,9 @@ def test_a_saved_sample_and_a_table_without_labels(tmp_path):
     sample.save(tmp_path / "sample.fits")
     again = read(tmp_path / "sample.fits")
     assert again.digest() == sample.digest()
-    assert said(tmp_path / "sample.fits").startswith("sample.fits: 2 galaxies; label: none; 8x8 px, green; redshift: 2 of 2")
+    assert said(tmp_path / "sample.fits").startswith(
+        "sample.fits: 2 galaxies; label: none; 8x8 px, green; redshift: 2 of 2"
+    )
     with pytest.raises(InputError, match="--images x is for a folder of images and has no effect"):
         read(tmp_path / "sample.fits", images="x")
     assert isinstance(galjax.read(tmp_path / "sample.fits"), GalaxySample)
