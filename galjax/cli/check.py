@@ -51,9 +51,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def describe(path: Path, options: FolderOptions, given: Sequence[str] = ()) -> list[str]:
     """What there is, in lines. `given` are the flags, which the command to run next has too. Raises InputError."""
+    from galjax.sources.files.assembly import stamp_in_words
     from galjax.sources.files.detection import find_galaxies
     from galjax.sources.files.image_files import crop_width
-    from galjax.sources.files.assembly import stamp_in_words
     from galjax.sources.files.pixels import look_at
 
     found = find_galaxies(path, options)

@@ -1,7 +1,7 @@
 """All images in one array: HDF5 (Galaxy10, GalaxyMNIST and others), .npz, and .npy with the labels in a file beside it."""
 
 import contextlib
-import io
+import dataclasses
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -118,10 +118,7 @@ def read_npy(path: Path, options: FolderOptions) -> Galaxies:
     if labels is not None:
         arrays["labels"] = np.array(_load_npy(labels))
     galaxies = _of_arrays(path, arrays, options)
-    if labels is None:
-        return galaxies
-    object.__setattr__(galaxies, "counted", f"{galaxies.counted} with {labels.name}")
-    return galaxies
+    return dataclasses.replace(galaxies, counted=galaxies.counted + (f" with {labels.name}" if labels else ""))
 
 
 def _load_npy(path: Path) -> np.ndarray:
@@ -218,7 +215,7 @@ def _label(table: Table, arrays: Mapping[str, Any], images: Any, count: int, opt
     table["label"] = labels
     for known in KNOWN:
         is_it = name == known.labels and images.shape[1:] == (known.size, known.size, 3) and labels.dtype.kind in "iu"
-        if is_it and 0 <= labels.min() and labels.max() < len(known.classes):
+        if is_it and labels.min() >= 0 and labels.max() < len(known.classes):
             table["label"] = np.array(known.classes)[labels]
             return known
     return None
@@ -235,6 +232,6 @@ def _pixel_scale(table: Table, name: str) -> float:
 
 def is_hdf5(path: Path) -> bool:
     """Whether a file begins as HDF5 does."""
-    with contextlib.suppress(OSError), io.open(path, "rb") as stream:
+    with contextlib.suppress(OSError), open(path, "rb") as stream:
         return stream.read(8) == b"\x89HDF\r\n\x1a\n"
     return False

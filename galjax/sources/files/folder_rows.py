@@ -151,7 +151,8 @@ def _file_names(
         names = read_catalogue(mapping)
         by_id = find_column(names, "objid", (), "id", MAPPING, MAPPING)
         by_asset = find_column(names, "asset_id", (), "file", MAPPING, MAPPING)
-        assert by_id is not None and by_asset is not None
+        assert by_id is not None
+        assert by_asset is not None
         asset = dict(zip(read_texts(names, by_id, MAPPING), read_texts(names, by_asset, MAPPING), strict=True))
         return [asset.get(one, "") for one in read_texts(table, id_column, name)], f"asset_id of {MAPPING}"
     return None, f"called by {id_column}"

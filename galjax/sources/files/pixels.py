@@ -1,9 +1,9 @@
 """Where the pixels of galaxies are: one file each, or one array of all. Nothing is read before it is asked for."""
 
-import struct
+import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int, Shaped
@@ -11,6 +11,7 @@ from jaxtyping import Int, Shaped
 from galjax.sources.files.image_files import PICTURE_ENDINGS, UnusableImage, read_image
 
 
+@runtime_checkable
 class Pixels(Protocol):
     """The images of some galaxies, by their positions."""
 
@@ -23,10 +24,12 @@ class Pixels(Protocol):
     def shown(self, number: int) -> str:
         """The file, or the place in it."""
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        """How many there are."""
 
 
-class FilePixels(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class FilePixels:
     """One image file a galaxy."""
 
     files: Sequence[Path]
@@ -49,7 +52,8 @@ class FilePixels(NamedTuple):
         return len(self.files)
 
 
-class ArrayPixels(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False)
+class ArrayPixels:
     """All images in one array, of NumPy or HDF5."""
 
     images: Any
@@ -89,7 +93,7 @@ def look_at(pixels: Pixels, numbers: Iterable[int]) -> tuple[tuple[int, int], st
     for number in numbers:
         try:
             found = pixels.read(number)
-        except (UnusableImage, struct.error) as reason:
+        except UnusableImage as reason:
             why = str(reason)
             continue
         bands = found.shape[2] if found.ndim == 3 else 1

@@ -8,7 +8,7 @@ from jaxtyping import Float64
 
 _WHOLE, _SECONDS = r"\d{1,3}", r"\d{1,2}(?:\.\d*)?"
 _SEXAGESIMAL = re.compile(
-    rf"\s*([+-]?)({_WHOLE})(:|\s*[hd°]\s*|\s+)(\d{{1,2}})(?::|\s*[m'′]\s*|\s+)({_SECONDS})\s*(?:s|\"|″|'')?\s*",
+    rf"\s*([+-]?)({_WHOLE})(:|\s*[hd°]\s*|\s+)(\d{{1,2}})(?::|\s*[m'\u2032]\s*|\s+)({_SECONDS})\s*(?:s|\"|\u2033|'')?\s*",
     re.IGNORECASE,
 )
 """As 12:34:56.7, 12h34m56.7s, +12d34m56.7s or 12 34 56.7."""

@@ -291,7 +291,7 @@ def test_published_sets_in_hdf5_have_their_class_names(tmp_path, size, name, lab
     np.testing.assert_allclose(sample.images, crop.reshape(3, 8, 3, 8, 3).mean(axis=(2, 4)), rtol=1e-6)
     assert labelled(read(tmp_path, **STAMP)) == labelled(sample)
     text = said(path)
-    assert f"Galaxy10.h5: 3 images; label: " in text
+    assert "Galaxy10.h5: 3 images; label: " in text
     assert f"3 of 3, {size}x{size} px, RGB; redshift (redshift): 2 of 3" in text
 
 
