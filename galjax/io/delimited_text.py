@@ -44,7 +44,8 @@ def read_delimited(text: str) -> tuple[list[str], list[Shaped[np.ndarray, " row"
 
 def _names(stream: io.StringIO) -> tuple[list[str], str, Iterator[str]]:
     """Names of the columns, what parts them, and the lines of the rows."""
-    comment, numbered = None, []
+    comment: str | None = None
+    numbered: list[str] = []
     for line in stream:
         if not line.strip() or _SEPARATOR_LINE.fullmatch(line.strip()):
             continue

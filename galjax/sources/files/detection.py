@@ -47,7 +47,10 @@ def find_galaxies(path: Path, options: FolderOptions) -> Galaxies | None:
     if name.endswith(".npy"):
         return read_npy(path, options)
     if image_ending(name) in (*FITS_ENDINGS, *(f"{ending}.gz" for ending in FITS_ENDINGS)):
-        return read_table(path, options) if kind_of_fits(path) == "table" else _sample_or_image(path)
+        kind = kind_of_fits(path)
+        if kind == "image":
+            raise InputError(f"{path} is FITS, but not a sample or a table of galaxies. Give one of: {_FORMS}.")
+        return read_table(path, options) if kind == "table" else None  # whose reader says what else is wrong
     if image_ending(name):
         raise InputError(f"{path} is one image, not many galaxies. Give the folder that it is in, or one of: {_FORMS}.")
     if format_of(path) is not None:
@@ -67,12 +70,6 @@ def kind_of_fits(path: Path) -> str:
             return "image"
     except Exception:  # astropy raises whatever a damaged file leads it to; its reader says what is wrong
         return ""
-
-
-def _sample_or_image(path: Path) -> None:
-    """None for what `GalaxySample.load` reads, or says what is wrong with."""
-    if kind_of_fits(path) == "image":
-        raise InputError(f"{path} is FITS, but not a sample or a table of galaxies. Give one of: {_FORMS}.")
 
 
 def _of_folder(folder: Path, options: FolderOptions) -> Galaxies:

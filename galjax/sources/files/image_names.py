@@ -141,8 +141,8 @@ def list_images(folder: Path, *, deep: bool = False, tables: bool = True) -> Ima
         elif tables or not (format_of(path) or path.is_dir() or path.name.lower().startswith(("readme", "license"))):
             unread[_stem(path.name)].append(path)
     names = tuple(dict.fromkeys((*read, *unread)))
-    listed = (tuple(tuple(kind[name]) if name in kind else () for name in names) for kind in (read, unread))
-    return ImageFiles(names, *listed, folder)
+    paths, others = (tuple(tuple(kind.get(name, ())) for name in names) for kind in (read, unread))
+    return ImageFiles(names, paths, others, folder)
 
 
 def files_below(folder: Path) -> Iterator[Path]:
