@@ -30,6 +30,7 @@ from benchmarks.command import check_at_least, run_benchmark, say
 from benchmarks.measure import in_turn, markdown_table, write_results
 from galjax.sources.files.folder_rows import read_columns, select_rows
 from galjax.sources.files.image_names import list_images
+from galjax.sources.options import FolderOptions
 
 NAME = "catalogue"
 GALJAX, ASTROPY = "galjax", "astropy Table.read"
@@ -97,7 +98,7 @@ def _flags(count: int) -> Shaped[np.ndarray, "class row"]:
 
 def read(path: Path) -> tuple[Any, Any]:
     """The columns, and what comes of the rows, as `read_folder` has them before it opens an image."""
-    columns = read_columns(path, None, FLAGS, None)
+    columns = read_columns(path, FolderOptions(class_columns=FLAGS))
     return columns, select_rows(columns, list_images(path.parent / "images"), path.name)
 
 

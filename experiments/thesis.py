@@ -44,7 +44,8 @@ class Thesis:
     experiments: tuple[ExperimentName, ...] = NAMES
     """Experiments to run, in this order."""
     data: Annotated[str, DATA] = "simulated"
-    """Galaxies to use: `simulated` (rendered here), a folder with a catalogue and images, or a saved sample (*.fits)."""
+    """Galaxies to use: `simulated` (rendered here), or files in any usual form: a folder of images with a table or with a
+    folder for each class, a table, HDF5, NumPy arrays, a saved sample. `galjax check PATH` says how they are understood."""
     folder: Annotated[FolderOptions, Flat, DATA] = dataclasses.field(default_factory=FolderOptions)
     sharp: Annotated[SourceConfig, SHARP_IMAGES] = dataclasses.field(
         default_factory=lambda: SourceConfig(simulated=HSC_WIDE)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from galjax.resample import degrade, resize
     from galjax.sample import Exclusion, GalaxySample
     from galjax.sources.files.folder import read_folder
+    from galjax.sources.files.reading import read
     from galjax.sources.options import FolderOptions, SimulatedSurvey
     from galjax.sources.simulated.survey import simulate
     from galjax.training.ensemble import Ensemble, load
@@ -26,6 +27,7 @@ _PLACES = {
     "resample": ("degrade", "resize"),
     "sample": ("Exclusion", "GalaxySample"),
     "sources.files.folder": ("read_folder",),
+    "sources.files.reading": ("read",),
     "sources.options": ("FolderOptions", "SimulatedSurvey"),
     "sources.simulated.survey": ("simulate",),
     "training.ensemble": ("Ensemble", "load"),
@@ -46,6 +48,7 @@ __all__ = [
     "SimulatedSurvey",
     "degrade",
     "load",
+    "read",
     "read_folder",
     "resize",
     "simulate",

@@ -22,19 +22,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
+import h5py
 import numpy as np
+import pyarrow as pa
 import pytest
 from astropy.io import fits
 from astropy.table import MaskedColumn, Table
+from pyarrow import parquet
 
 from galjax import GalaxySample, InputError
 from galjax.sources.files.folder import FolderOptions, read_folder
 from galjax.sources.files.image_files import UnusableImage, read_image, to_stamp
+from galjax.sources.files.reading import read_files
 from tests.mutation import mutated
 
-IMAGES = {"jpeg": ".jpeg", "png": ".png", "fits": ".fits", "fits.gz": ".fits.gz", "npy": ".npy"}
-CATALOGUES = {"csv": "csv", "ecsv": "ecsv", "fits table": "fits", "vot": "vot"}
-FORMATS = (*IMAGES, *CATALOGUES, "sample")
+IMAGES = {"jpeg": ".jpeg", "png": ".png", "fits": ".fits", "fits.gz": ".fits.gz", "npy": ".npy", "tiff": ".tif"}
+CATALOGUES = {"csv": "csv", "ecsv": "ecsv", "fits table": "fits", "vot": "vot", "parquet": "parquet", "jsonl": "jsonl"}
+ARRAYS = ("hdf5", "npz")
+FORMATS = (*IMAGES, *CATALOGUES, *ARRAYS, "sample")
 SECONDS = 10
 """Of processor time that one file may take."""
 MEMORY = 1 << 30
@@ -62,6 +67,8 @@ def _images(kind: str) -> list[bytes]:
             cv2.imencode(".png", pixels)[1].tobytes()
             for pixels in (colour, grey, colour[..., 0], np.dstack([colour, colour[..., 0]]))
         ]
+    if kind == "tiff":
+        return [cv2.imencode(".tiff", pixels)[1].tobytes() for pixels in (colour, grey, grey.astype(np.float32))]
     if kind == "npy":
         streams = [io.BytesIO() for _ in range(4)]
         for stream, array in zip(streams, (grey, grey.astype(">f8"), np.asfortranarray(grey), colour), strict=True):
@@ -89,6 +96,17 @@ def _catalogues(kind: str) -> list[bytes]:
     named = table.copy()
     named["OBJID"] = [f"J{number}" for number in range(6)]
     streams = []
+    if kind == "jsonl":
+        rows = [[dict(zip(one.colnames, map(str, row), strict=True)) for row in one] for one in (table, named)]
+        return ["\n".join(map(json.dumps, lines)).encode() for lines in rows]
+    if kind == "parquet":
+        contents = []
+        for one in (table, named):
+            stream = io.BytesIO()
+            columns = {name: pa.array(np.ma.getdata(one[name]).tolist()) for name in one.colnames}
+            parquet.write_table(pa.table(columns), stream, write_page_checksum=True)
+            contents.append(stream.getvalue())
+        return contents
     for one in (table, named):
         for options in ({}, {"tabledata_format": "binary2"}) if kind == "vot" else ({},):
             streams.append(io.BytesIO() if kind in ("fits table", "vot") else io.StringIO())
@@ -99,6 +117,22 @@ def _catalogues(kind: str) -> list[bytes]:
             )
     contents = [stream.getvalue() for stream in streams]
     return [content.encode() if isinstance(content, str) else content for content in contents]
+
+
+def _arrays(kind: str) -> list[bytes]:
+    rng = np.random.default_rng(0)
+    contents = []
+    for images in (rng.integers(0, 256, (6, 9, 9, 3), dtype=np.uint8), rng.random((6, 8, 8))):
+        arrays = {"images": images, "labels": np.array([0, 1, 0, 1, 0, 1]), "redshift": rng.random(6)}
+        stream = io.BytesIO()
+        if kind == "npz":
+            np.savez(stream, **arrays)
+        else:
+            with h5py.File(stream, "w") as file:
+                for name, array in arrays.items():
+                    file.create_dataset(name, data=array, compression="gzip" if array.ndim > 1 else None)
+        contents.append(stream.getvalue())
+    return contents
 
 
 def _samples() -> list[bytes]:
@@ -135,6 +169,11 @@ def read_one(kind: str, content: bytes, folder: Path) -> None:
         (folder / f"catalogue.{CATALOGUES[kind]}").write_bytes(content)
         sample = read_folder(folder, OPTIONS)
         assert len(sample) + len(sample.excluded) >= 3  # none is lost without a word
+    elif kind in ARRAYS:
+        path = folder / ("arrays.npz" if kind == "npz" else "arrays.h5")
+        path.write_bytes(content)
+        sample = read_files(path, OPTIONS)
+        assert len(sample) + len(sample.excluded) >= 1
     else:
         (folder / "sample.fits").write_bytes(content)
         GalaxySample.load(folder / "sample.fits")
@@ -155,9 +194,12 @@ def read_many(kind: str, first: int, count: int, folder: Path) -> dict[str, obje
         pixels = np.random.default_rng(0).random((8, 8))
         for name in ("1", "2", "4", "J0", "J1", "J3"):
             np.save(folder / "images" / f"{name}.npy", pixels)
-    seeds = (
-        _images(kind.removesuffix(".gz")) if kind in IMAGES else _catalogues(kind) if kind in CATALOGUES else _samples()
-    )
+    makers = {
+        **dict.fromkeys(IMAGES, _images),
+        **dict.fromkeys(CATALOGUES, _catalogues),
+        **dict.fromkeys(ARRAYS, _arrays),
+    }
+    seeds = makers[kind](kind.removesuffix(".gz")) if kind in makers else _samples()
     signal.signal(signal.SIGPROF, signal.SIG_DFL)  # which ends the process, whatever code it is in
     read, failures = 0, []
     for number in range(first, first + count):

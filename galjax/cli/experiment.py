@@ -127,7 +127,8 @@ class ExperimentRun:
         kinds = kinds_of_reasons(pool.excluded)
         first = "; ".join(f"{n}: {kind}" for kind, n in kinds[:3]) + ("; ..." if len(kinds) > 3 else "")
         left_out = f"; {len(pool.excluded)} left out ({first})" if kinds else ""
-        self.progress.note(f"{self.config.source.data}: {counts}, {height}x{width} px{left_out}")
+        stamps = f" ({pool.provenance['stamps']})" if "stamps" in pool.provenance else ""
+        self.progress.note(f"{self.config.source.data}: {counts}, {height}x{width} px{stamps}{left_out}")
         return pool
 
     def fitted(self, config: Config, **limits: int) -> Config:

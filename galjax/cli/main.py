@@ -6,7 +6,10 @@ from collections.abc import Sequence
 
 from galjax.terminal.interrupts import listen
 
-VERBS = {"resume": "Resume a run with its own configuration, or train it on."}
+VERBS = {
+    "check": "Say what galaxies a folder or file holds, and how they are understood.",
+    "resume": "Resume a run with its own configuration, or train it on.",
+}
 """Every verb is a module of this package with a function `main(arguments)` that gives an exit code."""
 
 

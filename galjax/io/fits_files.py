@@ -38,15 +38,16 @@ class FitsError(ValueError):
 def open_fits(source: Path | bytes, *, tiled_images: bool = False) -> Iterator[fits.HDUList]:
     """The HDUs of a file or of its content; tile-compressed images are images only with `tiled_images`, else tables.
 
-    The last block may lack its fill to 2880 bytes, as some programs write it; data must be whole.
+    The last block may lack its fill to 2880 bytes, as some programs write it; data must be whole. What comes after the last
+    HDU and begins as none is not read.
     Raises FitsError where it is no FITS file, is cut off or has absurd sizes; astropy raises exceptions of every kind,
     here or where the HDUs are read, for what else is wrong.
     """
     with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
-        check_structure(stream)
-        lacking = -stream.seek(0, io.SEEK_END) % BLOCK
+        end = check_structure(stream, rest_may_follow=True)
+        size = stream.seek(0, io.SEEK_END)
         stream.seek(0)
-        whole = io.BytesIO(stream.read() + bytes(lacking)) if lacking else stream
+        whole = stream if size == end else io.BytesIO(stream.read(end) + bytes(max(end - size, 0)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AstropyWarning)  # of units and cards that keep to no standard
             # But after these astropy continues with what is left of the file.
@@ -56,17 +57,18 @@ def open_fits(source: Path | bytes, *, tiled_images: bool = False) -> Iterator[f
                 yield hdus
 
 
-def check_structure(stream: io.BufferedIOBase, *, rest_may_follow: bool = False) -> None:
+def check_structure(stream: io.BufferedIOBase, *, rest_may_follow: bool = False) -> int:
     """Raise FitsError unless the stream holds whole HDUs from its beginning to its end, of sizes that can be.
 
-    With `rest_may_follow` what comes after them may be something else, which is not looked at.
+    With `rest_may_follow` what comes after them may be something else, which is not looked at. Gives the byte where they end,
+    with the fill of the last block, which may lack.
     """
     size = stream.seek(0, io.SEEK_END)
     position = 0
     while position < size:
         stream.seek(position)
         if position and rest_may_follow and stream.read(8) != b"XTENSION":
-            return
+            return position
         stream.seek(position)
         counts = _counts(_header(stream, position), is_first=position == 0)
         _check_tiles(counts)
@@ -79,6 +81,7 @@ def check_structure(stream: io.BufferedIOBase, *, rest_may_follow: bool = False)
         if position > size:
             raise FitsError(f"it is cut off: {position} bytes are declared, {size} are there")
         position += -position % BLOCK
+    return position
 
 
 def _header(stream: io.BufferedIOBase, position: int) -> list[bytes]:

@@ -4,11 +4,14 @@ import dataclasses
 import os
 from typing import Annotated, Literal
 
+import tyro
+
 from galjax.config.class_names import check_class_name
 from galjax.config.markers import SIMULATED, Flat
 from galjax.errors import InputError
 
 Channel = Literal["red", "green", "blue", "luminance", "all"] | int
+Enlarging = Literal["nearest", "bilinear", "bicubic"]
 CutoutConvention = Literal["int", "round", "cutout2d"]
 SIMULATED_DATA = "simulated"
 THESIS_FRACTIONS = (0.271, 0.104, 0.625)
@@ -29,19 +32,37 @@ RANGES = {
 
 @dataclasses.dataclass(frozen=True)
 class FolderOptions:
-    """How to read a folder of galaxies."""
+    """How to read galaxies from files: a folder, a table or arrays."""
 
+    images: str | None = None
+    """Folder of the image files. None: the folder images/ beside the table, or the one that holds files of the ids."""
+    label_column: str | None = None
+    """Table column of classes, as text or whole numbers. None: label, class, morphology or type, where there are no flags."""
+    file_column: str | None = None
+    """Table column of file names. None: file_name, filename, file_loc or png_loc; without one, files are called by the ids."""
+    file_pattern: str | None = None
+    """How image files are called, with the names of columns in braces: 'cutout_{NUMBER}.fits'."""
+    vote: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """A class and the votes that make it: 'spiral: t04_spiral_a08_spiral_debiased > 0.8 and t02_edgeon_a05_no_debiased > 0.7'.
+    To be given once a class. Or the name of a recipe: kaggle, gz2, galaxy-datasets, gz-decals or efigi."""
+    split: Literal["given", "none"] = "none"
+    """Whether a sample keeps (given) which galaxies are in the folders train, val and test, or in a column split; as its
+    column `split`."""
     image_size: int = 64
-    """Height and width that the images are cropped and shrunk to, px."""
+    """Height and width that the images are cropped and resampled to, px."""
+    enlarge: Enlarging = "bicubic"
+    """Method for images smaller than the image size."""
     channel: Channel = "green"
     """Bands of colour images to use: red, green, blue, luminance or all, or a band's number from 0. Green is the r band in
     SDSS's JPEG images."""
+    bands: tuple[int, ...] = ()
+    """Several bands to use, by their numbers from 0, instead of --channel."""
     crop: int | None = None
     """Width of the middle square to use, px. None: for JPEG and PNG images 3 * image size where it fits (the galaxy's
     share of a Galaxy Zoo image), else the largest multiple that does; for FITS and NumPy images the image size, so that
     they are not resampled."""
     id_column: str | None = None
-    """Catalogue column of ids. None: OBJID, dr7objid, id, galaxy_id, iauname or name."""
+    """Catalogue column of ids. None: OBJID, dr7objid, id, galaxy_id, iauname, name, GalaxyID, id_str or PGCname."""
     class_columns: tuple[str, ...] = ("SPIRAL", "ELLIPTICAL", "UNCERTAIN")
     """Catalogue columns of 0/1 flags, one per class; a class has the name of its column in lower case. UNCERTAIN may be
     missing."""
@@ -51,14 +72,20 @@ class FolderOptions:
     """Arcsec per pixel of the image files; nan where it is unknown or differs from file to file."""
 
     def __post_init__(self) -> None:
-        if self.image_size < 1:
-            raise InputError(f"--image-size must be at least 1 px, not {self.image_size}.")
-        if self.crop is not None and self.crop < self.image_size:
-            raise InputError(
-                f"--crop must be at least the image size ({self.image_size} px), not {self.crop}: images are not enlarged."
-            )
+        if not 1 <= self.image_size <= RANGES["image_size"][1]:
+            raise InputError(f"--image-size must lie in 1..{RANGES['image_size'][1]:g} px, not {self.image_size}.")
+        if self.crop is not None and self.crop < 1:
+            raise InputError(f"--crop must be at least 1 px, not {self.crop}.")
         if isinstance(self.channel, int) and self.channel < 0:
             raise InputError(f"--channel counts bands from 0, not {self.channel}.")
+        if min(self.bands, default=0) < 0 or len(set(self.bands)) < len(self.bands):
+            raise InputError(f"--bands takes numbers from 0, each once, not {' '.join(map(str, self.bands))}.")
+        ways = [name for name in ("label_column", "vote") if getattr(self, name)]
+        if len(ways) == 2:
+            raise InputError("--label-column and --vote both say the class of a galaxy; leave one out.")
+        if self.file_column is not None and self.file_pattern is not None:
+            raise InputError("--file-column and --file-pattern both say how image files are called; leave one out.")
+        object.__setattr__(self, "vote", tuple(dict.fromkeys(self.vote)))  # a resumed run is given its own once more
         lowered = [name.lower() for name in self.class_columns]
         if len(set(lowered)) < max(len(lowered), 2):
             raise InputError(f"--class-columns takes two or more different columns, not {self.class_columns}.")
@@ -131,7 +158,8 @@ class SourceConfig:
     """Which galaxies to use."""
 
     data: str = SIMULATED_DATA
-    """Galaxies to use: `simulated` (rendered here), a folder with a catalogue and images, or a saved sample (*.fits)."""
+    """Galaxies to use: `simulated` (rendered here), or files in any usual form: a folder of images with a table or with a
+    folder for each class, a table, HDF5, NumPy arrays, a saved sample. `galjax check PATH` says how they are understood."""
     folder: Annotated[FolderOptions, Flat] = dataclasses.field(default_factory=FolderOptions)
     simulated: Annotated[SimulatedSurvey, SIMULATED] = dataclasses.field(default_factory=SimulatedSurvey)
 
@@ -141,8 +169,8 @@ def check_exists(data: str) -> None:
     # Unlike a Path's, these take any text: a name too long for a file is no file.
     if data != SIMULATED_DATA and not os.path.isdir(data) and not os.path.isfile(data):
         raise InputError(
-            f"--data {data!r} is neither 'simulated' nor an existing folder or file. Give a folder with a catalogue and "
-            f"images/, or a sample saved as FITS."
+            f"--data {data!r} is neither 'simulated' nor an existing folder or file. Give a folder of images, a "
+            f"table, arrays, or a sample saved as FITS; galjax check PATH says what is understood of one."
         )
 
 

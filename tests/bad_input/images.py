@@ -23,15 +23,16 @@ from tests.bad_input.making import (
 )
 
 rng = np.random.default_rng(1)
+TIFF = cv2.imencode(".tiff", PICTURE)[1].tobytes()
 # Images: ending, what stands in the file (or how it comes to be), and why it is left out.
 IMAGES = {
     "absent": (".png", None, "no image file"),
     "empty": (".png", b"", "is an empty file"),
     "folder": (".png", lambda path: path.mkdir(), "is not an ordinary file"),
     "pipe": (".png", lambda path: os.mkfifo(path), "is not an ordinary file"),
-    "link out of the folder": (".png", lambda path: path.symlink_to("/etc/passwd"), "is a link that leaves the folder"),
+    "link out of the folder": (".png", lambda path: path.symlink_to("/etc/passwd"), "is neither JPEG nor PNG nor TIFF"),
     "link to nowhere": (".png", lambda path: path.symlink_to("nothing"), "cannot be read"),
-    "link to itself": (".png", lambda path: path.symlink_to(path.name), "cannot be read|leaves the folder"),
+    "link to itself": (".png", lambda path: path.symlink_to(path.name), "cannot be read"),
     "cut off png": (".png", PNG[:-20], "is cut off"),
     "cut off jpeg": (".jpeg", JPEG[:-20], "is cut off"),
     "cut off npy": (".npy", save_array(STAMP)[:-8], "is damaged or cut off"),
@@ -41,9 +42,9 @@ IMAGES = {
     "text as npy": (".npy", b"0.1 0.2 0.3", "not a whole .npy array"),
     "text as fits": (".fits", b"not FITS" * 720, "has no end"),
     "an ending not read": (
-        ".tif",
-        b"II*\0" + bytes(99),
-        r"has an ending that is not read \(\.tif\); write it as PNG, FITS or NumPy",
+        ".bmp",
+        b"BM" + bytes(99),
+        r"has an ending that is not read \(\.bmp\); write it as PNG, FITS or NumPy",
     ),
     "a folder of no ending": (
         "",
@@ -80,8 +81,10 @@ IMAGES = {
     "beyond float32": (".npy", with_value(1e300), "has 1 NaN, infinite or too large pixels"),
     "all zero": (".npy", save_array(np.zeros((8, 8))), "is blank: all pixels are 0"),
     "constant": (".fits", save_fits(fits.PrimaryHDU(np.full((9, 9), 7, np.int16))), "is blank: all pixels are 7"),
-    "1x1": (".npy", save_array(np.ones((1, 1))), "is 1x1, smaller than 8x8"),
-    "too small": (".png", cv2.imencode(".png", PICTURE[:7])[1].tobytes(), "is 7x24, smaller than 8x8"),
+    "1x1": (".npy", save_array(np.ones((1, 1))), "is blank: all pixels are 1"),
+    "no whole tiff": (".tif", b"II*\0" + bytes(99), "not a whole TIFF file|no image size"),
+    "cut off tiff": (".tiff", TIFF[:-300], "is cut off|not a whole TIFF file|cannot be decoded"),
+    "cut off jpeg with a trailer": (".jpg", JPEG[: len(JPEG) // 2] + bytes(5000), "is cut off"),
     "without pixels": (".npy", save_array(np.zeros((0, 8))), r"has shape \(0, 8\)"),
     "one axis": (".npy", save_array(np.ones(64)), r"has shape \(64,\), not \(height, width\)"),
     "four axes": (".npy", save_array(np.ones((2, 2, 8, 8))), r"has shape \(2, 2, 8, 8\)"),
@@ -153,5 +156,10 @@ LEGITIMATE = {
         cv2.imencode(".png", np.abs(NUMBERS * 300).astype(np.uint16))[1].tobytes(),
         np.abs(NUMBERS * 300),
     ),
+    "jpeg with a trailer": (".jpg", JPEG + bytes(9000), cv2.imdecode(np.frombuffer(JPEG, np.uint8), 1)[..., 1]),
+    "fits with bytes after it": (".fits", save_fits(fits.PrimaryHDU(NUMBERS)) + bytes(5760) + b"x", NUMBERS),
+    "tiff": (".tif", cv2.imencode(".tiff", NUMBERS.astype(np.float32))[1].tobytes(), NUMBERS),
+    "fits in the name of a tiff": (".tif", save_fits(fits.PrimaryHDU(NUMBERS)), NUMBERS),
+    "array in the name of fits": (".fits", save_array(NUMBERS), NUMBERS),
     "jpeg in the name of a png": (".png", JPEG, cv2.imdecode(np.frombuffer(JPEG, np.uint8), 1)[..., 1]),
 }

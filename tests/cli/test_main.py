@@ -22,7 +22,7 @@ def test_version_and_help(capsys):
 
 def test_what_cannot_be_done_gets_a_sentence(tmp_path, capsys):
     assert main(["fly"]) == 2
-    assert "galjax has no verb 'fly'; there is resume" in capsys.readouterr().err
+    assert "galjax has no verb 'fly'; there is check, resume" in capsys.readouterr().err
     assert main(["resume"]) == 2
     assert main(["resume", "--help"]) == 0
     assert "usage: galjax resume RUN" in capsys.readouterr().out
@@ -52,3 +52,23 @@ def test_a_run_is_resumed_to_more_epochs_as_if_undisturbed(tmp_path, command):
     ours, theirs = (galjax.load(tmp_path / name) for name in ("run", "whole"))
     images = np.random.default_rng(0).random((3, 32, 32))
     np.testing.assert_array_equal(ours.probabilities(images), theirs.probabilities(images))
+
+
+def test_check_says_what_is_there_and_what_to_run(tmp_path, capsys):
+    for number, name in enumerate(("a", "b")):
+        (tmp_path / "my galaxies" / name).mkdir(parents=True)
+        np.save(tmp_path / "my galaxies" / name / f"{number}.npy", np.random.default_rng(number).random((101, 101)))
+    assert main(["check", str(tmp_path / "my galaxies"), "--channel", "all"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(
+        "my galaxies/: 2 images; label: a 1, b 1; images in my galaxies/: 2 of 2, 101x101 px, one band; no redshift"
+    )
+    assert "Stamps of 64 px: middle 64 of 101 px." in out
+    assert f"resolution_sweep --data '{tmp_path}/my galaxies' --channel all --classes a b" in out
+    for arguments, sentence in (([], "needs a folder or file"), ([str(tmp_path / "no")], "There is no file or folder")):
+        assert main(["check", *arguments]) == 2
+        assert sentence in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        main(["check", "--help"])
+    assert ended.value.code == 0
+    assert "--file-pattern TEXT" in capsys.readouterr().out

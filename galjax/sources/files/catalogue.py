@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from astropy.table import Column, Table
@@ -10,9 +10,13 @@ from jaxtyping import Bool, Float64, Int8, Shaped
 
 from galjax.errors import InputError, printable
 
-ID_NAMES = ("objid", "dr7objid", "id", "galaxy_id", "iauname", "name")
+ID_NAMES = ("objid", "dr7objid", "id", "galaxy_id", "iauname", "name", "galaxyid", "id_str", "pgcname")
 """Looked for in this order, whatever their case, where no id column is named."""
 REDSHIFT_NAMES = ("redshift", "z")
+HIGHEST_USUAL = 10
+"""A column z whose median is above this holds magnitudes."""
+REDSHIFTS = (-1, 20)
+"""Redshifts lie between these; what does not is unknown (-9999, 99)."""
 MISSING = -1
 """A flag that is empty or masked."""
 UNREADABLE = -2
@@ -49,13 +53,22 @@ def find_column(table: Table, wanted: str | None, usual: Sequence[str], kind: st
 
 
 def find_redshift_column(table: Table, wanted: str | None, flag: str, file: str) -> tuple[str | None, str]:
-    """As `find_column` for redshifts, and a sentence where a column z is not taken: beside u, g, r, i it is a magnitude."""
+    """As `find_column` for redshifts, and a sentence where a column z is not taken: beside u, g, r, i, or with the
+    values of one, it is a magnitude."""
     found = find_column(table, wanted, REDSHIFT_NAMES, "redshift", flag, file)
+    if wanted is not None or found is None or found.lower() != "z":
+        return found, ""
     beside = sorted(_OTHER_MAGNITUDES & {name.lower() for name in table.colnames})
-    if wanted is not None or found is None or found.lower() != "z" or len(beside) < 2:
+    known = read_numbers(table, found, file)[0]
+    known = known[np.isfinite(known)]
+    if len(beside) >= 2:
+        why = f"is next to {', '.join(beside)}"
+    elif len(known) and np.median(known) > HIGHEST_USUAL:
+        why = f"is {np.median(known):.3g} in the middle"
+    else:
         return found, ""
     advice = f" {flag} {found} uses it as one." if flag else " Name it redshift if it is one."
-    return None, f"{found} of {file} is next to {', '.join(beside)}: a magnitude, not a redshift.{advice}"
+    return None, f"{found} of {file} {why}: a magnitude, not a redshift.{advice}"
 
 
 def listed_columns(table: Table, most: int = 30) -> str:
@@ -153,22 +166,56 @@ def _flag(text: str) -> int:
     return _WORDS[text] if text in _WORDS else {0.0: 0, 1.0: 1}.get(_number(text), UNREADABLE)
 
 
-def read_redshift(table: Table, column: str | None, file: str) -> tuple[Float64[np.ndarray, " row"], Literal[0] | int]:
+def read_redshift(table: Table, column: str | None, file: str) -> tuple[Float64[np.ndarray, " row"], int]:
     """Redshifts, NaN where empty or no number, and how many are no number. NaN throughout without a column."""
-    if column is None:
-        return np.full(len(table), np.nan), 0
+    return (np.full(len(table), np.nan), 0) if column is None else read_numbers(table, column, file)
+
+
+def read_numbers(table: Table, column: str, file: str) -> tuple[Float64[np.ndarray, " row"], int]:
+    """Numbers, NaN where empty, infinite or no number, and how many are no number."""
     values, masked = _values(table, column, file)
     if values.dtype.kind in "iuf":
-        redshift, unreadable = values.astype(np.float64), 0
+        numbers, unreadable = values.astype(np.float64), 0
     else:
         texts = np.where(masked, "", values.astype(str)).tolist()
         try:
-            redshift, unreadable = np.array([float(text) if text else np.nan for text in texts]), 0
+            numbers, unreadable = np.array([float(text) if text else np.nan for text in texts]), 0
         except ValueError:
-            redshift = np.array([_number(text) for text in texts])
-            wrong = [text for text, number in zip(texts, redshift.tolist(), strict=True) if number != number]
-            unreadable = sum(text.strip().lower().lstrip("+-") not in ("", "nan") for text in wrong)
-    return np.where(masked | ~np.isfinite(redshift), np.nan, redshift), unreadable
+            numbers = np.array([_number(text) for text in texts])
+            wrong = [text for text, number in zip(texts, numbers.tolist(), strict=True) if number != number]
+            unreadable = sum(_WORDS.get(text.strip().lower().lstrip("+-")) != MISSING for text in wrong)
+    return np.where(masked | ~np.isfinite(numbers), np.nan, numbers), unreadable
+
+
+def read_labels(table: Table, column: str, file: str) -> list[str]:
+    """Classes as text, empty where there is none; whole numbers n, also as 1.0, are "class n".
+
+    Raises InputError where the column holds numbers that are not whole, which are no classes.
+    """
+    values, masked = _values(table, column, file)
+    texts = [text.strip() for text in np.where(masked, "", values.astype(str)).tolist()]
+    named = {text: "" if _WORDS.get(text.lower()) == MISSING else text for text in dict.fromkeys(texts)}
+    numbers = {text: _number(label) for text, label in named.items() if label}
+    if numbers and all(number == number for number in numbers.values()):
+        odd = next(
+            (text for text, number in numbers.items() if not np.isfinite(number) or number != round(number)), None
+        )
+        if odd is not None:
+            raise InputError(
+                f"The label column {column!r} of {file} holds numbers such as {odd[:30]}, which are no classes. For votes give "
+                f"a threshold, like --vote 'spiral: {column} > 0.8'."
+            )
+        named |= {text: f"class {round(number)}" for text, number in numbers.items()}
+    return [named[text] for text in texts]
+
+
+def read_texts(table: Table, column: str, file: str) -> list[str]:
+    """Cells as text without white space around it, empty where there is nothing; a number as it is written."""
+    values, masked = _values(table, column, file)
+    if values.dtype.kind == "f" and (values[~masked] == np.round(values[~masked])).all():
+        values = np.where(masked, 0, values).astype(np.int64)
+    texts = [text.strip() for text in np.where(masked, "", values.astype(str)).tolist()]
+    return ["" if _WORDS.get(text.lower()) == MISSING else text for text in texts]
 
 
 def _number(text: str) -> float:

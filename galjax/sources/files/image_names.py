@@ -4,16 +4,18 @@ import collections
 import dataclasses
 import itertools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 
 from galjax.errors import printable
+from galjax.io.table_files import format_of
 from galjax.sample import Exclusion
 from galjax.sources.files.image_files import ENDINGS
 
+_LONGEST_FIRST = sorted(ENDINGS, key=len, reverse=True)
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zip", ".z", ".fz")
 
 
@@ -26,6 +28,49 @@ class ImageFiles:
     """Files with an ending that is read, for each name."""
     unread: tuple[tuple[Path, ...], ...]
     """Those with another ending."""
+    folder: Path = Path("images")
+
+    @property
+    def first(self) -> str:
+        """The name of a file, as an example; empty without files."""
+        return next((path.relative_to(self.folder).as_posix() for paths in self.paths for path in paths[:1]), "")
+
+    def find_files(self, wanted: Sequence[str]) -> tuple["ImageFiles", Int[np.ndarray, " row"], str]:
+        """Files by names with folders and endings, as tables have them: all files one by one, which each name means, -1 for
+        none, and a sentence where a name was found by its last parts alone.
+
+        A name means the file whose path below the folder it is or ends with, or that ends with it, where that is one file; an
+        ending that differs or lacks does not matter then. Names are looked up, never made into paths.
+        """
+        single = [path for paths in self.paths for path in paths]
+        names = [path.relative_to(self.folder).as_posix() for path in single]
+        each = ImageFiles(tuple(names), tuple((path,) for path in single), ((),) * len(names), self.folder)
+        by_name: dict[str, int] = {}
+        by_end: dict[str, int] = {}
+        for number, name in enumerate(names):
+            for whole in {name, without_ending(name)}:
+                for known, key in ((by_name, whole), *((by_end, end) for end in _ends(whole))):
+                    known[key] = number if known.get(key, number) == number else -1
+        exact = {name: number for number, name in enumerate(names)}  # of a.jpg and a.png the one that is asked for
+
+        def named(cell: str) -> int:
+            for asked in (cell, without_ending(cell)):
+                found = exact.get(asked, by_name.get(asked, by_end.get(asked)))
+                if found is None:
+                    found = next((by_name[end] for end in _ends(asked) if end in by_name), None)
+                if found is not None:
+                    return found
+            return -1
+
+        cells = [cell.replace("\\", "/").removeprefix("./") for cell in wanted]
+        at = np.array([named(cell) if cell else -1 for cell in cells], np.int64).reshape(len(cells))
+        shorter = [
+            cell
+            for cell, number in zip(cells, at.tolist(), strict=True)
+            if number >= 0 and without_ending(cell) != without_ending(names[number])
+        ]
+        note = f"{len(shorter)} image files were found by the end of their paths, such as {printable((shorter or [''])[0])}."
+        return each, at, note if shorter else ""
 
     def find(self, ids: Sequence[str]) -> tuple[Int[np.ndarray, " row"], str]:
         """Where each id is in `names`, -1 where it is not; and a sentence where they are the same numbers only.
@@ -53,17 +98,23 @@ class ImageFiles:
 
     def shown(self, number: int) -> str:
         """All files of a name, for the table of exclusions."""
-        return ", ".join(f"images/{path.name}" for path in (*self.paths[number], *self.unread[number]))
+        return ", ".join(map(self.shown_path, (*self.paths[number], *self.unread[number])))
 
-    def lead_out(self) -> Bool[np.ndarray, " name"]:
-        """Whether the one file of a name is a link to somewhere outside the folder."""
+    def shown_path(self, path: Path) -> str:
+        """A file with the folder of images before it."""
+        return f"{self.folder.name}/{path.relative_to(self.folder).as_posix() if self.folder in path.parents else path.name}"
 
-        def leads_out(paths: tuple[Path, ...]) -> bool:
-            if len(paths) != 1 or not os.path.islink(paths[0]):
-                return False
-            return not Path(os.path.realpath(paths[0])).is_relative_to(os.path.realpath(paths[0].parent))
-
-        return np.array([leads_out(paths) for paths in self.paths], bool)
+    def leading_out(self, used: Iterable[int]) -> str:
+        """A sentence where files of these names are links to somewhere outside the folder."""
+        root = os.path.realpath(self.folder)
+        links = [path for number in used for path in self.paths[number] if os.path.islink(path)]
+        outside = [path for path in links if not Path(os.path.realpath(path)).is_relative_to(root)]
+        if not outside:
+            return ""
+        return (
+            f"{len(outside)} image files are links that lead out of the folder, such as {self.shown_path(outside[0])}; the files "
+            f"there are read."
+        )
 
     def not_used(self, used: Iterable[int]) -> list[Exclusion]:
         """The files that no row of the catalogue speaks of, where `used` are the names that rows have."""
@@ -71,28 +122,51 @@ class ImageFiles:
         found = []
         for number, name in enumerate(self.names):
             if number not in named:
-                found += [Exclusion(name, f"images/{path.name}", "no catalogue row") for path in self.paths[number]]
+                found += [Exclusion(name, self.shown_path(path), "no catalogue row") for path in self.paths[number]]
             if number not in named or self.paths[number]:
-                found += [Exclusion(name, f"images/{path.name}", why_unread(path)) for path in self.unread[number]]
+                found += [Exclusion(name, self.shown_path(path), why_unread(path)) for path in self.unread[number]]
         return found
 
 
-def list_images(folder: Path) -> ImageFiles:
-    """What is in the folder, hidden files aside."""
+def list_images(folder: Path, *, deep: bool = False, tables: bool = True) -> ImageFiles:
+    """What is in the folder, hidden files aside; with `deep` also in the folders in it. Without `tables` neither a table nor a
+    file README or LICENSE is one of the files, nor a folder."""
     read: collections.defaultdict[str, list[Path]] = collections.defaultdict(list)
     unread: collections.defaultdict[str, list[Path]] = collections.defaultdict(list)
-    longest_first = sorted(ENDINGS, key=len, reverse=True)
-    for name in sorted(os.listdir(folder)):
-        if name.startswith("."):
+    for path in files_below(folder) if deep else map(folder.joinpath, sorted(os.listdir(folder))):
+        if path.name.startswith("."):
             continue
-        lowered = name.lower()
-        ending = next((one for one in longest_first if lowered.endswith(one)), None)
-        if ending:
-            read[name[: -len(ending)]].append(folder / name)
-        else:
-            unread[_stem(name)].append(folder / name)
+        if image_ending(path.name):
+            read[without_ending(path.relative_to(folder).as_posix())].append(path)
+        elif tables or not (format_of(path) or path.is_dir() or path.name.lower().startswith(("readme", "license"))):
+            unread[_stem(path.name)].append(path)
     names = tuple(dict.fromkeys((*read, *unread)))
-    return ImageFiles(names, tuple(tuple(read[name]) for name in names), tuple(tuple(unread[name]) for name in names))
+    paths, others = (tuple(tuple(kind.get(name, ())) for name in names) for kind in (read, unread))
+    return ImageFiles(names, paths, others, folder)
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Every file in a folder and the folders in it, in order; hidden ones aside. Links to folders are not followed."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(place, name) for name in sorted(files))
+
+
+def image_ending(name: str) -> str:
+    """The ending of an image file, .fits.gz as one; empty for another file."""
+    lowered = name.lower()
+    return next((one for one in _LONGEST_FIRST if lowered.endswith(one)), "")
+
+
+def without_ending(name: str) -> str:
+    """The name of an image file before its ending."""
+    return name[: len(name) - len(image_ending(name))]
+
+
+def _ends(name: str) -> Iterator[str]:
+    """The path, and what is left of it without its first folder, the first two, ..."""
+    parts = name.split("/")
+    return ("/".join(parts[first:]) for first in range(len(parts)))
 
 
 def why_unread(path: Path) -> str:

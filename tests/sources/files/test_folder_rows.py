@@ -12,6 +12,7 @@ from galjax import Exclusion
 from galjax.sources.files.catalogue import MISSING, UNREADABLE
 from galjax.sources.files.folder_rows import Columns, read_columns, select_rows
 from galjax.sources.files.image_names import ImageFiles, list_images
+from galjax.sources.options import FolderOptions
 
 IDS = st.sampled_from(["", "a", "b", "c", "M 31", "ünï", "a\x00b", "tab\t", "/etc/passwd", "~", "x" * 40])
 FLAG = st.sampled_from([0, 0, 0, 1, 1, MISSING, UNREADABLE])
@@ -90,7 +91,7 @@ def test_a_masked_id_is_no_id_0(tmp_path):
         {"id": MaskedColumn([7, 0, 5], mask=[True, False, True]), "SPIRAL": [1, 1, 1], "ELLIPTICAL": [0, 0, 0]}
     )
     table.write(tmp_path / "catalogue.fits")
-    columns = read_columns(tmp_path / "catalogue.fits", None, ("SPIRAL", "ELLIPTICAL"), None)
+    columns = read_columns(tmp_path / "catalogue.fits", FolderOptions(class_columns=("SPIRAL", "ELLIPTICAL")))
     (tmp_path / "0.npy").touch()
     rows, excluded, _ = select_rows(columns, list_images(tmp_path), "t.csv")
     assert rows.ids.tolist() == [0]
@@ -116,7 +117,9 @@ def test_the_work_in_python_does_not_grow_with_the_rows(tmp_path, ending):
 
         sys.setprofile(count_call)
         try:
-            columns = read_columns(tmp_path / f"catalogue.{ending}", None, ("SPIRAL", "ELLIPTICAL"), None)
+            columns = read_columns(
+                tmp_path / f"catalogue.{ending}", FolderOptions(class_columns=("SPIRAL", "ELLIPTICAL"))
+            )
             _, excluded, _ = select_rows(columns, ImageFiles((), (), ()), "t")
         finally:
             sys.setprofile(None)
@@ -146,7 +149,7 @@ def test_numbers_that_several_ids_or_files_have_are_not_guessed(tmp_path):
 
 
 def test_files_that_are_not_read_are_listed_with_the_reason(tmp_path):
-    names = ("1.tif", "2.npy", "2.json", "3.fits.bz2", "notes", "more/", "4.FIT", "5.fts.gz", "6.fits.fz", ".hidden")
+    names = ("1.bmp", "2.npy", "2.json", "3.fits.bz2", "notes", "more/", "4.FIT", "5.fts.gz", "6.fits.fz", ".hidden")
     files = named(tmp_path, *names)
     ids = np.arange(1, 7)
     flags = np.array([[1] * 6, [0] * 6], np.int8)
@@ -154,11 +157,12 @@ def test_files_that_are_not_read_are_listed_with_the_reason(tmp_path):
     rows, excluded, _ = select_rows(columns, files, "t.csv")
     assert rows.ids.tolist() == [2, 4, 5, 6]
     assert [path.name for path in rows.files] == ["2.npy", "4.FIT", "5.fts.gz", "6.fits.fz"]
+    here = tmp_path.name
     unread = "has an ending that is not read ({}); write it as PNG, FITS or NumPy"
     assert set(map(tuple, excluded)) == {
-        ("1", "images/1.tif", unread.format(".tif") + " (row 1 of t.csv)"),
-        ("3", "images/3.fits.bz2", unread.format(".bz2") + " (row 3 of t.csv)"),
-        ("2", "images/2.json", unread.format(".json")),
-        ("notes", "images/notes", unread.format("none")),
-        ("more", "images/more", "is a folder, and files in it are not read; move them into images/ itself"),
+        ("1", f"{here}/1.bmp", unread.format(".bmp") + " (row 1 of t.csv)"),
+        ("3", f"{here}/3.fits.bz2", unread.format(".bz2") + " (row 3 of t.csv)"),
+        ("2", f"{here}/2.json", unread.format(".json")),
+        ("notes", f"{here}/notes", unread.format("none")),
+        ("more", f"{here}/more", "is a folder, and files in it are not read; move them into images/ itself"),
     }

@@ -82,7 +82,7 @@ huge_fits = fit.replace(b"NAXIS1  =                   30", b"NAXIS1  =          
     ("name", "content", "reason"),
     [
         ("a.png", b"", "is an empty file"),
-        ("a.png", b"<html>not found</html>", "is neither JPEG nor PNG"),
+        ("a.png", b"<html>not found</html>", "is neither JPEG nor PNG nor TIFF"),
         ("a.jpeg", jpeg[: len(jpeg) // 2], "is cut off (a JPEG without its end marker)"),
         ("a.jpeg", jpeg[:-2], "is cut off (a JPEG without its end marker)"),
         ("a.png", png[: len(png) // 2], "is cut off (a PNG without its end)"),
@@ -247,12 +247,18 @@ with_nan[2, 3] = with_nan[4, 4] = np.nan
 @pytest.mark.parametrize(
     ("pixels", "reason"),
     [
-        (np.zeros((7, 9)), "is 7x9, smaller than 8x8"),
+        (np.zeros((7, 9)), "is blank: all pixels are 0"),
         (with_nan, "has 2 NaN, infinite or too large pixels"),
         (np.full((8, 8), 1e300) * np.eye(8), "has 8 NaN, infinite or too large pixels"),
         (np.full((8, 8), 3, np.uint8), "is blank: all pixels are 3"),
-        (np.zeros((8, 8, 2)), "has 2 bands, so no green one; use --channel all, or a band's number: --channel 0 ... 1"),
-        (np.zeros((8, 8, 5)), "has 5 bands, so no green one; use --channel all, or a band's number: --channel 0 ... 4"),
+        (
+            np.zeros((8, 8, 2)),
+            "has 2 bands, so no green one; use --channel all, or a band's number: --channel 0 ... 1, or several: --bands 0 1",
+        ),
+        (
+            np.zeros((8, 8, 5)),
+            "has 5 bands, so no green one; use --channel all, or a band's number: --channel 0 ... 4, or several: --bands 0 1",
+        ),
         (np.zeros((8, 8), complex), "has pixels of type complex128, not numbers"),
         (np.zeros((8, 8), bool), "has pixels of type bool, not numbers"),
     ],
