@@ -245,7 +245,7 @@ def fuzz(kinds: Sequence[str], count: int, folder: Path) -> None:
         outcome = json.loads(line)
         assert outcome["failures"] == [], kind
         assert outcome["refused"] >= count / 20, kind
-        assert outcome["read"] >= count / 100, kind
+        assert kind == "npz" or outcome["read"] >= count / 100, kind  # a zip file has a checksum of everything
 
 
 def test_some_mutated_files_of_every_format(tmp_path):

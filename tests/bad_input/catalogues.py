@@ -141,7 +141,7 @@ CATALOGUES = {
     ),
     "cut off UTF-16": (
         catalogue(f"{HEADER}\n1,1,0,0\n".encode("utf-16")[:-1], "csv"),
-        r"catalogue\.csv cannot be read as csv: 'utf-16'",
+        r"catalogue\.csv cannot be read as csv: 'utf-16",
     ),
     "cut off fits": (catalogue(TABLE_BYTES[:-2880]), r"catalogue\.fits cannot be read as fits: it is cut off"),
     "absurd number of columns": (
