@@ -217,7 +217,7 @@ def test_colour_images_and_three_classes(tmp_path):
         (["--per-class", 500], r"there are \d+ spiral, \d+ elliptical\. Choose --per-class from 1 to"),
         (["--total", 5000], "so --total 5000 cannot be drawn"),
         (["--data", "no/such/place"], "neither 'simulated' nor an existing folder or file"),
-        (["--data", __file__], "cannot be read as a galaxy sample"),
+        (["--data", __file__], "has an ending that is not read"),
         (["--data", "."], "has no catalogue"),
         (["--classes", "spiral", "star"], "no class 'star'; its classes are spiral, elliptical, uncertain"),
         (["--classes", "spiral"], "--classes takes two or more"),
