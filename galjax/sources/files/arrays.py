@@ -14,7 +14,7 @@ from galjax.errors import InputError
 from galjax.io.host import host_memory
 from galjax.sources.files.assembly import Galaxies
 from galjax.sources.files.catalogue import ID_NAMES, find_column, read_numbers
-from galjax.sources.files.folder_rows import columns_of_table, select_rows
+from galjax.sources.files.folder_rows import columns_of_table, galaxies_of, select_rows
 from galjax.sources.files.labels import LABEL_NAMES
 from galjax.sources.files.pixels import ArrayPixels
 from galjax.sources.options import FolderOptions
@@ -176,20 +176,16 @@ def _of_arrays(path: Path, arrays: Mapping[str, Any], options: FolderOptions) ->
     rows, excluded, note = select_rows(columns, None, path.name)
     pixels = ArrayPixels(images, rows.rows, f"{path.name} {name}")
     about = {"label": f"{columns.provenance['label']}, as {known.name} has them"} if known else {}
-    return Galaxies(
+    return galaxies_of(
+        columns,
+        rows,
+        pixels,
         form=f"{known.name if known else 'arrays'} in {path.name}",
         source=str(path),
         counted=f"{path.name}: {count} images",
         place=f"images in the array {name}",
-        listed=count,
-        ids=rows.ids,
-        labels=rows.labels,
-        class_names=columns.class_names,
-        redshift=rows.redshift,
-        pixels=pixels,
         excluded=tuple(excluded),
         provenance={"file": path.name, **columns.provenance, **about, "image files": f"array {name}"},
-        columns=rows.further,
         notes=(note, f"Not used, because of other lengths: {', '.join(unequal)}." if unequal else ""),
         pixel_scale=_pixel_scale(table, path.name),
     )

@@ -8,7 +8,7 @@ from astropy.table import Table
 
 from galjax.sources.files.assembly import Galaxies
 from galjax.sources.files.catalogue import read_ids
-from galjax.sources.files.folder_rows import SPLITS, Columns, select_rows
+from galjax.sources.files.folder_rows import SPLITS, Columns, galaxies_of, select_rows
 from galjax.sources.files.image_names import ImageFiles, list_images
 from galjax.sources.files.labels import Classes, Words, of_names
 from galjax.sources.files.pixels import FilePixels
@@ -61,19 +61,15 @@ def _galaxies(folder: Path, files: ImageFiles, classes: Classes, further: dict[s
     # Ids and files are the same thing here, so that each is found by its place.
     by_place = ImageFiles(tuple(map(str, ids.tolist())), files.paths, files.unread, files.folder)
     rows, excluded, note = select_rows(columns, by_place, "")
-    return Galaxies(
+    return galaxies_of(
+        columns,
+        rows,
+        FilePixels(rows.files, rows.names),
         form=form,
         source=str(folder),
         counted=f"{folder.name}/: {len(stems)} images",
         place=f"images in {folder.name}/",
-        listed=len(stems),
-        ids=rows.ids,
-        labels=rows.labels,
-        class_names=columns.class_names,
-        redshift=rows.redshift,
-        pixels=FilePixels(rows.files, rows.names),
         excluded=tuple(excluded),
         provenance={"folder": folder.resolve().name, **columns.provenance},
-        columns=rows.further,
         notes=(note,) if classes.names else (f"No labels: {classes.how}.", note),
     )

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from astropy.table import Table
@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float64, Int, Int8, Int32, Shaped
 from galjax.errors import InputError
 from galjax.io.table_files import read_catalogue
 from galjax.sample import UNLABELLED, Exclusion
+from galjax.sources.files.assembly import Galaxies
 from galjax.sources.files.catalogue import (
     ID_NAMES,
     MISSING,
@@ -28,6 +29,7 @@ from galjax.sources.files.catalogue import (
 )
 from galjax.sources.files.image_names import ImageFiles, why_unread, without_ending
 from galjax.sources.files.labels import Words, read_classes
+from galjax.sources.files.pixels import Pixels
 from galjax.sources.options import FolderOptions
 from galjax.sources.surveys.sexagesimal import hours_to_degrees, to_degrees
 
@@ -204,6 +206,20 @@ def select_rows(columns: Columns, files: ImageFiles | None, catalogue: str) -> t
     shown = [files.shown_path(path) for path in paths] if files is not None else []
     rows = Rows(columns.ids[good], labels.astype(np.int32), columns.redshift[good], paths, shown, good, further)
     return rows, excluded, note
+
+
+def galaxies_of(columns: Columns, rows: Rows, pixels: Pixels, **about: Any) -> Galaxies:
+    """The rows that were selected, with their pixels; `about` are the fields of `Galaxies` that no row says."""
+    return Galaxies(
+        listed=len(columns.ids),
+        ids=rows.ids,
+        labels=rows.labels,
+        class_names=columns.class_names,
+        redshift=rows.redshift,
+        pixels=pixels,
+        columns=rows.further,
+        **about,
+    )
 
 
 def _reasons_of_rows(columns: Columns) -> list[_Reason]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from galjax.errors import InputError, printable
 from galjax.sources.files.assembly import Galaxies
-from galjax.sources.files.folder_rows import Columns, read_columns, select_rows
+from galjax.sources.files.folder_rows import Columns, galaxies_of, read_columns, select_rows
 from galjax.sources.files.image_names import ImageFiles, files_below, image_ending, list_images
 from galjax.sources.files.pixels import FilePixels
 from galjax.sources.options import FolderOptions
@@ -23,20 +23,16 @@ def read_table(path: Path, options: FolderOptions) -> Galaxies:
     hint = ""
     if lacking and files.names and len(lacking) >= columns.present.sum():
         hint = _beside(lacking[0], columns, files)
-    return Galaxies(
+    return galaxies_of(
+        columns,
+        rows,
+        FilePixels(rows.files, rows.names),
         form=f"table {path.name} with images",
         source=str(path.parent),
         counted=f"{path.name}: {len(columns.ids)} rows",
         place=f"images in {files.folder.name}/",
-        listed=len(columns.ids),
-        ids=rows.ids,
-        labels=rows.labels,
-        class_names=columns.class_names,
-        redshift=rows.redshift,
-        pixels=FilePixels(rows.files, rows.names),
         excluded=tuple(excluded),
         provenance={"folder": path.resolve().parent.name, "catalogue": path.name, **columns.provenance},
-        columns=rows.further,
         notes=(note,),
         hint=hint,
     )
