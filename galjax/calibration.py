@@ -98,9 +98,8 @@ def expected_calibration_error(
     """Mean distance between the probability of the class named and how often it is right (Guo et al. 2017, eq. 3); NaN without galaxies."""
     sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     number = np.minimum((sure * bins).astype(int), bins - 1)
-    counts = np.bincount(number, minlength=bins)
     distance = np.bincount(number, weights=right - sure, minlength=bins)
-    return float(np.abs(distance).sum() / counts.sum()) if len(labels) else float("nan")
+    return float(np.abs(distance).sum() / len(labels)) if len(labels) else float("nan")
 
 
 def brier_score(probabilities: Float[np.ndarray, "galaxy class"], labels: Int[np.ndarray, " galaxy"]) -> float:
@@ -129,3 +128,69 @@ def with_shares(
         if moved < EM_TOLERANCE:
             break
     return found, shares
+
+
+@dataclasses.dataclass(frozen=True)
+class Reliability:
+    """How often probabilities are right, by the probability of the class named: counts in bins of equal width from 0 to 1."""
+
+    counts: tuple[int, ...]
+    """Galaxies in each bin."""
+    correct: tuple[int, ...]
+    """Of these, how many are named right."""
+    sureness: tuple[float, ...]
+    """Sum of the probabilities of the class named."""
+    brier: float
+    """Brier score (`brier_score`); NaN without galaxies."""
+
+    @property
+    def accuracy(self) -> float:
+        """Share that is named right; NaN without galaxies."""
+        return sum(self.correct) / sum(self.counts) if sum(self.counts) else float("nan")
+
+    def in_bins(self, bins: int = BINS) -> "Reliability":
+        """The same in fewer bins, a divisor of `FINE_BINS`."""
+        each = (np.array(values).reshape(bins, -1).sum(axis=1) for values in (self.counts, self.correct, self.sureness))
+        counts, correct, sureness = (array.tolist() for array in each)
+        return Reliability(tuple(counts), tuple(correct), tuple(sureness), self.brier)
+
+    def error(self, bins: int = BINS) -> float:
+        """The expected calibration error (`expected_calibration_error`); NaN without galaxies."""
+        one = self.in_bins(bins)
+        distance = np.abs(np.array(one.correct) - np.array(one.sureness)).sum()
+        return float(distance / sum(one.counts)) if sum(one.counts) else float("nan")
+
+    def confident(self, least: float) -> tuple[float, float]:
+        """Share of galaxies named with at least this probability (a bin's edge), and accuracy among them; NaN without any."""
+        first = round(least * len(self.counts))
+        sure, right = sum(self.counts[first:]), sum(self.correct[first:])
+        every = sum(self.counts)
+        return (sure / every if every else float("nan")), (right / sure if sure else float("nan"))
+
+    def coverage(self) -> tuple[Float[np.ndarray, " bin"], Float[np.ndarray, " bin"]]:
+        """Share of galaxies that is kept, the surest first, and accuracy among them, of every bin that holds some."""
+        counts, correct = (np.array(values)[::-1].cumsum() for values in (self.counts, self.correct))
+        holds = np.array(self.counts)[::-1] > 0
+        return counts[holds] / max(sum(self.counts), 1), correct[holds] / counts[holds]
+
+
+FINE_BINS = 60
+"""Bins that a `Reliability` is kept in: a multiple of `BINS`, with an edge at 0.9."""
+
+
+def reliability(probabilities: Float[np.ndarray, "galaxy class"], labels: Int[np.ndarray, " galaxy"]) -> Reliability:
+    """Of probabilities, 0 to 1, on labelled galaxies."""
+    sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    number = np.minimum((sure * FINE_BINS).astype(int), FINE_BINS - 1)
+
+    def in_each(weights: Float[np.ndarray, " galaxy"]) -> Float[np.ndarray, " bin"]:
+        return np.bincount(number, weights=weights, minlength=FINE_BINS)
+
+    counts, correct = np.bincount(number, minlength=FINE_BINS), in_each(right.astype(np.float64))
+    brier = brier_score(probabilities, labels) if len(labels) else float("nan")
+    return Reliability(
+        tuple(counts.tolist()),
+        tuple(correct.astype(int).tolist()),
+        tuple(in_each(sure.astype(np.float64)).tolist()),
+        brier,
+    )

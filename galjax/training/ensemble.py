@@ -14,33 +14,32 @@ import numpy as np
 from astropy.table import Table
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Float, Float32, Int, Shaped
+from scipy.special import softmax
 
-from galjax.calibration import Calibration, cross_fitted, fit
+from galjax.calibration import Calibration, Reliability, cross_fitted, fit, reliability
 from galjax.config.json_form import dumps, from_json, to_json
-from galjax.config.settings import Convention, NetworkConfig, OptimiserConfig, Precision
+from galjax.config.settings import Convention, NetworkConfig, Precision
 from galjax.errors import InputError
 from galjax.io import stored_arrays
 from galjax.io.stored_arrays import Corrupt
 from galjax.metrics import accuracy, auc
-from galjax.networks.scaling import Sky, scale_images
-from galjax.resample import apply_matrices
+from galjax.networks.scaling import Sky
 from galjax.sample import GalaxySample, bands_last
 from galjax.statistics import Selection
 from galjax.training import processes
+from galjax.training.applying import Applied, make_applied
 from galjax.training.conditions import ORIGINAL, Condition
 from galjax.training.execution import for_applying
 from galjax.training.history import History
 from galjax.training.repeats import Task
 from galjax.training.sky import measure_sky
-from galjax.training.step import Trainer, in_batches, logits_of, scaling_of
+from galjax.training.usual import usual_ranges
 
-FORMAT = 4
+FORMAT = 5
 """Version of the folder that `Ensemble.save` writes, stored in ensemble.json."""
 DESCRIPTION = "ensemble.json"
 IN_RUN = "ensemble"
 """Where a run folder keeps its ensemble."""
-GALAXIES_AT_ONCE = 2048
-"""Galaxies that are classified in one call of the compiled program: bounds memory, and changes nothing else."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +65,8 @@ class MeasuredMetrics:
     """Fitted on the test galaxies of every repeat under this condition; none where their predictions were not kept."""
     calibrated_accuracy: tuple[float, ...] = ()
     """Accuracy of every repeat, 0 to 1, each galaxy calibrated by others of its test galaxies (`galjax.calibration.cross_fitted`)."""
+    reliability: tuple[Reliability, ...] = ()
+    """Of single networks on the test galaxies of all repeats together: as trained, and calibrated by others of them."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -98,6 +99,10 @@ class Description:
     trained_on: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Where the training galaxies came from, how many each repeat had, and their digest."""
     measured: tuple[MeasuredMetrics, ...] = ()
+    shares: tuple[float, ...] = ()
+    """Shares of the classes among the test galaxies, 0 to 1, in the order of the outputs."""
+    usual: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
+    """Measures of the training images as they enter the network, and the range of each (`galjax.training.usual`)."""
     sky: tuple[MeasuredSky, ...] = ()
     """In which the scaling "sky" measures pixels, for every repeat; nothing for other scalings."""
 
@@ -195,11 +200,15 @@ class Ensemble:
         method: str = "bilinear",
         sky: str = "training",
         calibrated: bool = True,
+        all_orientations: bool = False,
     ) -> Table:
-        """A catalogue of galaxies that nobody has labelled, calibrated at their resolution; see `galjax.training.catalogue.classify`."""
-        from galjax.training import catalogue
+        """A catalogue of galaxies that nobody has labelled, calibrated at their resolution; see `galjax.training.classify.classify`.
 
-        return catalogue.classify(self, galaxies, catalogue.Seen(factor, method, sky), calibrated=calibrated)
+        Options are the fields of `galjax.training.classify.Seen`.
+        """
+        from galjax.training import classify
+
+        return classify.classify(self, galaxies, classify.Seen(factor, method, sky, calibrated, all_orientations))
 
     def probabilities(
         self, galaxies: GalaxySample | Shaped[Array | np.ndarray, "..."], sky: str = "training"
@@ -305,33 +314,35 @@ class Ensemble:
         about = dataclasses.replace(self.about, sky=self.about.sky[number : number + 1])
         return dataclasses.replace(self, about=about, parameters=parameters)
 
-    def _fitting(self, galaxies: Any) -> Float32[np.ndarray, "galaxy height width band"]:
+    def check_fits(self, images: Shaped[np.ndarray, "..."], bands: tuple[str, ...] | None = None) -> None:
+        """Raise InputError unless images (galaxy, height, width[, band]) have the size and the bands of the training images."""
         about = self.about
-        images = galaxies.images if isinstance(galaxies, GalaxySample) else np.asarray(galaxies)
         if not (np.issubdtype(images.dtype, np.number) and np.isrealobj(images)) or images.ndim not in (3, 4):
             raise InputError(
                 f"Images are numbers of shape (galaxy, height, width) or (galaxy, height, width, band), not {images.dtype} of "
                 f"shape {images.shape}."
             )
-        bands = galaxies.bands if isinstance(galaxies, GalaxySample) else about.bands
-        if bands != about.bands and set(bands) == set(about.bands):
+        if bands is not None and bands != about.bands and set(bands) == set(about.bands):
             raise InputError(
                 f"The bands are in the order {', '.join(bands)}; these networks take {', '.join(about.bands)}. Reorder the last "
                 f"axis of the images."
             )
-        pixels = bands_last(images)
         wanted = (*about.image_size, len(about.bands))
-        if pixels.shape[1:] != wanted or not len(pixels):
+        if bands_last(images).shape[1:] != wanted or not len(images):
             height, width, count = wanted
             raise InputError(
                 f"These networks classify images of {height}x{width} px with {count} band(s) ({', '.join(about.bands)}), not "
                 f"arrays of shape {images.shape}. Crop or resample the images to that size, and choose those bands."
             )
-        pixels = pixels.astype(np.float32)
+
+    def _fitting(self, galaxies: Any) -> Float32[np.ndarray, "galaxy height width band"]:
+        images = galaxies.images if isinstance(galaxies, GalaxySample) else np.asarray(galaxies)
+        self.check_fits(images, galaxies.bands if isinstance(galaxies, GalaxySample) else None)
+        pixels = bands_last(images).astype(np.float32)
         bad = ~np.isfinite(pixels).all(axis=(1, 2, 3))
         if bad.any():
             raise InputError(
-                f"{bad.sum()} of {len(bad)} images hold NaN or infinite pixels, the first is number {bad.argmax()}. Repair "
+                f"{bad.sum()} of {len(pixels)} images hold NaN or infinite pixels, the first is number {bad.argmax()}. Repair "
                 f"them or leave those galaxies out."
             )
         return pixels
@@ -339,20 +350,13 @@ class Ensemble:
     def _apply(
         self, pixels: Float[np.ndarray, "galaxy height width band"], condition: Condition
     ) -> Float32[np.ndarray, "repeat galaxy class"]:
-        about = self.about
-        execution = for_applying(about.precision)
-        trainer = execution.trainer(about.network, OptimiserConfig(), len(about.class_names))
-        height, width = about.image_size
-        matrices = tuple(jnp.asarray(m, jnp.float32) for m in condition.matrices((height, width), about.convention))
-        size = min(GALAXIES_AT_ONCE, len(pixels))
-        found = []
-        with jax.default_matmul_precision(execution.matmul_precision):
-            for first in range(0, len(pixels), size):
-                some = pixels[first : first + size].astype(np.float32)
-                filled = np.concatenate([some, np.repeat(some[-1:], size - len(some), axis=0)])  # one compiled program
-                of_all = _probabilities(trainer, (dict(self.parameters), about.sky_array()), filled, matrices)
-                found.append(np.asarray(of_all)[:, : len(some)])
-        return np.concatenate(found, axis=1)
+        height, width = self.about.image_size
+        rows, columns = condition.matrices((height, width), self.about.convention)
+        return self._applied(pixels, (jnp.asarray(rows, jnp.float32), jnp.asarray(columns, jnp.float32)))
+
+    @functools.cached_property
+    def _applied(self) -> Applied:
+        return make_applied(self.about, self.parameters, for_applying(self.about.precision))
 
 
 def describe(galaxies: GalaxySample, history: History, task: Task, about: Mapping[str, Any]) -> Description:
@@ -387,6 +391,8 @@ def describe(galaxies: GalaxySample, history: History, task: Task, about: Mappin
         method=task.trained_at.method,
         trained_on={**galaxies.provenance, "galaxies": str(len(galaxies)), "digest": galaxies.digest()},
         measured=measured,
+        shares=tuple((np.bincount(labels.reshape(-1), minlength=len(galaxies.class_names)) / labels.size).tolist()),
+        usual=usual_ranges(galaxies.images[np.unique(task.draw.train)], about["network"].input_scaling, sky),
         sky=() if sky is None else _described(sky),
         **about,
     )
@@ -406,11 +412,14 @@ def _kept_logits(
 
 def _calibrated(
     logits: Float[np.ndarray, "repeat galaxy class"], labels: Int[np.ndarray, "repeat galaxy"]
-) -> tuple[tuple[Calibration, ...], tuple[float, ...]]:
-    """The calibration of every repeat, and its accuracy where each galaxy is calibrated by others."""
-    own = list(zip(logits, labels, strict=True))
-    right = [float((cross_fitted(said, true).argmax(axis=1) == true).mean()) for said, true in own]
-    return tuple(fit(said, true) for said, true in own), tuple(right)
+) -> tuple[tuple[Calibration, ...], tuple[float, ...], tuple[Reliability, ...]]:
+    """The calibration of every repeat, its accuracy where each galaxy is calibrated by others, and reliabilities before and after."""
+    fits = tuple(fit(said, true) for said, true in zip(logits, labels, strict=True))
+    after = np.stack([cross_fitted(said, true) for said, true in zip(logits, labels, strict=True)])
+    right = (after.argmax(axis=2) == labels).mean(axis=1)
+    classes, every = logits.shape[-1], labels.reshape(-1)
+    both = tuple(reliability(each.reshape(-1, classes), every) for each in (softmax(logits, axis=-1), after))
+    return fits, tuple(right.tolist()), both
 
 
 def parameters_of(arrays: Mapping[str, Shaped[np.ndarray, "repeat *any"]], prefix: str = "") -> dict[str, Any]:
@@ -487,25 +496,3 @@ def _condition(factor: int, method: str) -> Condition:
 
 def _named(factor: int, method: str) -> str:
     return Condition(factor).label if factor == 1 else f"{Condition(factor).label} {method}"
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _probabilities(
-    trainer: Trainer,
-    networks: tuple[dict[str, Any], Sky | None],
-    images: Float[Array, "galaxy height width band"],
-    matrices: tuple[Float[Array, "height height"], Float[Array, "width width"]],
-) -> Float[Array, "repeat galaxy class"]:
-    count = len(images)
-    batches = in_batches(jnp.arange(count, dtype=jnp.int32), trainer.evaluation_batch)
-
-    def one_repeat(network: tuple[Any, Sky | None]) -> Float[Array, "galaxy class"]:
-        parameters, sky = network
-
-        def seen(chosen: Int[Array, " some"]) -> Float[Array, "some height width band"]:
-            resampled = apply_matrices(jnp.moveaxis(images[chosen], -1, 1), *matrices)
-            return scale_images(jnp.moveaxis(resampled, 1, -1), scaling_of(trainer), sky)
-
-        return jax.nn.softmax(logits_of(trainer, parameters, batches, count, seen))
-
-    return jax.lax.map(one_repeat, networks)

@@ -84,7 +84,7 @@ def test_predictions_of_new_galaxies_are_means_over_the_networks(ensemble):
 def test_many_galaxies_are_classified_in_parts(ensemble, monkeypatch):
     images, _ = arrays(count=21, seed=5)
     whole = ensemble.probabilities(images)
-    monkeypatch.setattr("galjax.training.ensemble.GALAXIES_AT_ONCE", 8)
+    monkeypatch.setattr("galjax.training.applying.GALAXIES_AT_ONCE", 8)
     np.testing.assert_allclose(ensemble.probabilities(images), whole, rtol=1e-5)
 
 
@@ -117,7 +117,7 @@ def test_what_is_no_ensemble_or_a_damaged_one_gets_a_sentence(ensemble, tmp_path
     described = tmp_path / "net" / "ensemble.json"
     text = described.read_text()
     for spoiled, sentence in (
-        (text.replace('"format": 4', '"format": 3'), "is of version 3, and this galjax reads version 4"),
+        (text.replace('"format": 5', '"format": 4'), "is of version 4, and this galjax reads version 5"),
         (text[:40], "is damaged"),
         (text.replace("class_names", "names"), "is damaged"),
     ):

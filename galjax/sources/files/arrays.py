@@ -13,7 +13,7 @@ from astropy.table import Table
 from galjax.errors import InputError
 from galjax.io.host import host_memory
 from galjax.sources.files.assembly import Galaxies
-from galjax.sources.files.catalogue import ID_NAMES, find_column, read_numbers
+from galjax.sources.files.columns import ID_NAMES, find_column, read_numbers
 from galjax.sources.files.folder_rows import columns_of_table, galaxies_of, select_rows
 from galjax.sources.files.labels import LABEL_NAMES
 from galjax.sources.files.pixels import ArrayPixels

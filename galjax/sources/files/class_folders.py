@@ -7,7 +7,7 @@ import numpy as np
 from astropy.table import Table
 
 from galjax.sources.files.assembly import Galaxies
-from galjax.sources.files.catalogue import read_ids
+from galjax.sources.files.columns import read_ids
 from galjax.sources.files.folder_rows import SPLITS, Columns, galaxies_of, select_rows
 from galjax.sources.files.image_names import ImageFiles, list_images
 from galjax.sources.files.labels import Classes, Words, of_names

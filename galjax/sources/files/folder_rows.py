@@ -15,7 +15,7 @@ from galjax.errors import InputError
 from galjax.io.table_files import read_catalogue
 from galjax.sample import UNLABELLED, Exclusion
 from galjax.sources.files.assembly import Galaxies
-from galjax.sources.files.catalogue import (
+from galjax.sources.files.columns import (
     ID_NAMES,
     MISSING,
     REDSHIFTS,

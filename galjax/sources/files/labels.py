@@ -9,7 +9,7 @@ from jaxtyping import Int8, Shaped
 
 from galjax.config.class_names import check_class_name
 from galjax.errors import InputError, printable
-from galjax.sources.files.catalogue import MISSING, find_column, listed_columns, read_flags, read_labels
+from galjax.sources.files.columns import MISSING, find_column, listed_columns, read_flags, read_labels
 from galjax.sources.files.votes import RECIPES, apply_votes, find_recipe, votes_of
 from galjax.sources.options import FolderOptions
 

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float64
 
 from galjax.config.class_names import check_class_name
 from galjax.errors import InputError
-from galjax.sources.files.catalogue import find_column, read_numbers
+from galjax.sources.files.columns import find_column, read_numbers
 
 _COMPARISONS = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt}
 _CONDITION = re.compile(r"(.+?)\s*(<=|>=|<|>)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)", re.IGNORECASE)

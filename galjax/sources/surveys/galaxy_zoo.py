@@ -22,7 +22,7 @@ from jaxtyping import Float64, Int32, Int64, Shaped
 
 from galjax.errors import InputError
 from galjax.io.fits_files import open_fits
-from galjax.sources.files.catalogue import flags_of_texts
+from galjax.sources.files.columns import flags_of_texts
 from galjax.sources.surveys.galaxy_list import GalaxyList, Rejected
 from galjax.sources.surveys.objid import problems
 from galjax.sources.surveys.sexagesimal import hours_to_degrees, to_degrees

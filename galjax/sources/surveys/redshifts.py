@@ -18,7 +18,7 @@ from galjax.sources.archives.skyserver import (
     pages,
 )
 from galjax.sources.build.journal import Journal
-from galjax.sources.files.catalogue import (
+from galjax.sources.files.columns import (
     ID_NAMES,
     REDSHIFT_NAMES,
     find_column,

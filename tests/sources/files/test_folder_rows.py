@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import galjax.sources
 from galjax import Exclusion
-from galjax.sources.files.catalogue import MISSING, UNREADABLE
+from galjax.sources.files.columns import MISSING, UNREADABLE
 from galjax.sources.files.folder_rows import Columns, read_columns, select_rows
 from galjax.sources.files.image_names import ImageFiles, list_images
 from galjax.sources.options import FolderOptions

@@ -3,7 +3,7 @@ import pytest
 from astropy.table import MaskedColumn, Table
 
 from galjax import InputError
-from galjax.sources.files.catalogue import (
+from galjax.sources.files.columns import (
     MISSING,
     UNREADABLE,
     find_redshift_column,
