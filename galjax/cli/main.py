@@ -8,6 +8,7 @@ from galjax.terminal.interrupts import listen
 
 VERBS = {
     "check": "Say what galaxies a folder or file holds, and how they are understood.",
+    "classify": "Classify galaxies that nobody has labelled with trained networks, into a catalogue.",
     "resume": "Resume a run with its own configuration, or train it on.",
 }
 """Every verb is a module of this package with a function `main(arguments)` that gives an exit code."""

@@ -72,8 +72,12 @@ class Report:
 
 def write_report(folder: RunFolder, report: Report) -> None:
     """Write report.html, which holds its figures and needs nothing from outside."""
-    if not folder.writes:
-        return
+    if folder.writes:
+        folder.write_text("report.html", render(report))
+
+
+def render(report: Report) -> str:
+    """The page."""
     template = jinja2.Environment(
         loader=jinja2.PackageLoader("galjax.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     ).get_template("report.html.j2")
@@ -82,7 +86,8 @@ def write_report(folder: RunFolder, report: Report) -> None:
         "excluded": kinds_of_reasons(report.excluded),
         "excluded_count": len(report.excluded),
     }
-    folder.write_text("report.html", template.render({**vars(report), **seen}))
+    page: str = template.render({**vars(report), **seen})
+    return page
 
 
 def _as_template_sees_it(chapter: Chapter, *, alone: bool) -> dict[str, Any]:

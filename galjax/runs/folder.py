@@ -105,9 +105,7 @@ class RunFolder:
 
     def write_exclusions(self, excluded: Iterable[Exclusion]) -> Path:
         """Write excluded.ecsv: every galaxy that was given and left out, with file and reason."""
-        rows = list(excluded)
-        columns = {field: [getattr(row, field) for row in rows] for field in Exclusion._fields}
-        return self.write_table("excluded.ecsv", Table(columns, dtype=["U1"] * 3 if not rows else None))
+        return self.write_table("excluded.ecsv", exclusions_table(excluded))
 
     def write_arrays(self, name: str, arrays: Mapping[str, np.ndarray]) -> Path:
         """Write arrays as an uncompressed .npz that loads without pickle."""
@@ -383,3 +381,10 @@ def _commit() -> str:
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return done.stdout.strip()
+
+
+def exclusions_table(excluded: Iterable[Exclusion]) -> Table:
+    """One row a galaxy: id, file, reason."""
+    rows = list(excluded)
+    columns = {field: [getattr(row, field) for row in rows] for field in Exclusion._fields}
+    return Table(columns, dtype=["U1"] * 3 if not rows else None)

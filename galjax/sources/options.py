@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import tyro
 
 from galjax.config.class_names import check_class_name
-from galjax.config.markers import SIMULATED, Flat
+from galjax.config.markers import SIMULATED, Flat, Hidden
 from galjax.errors import InputError
 
 Channel = Literal["red", "green", "blue", "luminance", "all"] | int
@@ -68,6 +68,8 @@ class FolderOptions:
     missing."""
     redshift_column: str | None = None
     """Catalogue column of redshifts. None: redshift or z, and unknown where there is neither."""
+    labels_needed: Annotated[bool, Hidden] = True
+    """Whether galaxies without one class are left out."""
     pixel_scale: float = float("nan")
     """Arcsec per pixel of the image files; nan where it is unknown or differs from file to file."""
 

@@ -34,6 +34,8 @@ FLAGS = {
 }
 """The bits of the column `flags`."""
 NOT_FINITE, FLAT, BEYOND, WORSE, OFF_CENTRE, BLENDED, SATURATED, SMALL, UNLIKE, UNUSABLE = FLAGS
+UNCALIBRATED = "uncalibrated_"
+"""Begins the names of the columns with probabilities before calibration."""
 LOST = 0.03
 """Accuracy that a resolution may lose before WORSE is set."""
 SAME_SCALE = 0.02
@@ -168,15 +170,23 @@ class Classifier:
             flags[good] |= UNLIKE * is_unusual(
                 images, about.network.input_scaling, sky, about.usual, stamps.factor[good]
             )
-        expected = np.empty(len(flags))
-        for factor in np.unique(stamps.factor).tolist():
+        expected = np.full(len(flags), np.nan)
+        trained = found.mean(axis=0)
+        for factor in np.unique(stamps.factor[np.isfinite(stamps.factor)]).tolist():
             here = np.flatnonzero(stamps.factor == factor)
             expected[here] = self.expected(factor)
             flags[here] |= BEYOND * (factor > max(self._tested, default=1) * (1 + SAME_SCALE))
             flags[here] |= WORSE * (self.expected(factor) < self.expected(1.0) - LOST)
             if self.seen.calibrated:
                 found[:, here] = self._calibrated(found[:, here], factor)
-        return _columns(self.class_names, found, stamps.factor, expected, flags)
+        columns = _columns(self.class_names, found, stamps.factor, expected, flags)
+        if not self.seen.calibrated:
+            return columns
+        text = "mean over repeats, as they were trained"
+        return columns + [
+            Column(trained[:, n], f"{UNCALIBRATED}{name}", unit=u.dimensionless_unscaled, description=text)
+            for n, name in enumerate(self.class_names)
+        ]
 
     def _calibrated(
         self, probabilities: Float[np.ndarray, "repeat galaxy class"], factor: float
@@ -194,8 +204,8 @@ def classify(ensemble: Ensemble, galaxies: Any, seen: Seen = AS_TRAINED) -> Tabl
 
     Columns: id, class (of the largest probability; empty where there is none), p_<class> (mean over repeats of the calibrated softmax,
     0 to 1), std_<class> (sample standard deviation over repeats; NaN of a single one), entropy (of the mean probabilities, nats),
-    mutual_information (its part that repeats disagree on, nats), factor, expected_accuracy and flags (a sum of the bits in
-    `FLAGS`).
+    mutual_information (its part that repeats disagree on, nats), factor, expected_accuracy, flags (a sum of the bits in `FLAGS`), and
+    where they are calibrated uncalibrated_<class>.
 
     `galaxies` are a sample, or images (galaxy, height, width[, band]) with the pixels of the training galaxies' survey or, with
     seen.sky = "own", of another. `field_of` says which part of them is classified; it is enlarged with `seen.method`, or shrunk by area

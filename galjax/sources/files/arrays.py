@@ -13,7 +13,7 @@ from astropy.table import Table
 from galjax.errors import InputError
 from galjax.io.host import host_memory
 from galjax.sources.files.assembly import Galaxies
-from galjax.sources.files.columns import ID_NAMES, find_column, read_numbers
+from galjax.sources.files.columns import ID_NAMES, PIXEL_SCALE_NAMES, find_column, read_numbers
 from galjax.sources.files.folder_rows import columns_of_table, galaxies_of, select_rows
 from galjax.sources.files.labels import LABEL_NAMES
 from galjax.sources.files.pixels import ArrayPixels
@@ -219,7 +219,7 @@ def _label(table: Table, arrays: Mapping[str, Any], images: Any, count: int, opt
 
 def _pixel_scale(table: Table, name: str) -> float:
     """Arcsec per pixel where the table has one for all; NaN otherwise."""
-    column = find_column(table, None, ("pxscale", "pixel_scale"), "pixel scale", "", name)
+    column = find_column(table, None, PIXEL_SCALE_NAMES, "pixel scale", "", name)
     if column is None:
         return float("nan")
     scales = np.unique(read_numbers(table, column, name)[0])

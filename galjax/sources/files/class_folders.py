@@ -32,7 +32,7 @@ def read_class_folders(folder: Path, options: FolderOptions) -> Galaxies:
         classes = classes._replace(how="names of folders in " + ", ".join(f"{s} ({n})" for s, n in counts.items()))
         if options.split == "given":
             further["split"] = np.array([SPLITS.get(split, split) for split in splits], dtype=np.str_)
-    return _galaxies(folder, files, classes, further, f"a folder for each class in {folder.name}/")
+    return _galaxies(folder, files, classes, options, f"a folder for each class in {folder.name}/", further)
 
 
 def read_unlabelled(folder: Path, options: FolderOptions) -> Galaxies:
@@ -40,10 +40,17 @@ def read_unlabelled(folder: Path, options: FolderOptions) -> Galaxies:
     files = list_images(folder, tables=False)
     how = f"none: {folder.name}/ has images, and neither a table nor folders of classes"
     classes = Classes(np.zeros((0, len(files.names)), np.int8), (), Words(), how)
-    return _galaxies(folder, files, classes, {}, f"images without labels in {folder.name}/")
+    return _galaxies(folder, files, classes, options, f"images without labels in {folder.name}/")
 
 
-def _galaxies(folder: Path, files: ImageFiles, classes: Classes, further: dict[str, np.ndarray], form: str) -> Galaxies:
+def _galaxies(
+    folder: Path,
+    files: ImageFiles,
+    classes: Classes,
+    options: FolderOptions,
+    form: str,
+    further: dict[str, np.ndarray] | None = None,
+) -> Galaxies:
     stems = [name.rpartition("/")[2] for name in files.names]
     unique = len(set(stems)) == len(stems)
     # Empty names cannot be: files with nothing before their endings are hidden.
@@ -56,7 +63,8 @@ def _galaxies(folder: Path, files: ImageFiles, classes: Classes, further: dict[s
         classes.names,
         {"label": classes.how, "ids": "names of the files" if unique else "paths of the files"},
         classes.words,
-        further=MappingProxyType(further),
+        further=MappingProxyType(further or {}),
+        labels_needed=options.labels_needed,
     )
     # Ids and files are the same thing here, so that each is found by its place.
     by_place = ImageFiles(tuple(map(str, ids.tolist())), files.paths, files.unread, files.folder)

@@ -13,6 +13,7 @@ from galjax.errors import InputError, printable
 ID_NAMES = ("objid", "dr7objid", "id", "galaxy_id", "iauname", "name", "galaxyid", "id_str", "pgcname")
 """Looked for in this order, whatever their case, where no id column is named."""
 REDSHIFT_NAMES = ("redshift", "z")
+PIXEL_SCALE_NAMES = ("pixel_scale", "pxscale")
 HIGHEST_USUAL = 10
 """A column z whose median is above this holds magnitudes."""
 REDSHIFTS = (-1, 20)

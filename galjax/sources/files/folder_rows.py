@@ -18,12 +18,14 @@ from galjax.sources.files.assembly import Galaxies
 from galjax.sources.files.columns import (
     ID_NAMES,
     MISSING,
+    PIXEL_SCALE_NAMES,
     REDSHIFTS,
     UNREADABLE,
     find_column,
     find_redshift_column,
     listed_columns,
     read_ids,
+    read_numbers,
     read_redshift,
     read_texts,
 )
@@ -56,6 +58,8 @@ class Columns(NamedTuple):
     """What the image file of each row is called; None where it is called by the id."""
     further: Mapping[str, Shaped[np.ndarray, " row"]] = MappingProxyType({})
     """Columns that are kept with the galaxies."""
+    labels_needed: bool = True
+    """Whether rows without one class are left out; else they become galaxies without a label."""
 
 
 class Rows(NamedTuple):
@@ -113,6 +117,10 @@ def columns_of_table(table: Table, catalogue: Path, options: FolderOptions) -> C
     split = find_column(table, None, ("split",), "split", "--split", name) if options.split == "given" else None
     if split is not None:
         further["split"] = np.array([SPLITS.get(text.lower(), text) for text in read_texts(table, split, name)])
+    scale = find_column(table, None, PIXEL_SCALE_NAMES, "pixel scale", "", name)
+    if scale is not None and not options.labels_needed and np.isnan(options.pixel_scale):
+        values = read_numbers(table, scale, name)[0]
+        further["pixel_scale"] = np.where(values > 0, values, np.nan)
     redshift = np.where(absurd, np.nan, redshift)
     return Columns(
         ids,
@@ -124,6 +132,7 @@ def columns_of_table(table: Table, catalogue: Path, options: FolderOptions) -> C
         classes.words,
         files,
         MappingProxyType(further),
+        options.labels_needed,
     )
 
 
@@ -196,7 +205,9 @@ def select_rows(columns: Columns, files: ImageFiles | None, catalogue: str) -> t
         excluded.append(Exclusion(names[row], file, f"{said} (row {row + 1} of {catalogue})" if catalogue else said))
     good = np.flatnonzero(which < 0)
     used = at[good].tolist()
-    labels = (columns.flags[:, good] == 1).argmax(axis=0) if columns.class_names else np.full(len(good), UNLABELLED)
+    is_set = columns.flags[:, good] == 1
+    one = is_set.sum(axis=0) == 1
+    labels = np.where(one, is_set.argmax(axis=0), UNLABELLED) if columns.class_names else np.full(len(good), UNLABELLED)
     further = {name: column[good] for name, column in columns.further.items()}
     paths = []
     if files is not None:
@@ -234,16 +245,19 @@ def _reasons_of_rows(columns: Columns) -> list[_Reason]:
         set_here = [name for name, flag in zip(columns.class_names, flags[:, row].tolist(), strict=True) if flag == 1]
         return f" ({', '.join(set_here)})" if words != Words() else ""
 
-    return [
+    of_rows: list[_Reason] = [
         (~columns.present, "no id"),
         (~_is_plain(columns.ids), "id is not plain ASCII text"),
         (contradicted, "id is given several times, with different classes or redshifts"),
         (before, "id is given before"),
+    ]
+    of_labels: list[_Reason] = [
         ((flags == UNREADABLE).any(axis=0), words.unreadable),
         ((flags == MISSING).any(axis=0), words.missing),
         ((is_set == 0) & bool(columns.class_names), words.none),
         (is_set > 1, lambda row: words.several.format(is_set[row]) + which(row)),
     ]
+    return of_rows + of_labels if columns.labels_needed else of_rows
 
 
 def _reasons_of_files(columns: Columns, at: Int[np.ndarray, " row"], files: ImageFiles) -> list[_Reason]:

@@ -60,6 +60,14 @@ class UnusableImage(Exception):
     """Why an image file gives no pixels; the message is the reason for the table of exclusions."""
 
 
+class BlankImage(UnusableImage):
+    """All of its pixels are the same."""
+
+
+class NotFiniteImage(UnusableImage):
+    """It holds pixels that are no numbers, or too large."""
+
+
 def read_image(path: Path) -> Shaped[np.ndarray, "height width *band"]:
     """The pixels of a file in its own dtype; a colour JPEG or PNG image has bands red, green, blue last.
 
@@ -137,9 +145,9 @@ def to_stamp(
     chosen = _choose(pixels[top : top + crop, left : left + crop], channel, bands)
     bad = chosen.size - int(np.isfinite(chosen).sum())
     if bad:
-        raise UnusableImage(f"has {bad} NaN, infinite or too large pixels")
+        raise NotFiniteImage(f"has {bad} NaN, infinite or too large pixels")
     if chosen.min() == chosen.max():
-        raise UnusableImage(f"is blank: all pixels are {chosen.flat[0]:g}")
+        raise BlankImage(f"is blank: all pixels are {chosen.flat[0]:g}")
     if crop == size:
         return np.ascontiguousarray(chosen)
     method = cv2.INTER_AREA if crop > size else _ENLARGE[enlarge]

@@ -34,7 +34,7 @@ def read(
     the file's units. What cannot be used is in the sample's `excluded`, with the reason. Raises InputError where no form fits, a
     column or folder is missing, or no galaxy is left.
     """
-    names = {field.name for field in dataclasses.fields(FolderOptions)} - {"images", "vote"}
+    names = {field.name for field in dataclasses.fields(FolderOptions)} - {"images", "vote", "labels_needed"}
     unknown = sorted(set(options) - names)
     if unknown:
         raise InputError(

@@ -1,0 +1,151 @@
+"""Galaxies in, rows out: while a batch is classified the next one is read, and what is done is kept."""
+
+import collections
+import dataclasses
+import hashlib
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from astropy.table import Column, Table
+from jaxtyping import Shaped
+
+from galjax.catalogue.parts import Parts, Stretch
+from galjax.catalogue.stamps import Cut, Stamper, stack
+from galjax.sample import UNLABELLED
+from galjax.sources.files.assembly import Galaxies
+from galjax.training.applying import GALAXIES_AT_ONCE
+from galjax.training.classify import Classifier, Stamps, meta_of
+
+BATCH_BYTES = 64 * 2**20
+"""Stamps that are classified together take at most so much memory; as many again are being read."""
+SECONDS_BETWEEN_PARTS = 30.0
+"""What a program that is killed loses, at most."""
+MOST_IN_PART = 2**17
+READERS = 4
+
+
+@runtime_checkable
+class CatalogueProgress(Protocol):
+    """Told how far a catalogue is."""
+
+    def advance(self, done: int, measured: str) -> None:
+        """So many galaxies are classified; what is measured is in words."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Job:
+    """What is to be classified."""
+
+    stamper: Stamper
+    classifier: Classifier
+    stretch: Stretch
+    """Which of the galaxies."""
+
+
+def batch_of(job: Job) -> int:
+    """Galaxies that are classified together."""
+    about = job.classifier.ensemble.about
+    stamp = 4 * len(about.bands) * about.image_size[0] * about.image_size[1]
+    return int(np.clip(BATCH_BYTES // stamp, 16, GALAXIES_AT_ONCE))
+
+
+def run(
+    job: Job, parts: Parts, progress: CatalogueProgress, should_stop: Callable[[], bool] = lambda: False
+) -> collections.Counter[str]:
+    """Classify what is missing in the parts, and write it; gives how stamps came about, in words, with their numbers.
+
+    Where `should_stop` says so, what has been classified is written first.
+    """
+    made: collections.Counter[str] = collections.Counter()
+    missing = parts.missing(job.stretch)
+    done = job.stretch.stop - job.stretch.start - sum(stop - start for start, stop in missing)
+    began, new = time.monotonic(), 0
+    progress.advance(done, "")
+    for gap in missing:
+        kept: list[Table] = []
+        first = gap.start
+        last_written = time.monotonic()
+        for stretch, cuts in _read(job, gap):
+            kept.append(_table(job, stretch, cuts))
+            made.update(one.made for one in cuts if one.made)
+            new += len(cuts)
+            progress.advance(done + new, f"{new / max(time.monotonic() - began, 1e-9):.0f}/s")
+            stop = should_stop()
+            late = time.monotonic() - last_written > SECONDS_BETWEEN_PARTS
+            if stop or late or stretch.stop == gap.stop or stretch.stop - first >= MOST_IN_PART:
+                parts.write(Stretch(first, stretch.stop), _stacked(kept))
+                kept, first, last_written = [], stretch.stop, time.monotonic()
+            if stop:
+                return made
+    return made
+
+
+def _read(job: Job, gap: Stretch) -> Iterator[tuple[Stretch, list[Cut]]]:
+    """The stamps of every batch, in order; the next is read meanwhile."""
+    starts = range(gap.start, gap.stop, batch_of(job))
+    batches = [Stretch(start, min(start + batch_of(job), gap.stop)) for start in starts]
+    with ThreadPoolExecutor(READERS) as readers:
+
+        def cut_all(numbers: Shaped[np.ndarray, " some"]) -> list[Cut]:
+            return [job.stamper.cut(int(number)) for number in numbers]
+
+        def begin(batch: Stretch) -> list[Future[list[Cut]]]:
+            return [readers.submit(cut_all, some) for some in np.array_split(np.arange(*batch), READERS)]
+
+        try:
+            reading = begin(batches[0])
+            for batch, following in itertools.zip_longest(batches, batches[1:]):
+                cuts = [cut for future in reading for cut in future.result()]
+                reading = begin(following) if following is not None else []
+                yield batch, cuts
+        finally:
+            readers.shutdown(wait=False, cancel_futures=True)
+
+
+def _table(job: Job, stretch: Stretch, cuts: list[Cut]) -> Table:
+    classifier, galaxies = job.classifier, job.stamper.galaxies
+    rows = slice(*stretch)
+    stamps = Stamps(
+        stack(cuts, classifier.grid, len(classifier.ensemble.about.bands)),
+        np.array([one.factor for one in cuts]),
+        np.array([one.flags for one in cuts], np.int32),
+    )
+    table = Table([Column(galaxies.ids[rows], "id"), *positions(galaxies, rows)], meta=meta_of(classifier))
+    if galaxies.class_names:
+        names = np.array([*galaxies.class_names, ""])
+        text = "the class that the galaxy was given with; empty for none"
+        table["label"] = Column(
+            names[np.where(galaxies.labels[rows] == UNLABELLED, -1, galaxies.labels[rows])], description=text
+        )
+    table.add_columns(classifier.columns(stamps))
+    table["reason"] = Column([one.reason for one in cuts], dtype=np.str_, description="why it is not classified")
+    return table
+
+
+def positions(galaxies: Galaxies, rows: slice) -> list[Column]:
+    """Right ascension and declination, where they are known."""
+    known = {"ra": "right ascension", "dec": "declination"}
+    return [
+        Column(galaxies.columns[name][rows], name, unit="deg", description=text)
+        for name, text in known.items()
+        if name in galaxies.columns
+    ]
+
+
+def _stacked(tables: list[Table]) -> Table:
+    """Tables with the same columns in one; texts of any length."""
+    first = tables[0]
+    stacked = Table(meta=first.meta)
+    for column in first.itercols():
+        values = np.concatenate([np.asarray(table[column.name]) for table in tables])
+        stacked[column.name] = Column(values, unit=column.unit, description=column.description)
+    return stacked
+
+
+def digest_of_ids(ids: Shaped[np.ndarray, " galaxy"]) -> str:
+    """A checksum of ids, by which a catalogue knows its galaxies again."""
+    return hashlib.sha256(repr(ids.dtype.kind).encode() + np.ascontiguousarray(ids).tobytes()).hexdigest()[:16]

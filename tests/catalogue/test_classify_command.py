@@ -1,0 +1,258 @@
+"""`galjax classify`: trained networks and galaxies in, a catalogue out."""
+
+import json
+import signal
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+from astropy.table import Table
+
+import galjax
+from galjax.catalogue import stream
+from galjax.catalogue.parts import from_arrow
+from galjax.cli import classify as verb
+from galjax.cli.main import main
+from galjax.training.classify import NOT_FINITE, UNUSABLE
+from tests.training import test_train
+from tests.training.test_train import LEARNS, arrays
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory):
+    images, labels = arrays()
+    sample = galjax.GalaxySample.from_arrays(images, labels, class_names=["empty", "square"], pixel_scale=0.4)
+    conditions = [(2, "nearest"), (4, "nearest")]
+    trained = galjax.train(
+        sample, repeats=2, epochs=40, seed=1, network=test_train.SMALL, optimiser=LEARNS, conditions=conditions
+    )
+    place = tmp_path_factory.mktemp("model") / "net"
+    trained.save(place)
+    return place
+
+
+@pytest.fixture
+def data(tmp_path):
+    images, labels = arrays(count=50, seed=5)
+    path = tmp_path / "stamps.npz"
+    np.savez(
+        path,
+        images=images,
+        label=np.array(["empty", "square"])[labels],
+        id=np.arange(50) + 7,
+        ra=np.arange(50) / 3,
+        dec=-np.arange(50.0),
+    )
+    return path
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch):
+    monkeypatch.setattr(stream, "batch_of", lambda job: 16)
+
+
+def classify(net, data, out, *more):
+    return main(
+        ["classify", "--model", str(net), "--data", str(data), "--out", str(out), "--enlarge", "nearest", *more]
+    )
+
+
+def test_every_format_holds_what_the_call_says(net, data, tmp_path, capsys):
+    called = galjax.load(net).classify(np.load(data)["images"], method="nearest")
+    for ending in ("fits", "ecsv", "vot", "parquet", "hdf5", "csv"):
+        out = tmp_path / f"catalogue.{ending}"
+        assert classify(net, data, out, "--no-report") == 0
+        if ending == "parquet":
+            table = from_arrow(pyarrow.parquet.read_table(out))
+        else:
+            table = Table.read(out, **({"path": "catalogue"} if ending == "hdf5" else {}))
+        assert np.asarray(table["id"]).tolist() == (np.arange(50) + 7).tolist()
+        np.testing.assert_allclose(np.asarray(table["p_square"]), called["p_square"], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(np.asarray(table["ra"]), np.arange(50) / 3, rtol=1e-12)
+        assert [str(name) for name in table["class"].astype(str)] == called["class"].tolist()
+        assert np.asarray(table["flags"]).tolist() == called["flags"].tolist()
+        if ending not in ("csv",):
+            assert str(table["ra"].unit) == "deg"
+        if ending in ("ecsv", "vot", "hdf5"):
+            assert "not classified" in table["flags"].description
+    described = pyarrow.parquet.read_schema(tmp_path / "catalogue.parquet")
+    assert b"not classified" in described.field("flags").metadata[b"description"]
+    assert not list(tmp_path.glob("*.parts"))
+    assert "50 of 50 galaxies are classified" in capsys.readouterr().out
+
+
+def test_the_report_says_how_far_the_catalogue_can_be_trusted(net, data, tmp_path, capsys):
+    assert classify(net, data, tmp_path / "catalogue.fits") == 0
+    page = (tmp_path / "catalogue.html").read_text()
+    for words in (
+        "Galaxies to look at",
+        "Calibration at each resolution",
+        "Against the labels given",
+        "calibration error",
+    ):
+        assert words in page
+    assert "could not be drawn" not in page
+    table = Table.read(tmp_path / "catalogue.fits")
+    right = (table["class"] == table["label"]).mean()
+    assert f"{right:.3f} calibrated" in capsys.readouterr().out
+
+
+def test_parts_fill_a_folder_together(net, data, tmp_path, capsys):
+    whole, folder = tmp_path / "whole.parquet", tmp_path / "catalogue"
+    assert classify(net, data, whole, "--no-report") == 0
+    for number in (2, 1, 3):
+        assert classify(net, data, folder, "--part", f"{number}/3") == 0
+        assert not (tmp_path / "catalogue.html").exists() or number == 3
+    assert "galaxies of other parts are not there yet" in capsys.readouterr().out
+    together, at_once = map(pyarrow.parquet.read_table, (folder, whole))
+    assert together.column("id").to_pylist() == at_once.column("id").to_pylist()
+    np.testing.assert_allclose(together.column("p_square"), at_once.column("p_square"), rtol=1e-5)
+    assert (tmp_path / "catalogue.html").is_file()
+
+
+def test_a_stopped_catalogue_goes_on(net, data, tmp_path, capsys, monkeypatch):
+    whole, out = tmp_path / "whole.csv", tmp_path / "catalogue.csv"
+    assert classify(net, data, whole, "--no-report") == 0
+
+    class Stopping(verb._Progress):
+        def advance(self, done, measured):
+            super().advance(done, measured)
+            if done == 16:
+                signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(verb, "_Progress", Stopping)
+    assert classify(net, data, out, "--no-report") == 130
+    assert "Run the same command again" in capsys.readouterr().err
+    assert [part.name for part in (tmp_path / "catalogue.csv.parts").glob("*.parquet")] == [
+        "rows-000000000000-000000000016.parquet"
+    ]
+    monkeypatch.undo()
+    monkeypatch.setattr(stream, "batch_of", lambda job: 16)
+    assert classify(net, data, out, "--no-report", "--uncalibrated") == 2
+    assert "holds a part of another catalogue (options" in capsys.readouterr().err
+    assert classify(net, data, out, "--no-report") == 0
+    assert out.read_text() == whole.read_text()
+    assert classify(net, data, out) == 2
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_images_that_cannot_be_used_keep_their_rows(net, tmp_path, capsys):
+    images, _ = arrays(count=6, seed=5)
+    folder = tmp_path / "survey" / "images"
+    folder.mkdir(parents=True)
+    images[1, 2, 2] = np.nan
+    for number, image in enumerate(images):
+        np.save(folder / f"{number}.npy", image[:5] if number == 2 else image)
+    (folder / "3.npy").write_bytes(b"no array")
+    (tmp_path / "survey" / "catalogue.csv").write_text(
+        "id,SPIRAL,ELLIPTICAL\n0,1,0\n1,0,1\n2,,\n3,1,1\n4,0,0\n5,1,0\n9,1,0\n"
+    )
+    out = tmp_path / "catalogue.ecsv"
+    assert classify(net, tmp_path / "survey", out, "--pixel-scale", "0.4") == 0
+    table = Table.read(out)
+    assert table["id"].tolist() == [0, 1, 2, 3, 4, 5]
+    assert (table["flags"] & (NOT_FINITE | UNUSABLE)).tolist() == [0, NOT_FINITE, UNUSABLE, UNUSABLE, 0, 0]
+    assert [str(name) != "" for name in table["class"].filled("")] == [True, False, False, False, True, True]
+    assert "16x16" in table["reason"][2]
+    excluded = Table.read(tmp_path / "catalogue.excluded.ecsv")
+    assert sorted(map(int, excluded["id"])) == [1, 2, 3, 9]
+    assert "4 could not be used" in capsys.readouterr().out
+
+
+def test_every_galaxy_has_the_factor_of_its_own_pixels(net, tmp_path):
+    images, _ = arrays(count=4, seed=5)
+    folder = tmp_path / "survey" / "images"
+    folder.mkdir(parents=True)
+    scales = [0.4, 0.8, 1.6, 0.2]
+    for number, (image, scale) in enumerate(zip(images, scales, strict=True)):
+        size = round(16 * 0.4 / scale)
+        own = np.asarray(
+            galjax.resize(image[None].astype(np.float32), (size, size), "area" if size < 16 else "nearest")
+        )[0]
+        np.save(folder / f"{number}.npy", np.pad(own, 2, mode="edge"))
+    rows = [f"{number},{scale}" for number, scale in enumerate(scales)]
+    (tmp_path / "survey" / "catalogue.csv").write_text("\n".join(["id,pixel_scale", *rows]))
+    out = tmp_path / "catalogue.csv"
+    assert classify(net, tmp_path / "survey", out, "--no-report") == 0
+    table = Table.read(out)
+    assert table["factor"].tolist() == [1.0, 2.0, 4.0, 0.5]
+    by_call = galjax.load(net).classify(images[:1], method="nearest")
+    assert table["p_square"][0] == pytest.approx(by_call["p_square"][0], abs=1e-4)
+    out = tmp_path / "blurred.csv"
+    seeing = ("--seeing", "2.0", "--training-seeing", "1.0")
+    assert classify(net, tmp_path / "survey", out, "--no-report", *seeing) == 0
+    assert (Table.read(out)["factor"] >= [4, 4, 5, 4]).all()
+
+
+def test_shares_of_the_classes_move_the_probabilities(net, data, tmp_path, capsys):
+    for given, ending in ((["empty=0.9", "square=0.1"], "given"), (["estimate"], "estimated")):
+        out = tmp_path / f"{ending}.csv"
+        assert classify(net, data, out, "--no-report", "--shares", *given) == 0
+        table = Table.read(out)
+        p = np.asarray(table["p_square"])
+        share = 0.1 if ending == "given" else table["shares_p_square"].mean()
+        odds = p / (1 - p + 1e-12) * share / (1 - share)
+        np.testing.assert_allclose(table["shares_p_square"], odds / (1 + odds), atol=2e-3)
+
+
+def test_a_run_folder_is_a_model_and_its_seeing_is_known(net, data, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "ensemble").symlink_to(net)
+    assert classify(run, data, tmp_path / "catalogue.csv", "--no-report", "--all-orientations") == 0
+    description = json.loads((net / "ensemble.json").read_text())
+    assert description["usual"].keys() == {"frame", "noise", "middle"}
+
+
+def test_what_cannot_be_understood_gets_a_sentence(net, data, tmp_path, capsys):
+    (tmp_path / "there.csv").write_text("")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("")
+    np.savez(tmp_path / "colour.npz", images=np.random.default_rng(0).normal(size=(3, 16, 16, 3)))
+    fine = tmp_path / "new.csv"
+    for arguments, sentence in (
+        ((), "needs --model"),
+        (("--model", net), "needs --data"),
+        (("--model", net, "--data", data), "needs --out"),
+        (("--model", tmp_path / "none", "--data", data, "--out", fine), "is no folder"),
+        (("--model", tmp_path, "--data", data, "--out", fine), "holds no ensemble"),
+        (("--model", net, "--data", tmp_path / "none", "--out", fine), "neither 'simulated' nor an existing"),
+        (("--model", net, "--data", "simulated", "--out", fine), "are galaxies to train on"),
+        (("--model", net, "--data", data, "--out", tmp_path / "a.docx"), "an ending that is not written"),
+        (("--model", net, "--data", data, "--out", tmp_path / "a.csv.gz"), "read, but not written"),
+        (("--model", net, "--data", data, "--out", tmp_path / "there.csv"), "is there already"),
+        (("--model", net, "--data", data, "--out", tmp_path / "full"), "holds no catalogue of this program"),
+        (("--model", net, "--data", data, "--out", fine, "--part", "1/2"), "give --out a folder"),
+        (("--model", net, "--data", data, "--out", tmp_path / "new", "--part", "3/2"), "like 3/20, not '3/2'"),
+        (("--model", net, "--data", data, "--out", tmp_path / "new", "--shares", "estimate"), "give --out a file"),
+        (("--model", net, "--data", data, "--out", fine, "--shares", "empty=1"), "lacks square"),
+        (("--model", net, "--data", data, "--out", fine, "--shares", "empty=1", "spiral=1"), "not 'spiral=1'"),
+        (("--model", net, "--data", data, "--out", fine, "--factor", "-1"), "factor is above 0"),
+        (
+            ("--model", net, "--data", data, "--out", fine, "--factor", "2", "--enlarge", "bicubic"),
+            "not tested on images",
+        ),
+        (
+            ("--model", net, "--data", data, "--out", fine, "--image-size", "32"),
+            "has no effect: these networks take 16",
+        ),
+        (("--model", net, "--data", data, "--out", fine, "--seeing", "2"), "--training-seeing"),
+        (("--model", net, "--data", data, "--out", fine, "--sky", "own"), "has no effect on these networks"),
+        (("--model", net, "--data", data, "--out", fine, "--sky", "blue"), 'sky is "training" or "own"'),
+        (("--model", net, "--data", tmp_path / "colour.npz", "--out", fine, "--channel", "all"), ""),
+    ):
+        code = main(["classify", *map(str, arguments)])
+        said = capsys.readouterr()
+        assert code == (2 if sentence else 0), (arguments, said)
+        assert sentence in said.err, said
+    assert "None of 3 galaxies could be classified" in said.out
+    assert (Table.read(fine)["flags"] == UNUSABLE).all()
+
+
+def test_the_verb_has_a_help(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["classify", "--help"])
+    assert end.value.code == 0
+    said = capsys.readouterr().out
+    assert "--model TEXT" in said
+    assert "--labels-needed" not in said
