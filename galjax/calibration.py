@@ -137,7 +137,7 @@ class Reliability:
     counts: tuple[int, ...]
     """Galaxies in each bin."""
     correct: tuple[int, ...]
-    """Of these, how many are named right."""
+    """How many of these are named right."""
     sureness: tuple[float, ...]
     """Sum of the probabilities of the class named."""
     brier: float
@@ -179,7 +179,7 @@ FINE_BINS = 60
 
 
 def reliability(probabilities: Float[np.ndarray, "galaxy class"], labels: Int[np.ndarray, " galaxy"]) -> Reliability:
-    """Of probabilities, 0 to 1, on labelled galaxies."""
+    """How often probabilities, 0 to 1, are right on labelled galaxies."""
     sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     number = np.minimum((sure * FINE_BINS).astype(int), FINE_BINS - 1)
 

@@ -3,16 +3,17 @@
 import numpy as np
 from jaxtyping import Float, Shaped
 from scipy import ndimage
-from scipy.stats import median_abs_deviation
 
 FRAME = 5
 """Width of the frame along the border, where the sky is measured, px; at most a quarter of the image."""
 DETECTED = 5.0
 """Noise of the smoothed image above the sky that a source has."""
 NEAR = 1 / 8
-"""Of the width of the image: how far from the middle its source may be, and how far apart two peaks are at least."""
+"""How far from the middle a source may be, and how far apart two peaks are at least, in widths of the image."""
 BRIGHT = 0.5
-"""Of the source in the middle: the flux of all others together, or the brightness of a second peak, that makes a blend."""
+"""What makes a blend: the flux of all other sources together, or the brightness of a second peak, over that of the source."""
+NORMAL = 1.4826
+"""Standard deviation of normal noise over its median absolute deviation."""
 SATURATED_PIXELS = 5
 """Pixels with the highest value that there is."""
 
@@ -45,29 +46,38 @@ def look_at_source(image: Float[np.ndarray, "height width"]) -> tuple[bool, bool
     frame[inside : height - inside, inside : width - inside] = False
     above = image.astype(np.float64) - np.median(image[frame])
     smooth = ndimage.uniform_filter(above, 3)
-    noise = float(median_abs_deviation(smooth[frame], scale="normal")) or 0.01 * float(smooth.max())
+    around = smooth[frame]
+    noise = NORMAL * float(np.median(np.abs(around - np.median(around)))) or 0.01 * float(smooth.max())
     sources, count = ndimage.label(smooth > DETECTED * noise)
     rows, columns = (np.abs(np.arange(n) - (n - 1) / 2) <= max(n * NEAR, 1) for n in image.shape)
     near = sources[np.ix_(rows, columns)]
     if not count or not near.any():
         return True, False, float("nan")
-    flux = ndimage.sum_labels(above, sources, np.arange(count + 1))
+    flux = np.bincount(sources.ravel(), above.ravel(), count + 1)
     flux[0] = 0
     here = np.unique(near[near > 0])
     ours = int(here[flux[here].argmax()])
-    own = np.where(sources == ours, np.maximum(above, 0), 0)
-    places = np.indices(image.shape)
-    centre = (own * places).sum(axis=(1, 2)) / max(own.sum(), np.finfo(np.float64).tiny)
-    off = bool((np.abs(centre - (np.array(image.shape) - 1) / 2) > np.maximum(np.array(image.shape) * NEAR, 1)).any())
-    distance = np.hypot(*(places - centre[:, None, None]))[sources == ours]
+    where = np.argwhere(sources == ours)
+    light = np.maximum(above[sources == ours], 0)
+    centre = light @ where / max(light.sum(), np.finfo(np.float64).tiny)
+    middle, allowed = (np.array(image.shape) - 1) / 2, np.maximum(np.array(image.shape) * NEAR, 1)
+    off = bool((np.abs(centre - middle) > allowed).any())
+    distance = np.hypot(*(where - centre).T)
     order = distance.argsort()
-    grown = own[sources == ours][order].cumsum()
+    grown = light[order].cumsum()
     radius = float(distance[order][np.searchsorted(grown, grown[-1] / 2)])
-    blended = bool(flux.sum() - flux[ours] > BRIGHT * flux[ours]) or _has_second_peak(np.where(own > 0, smooth, 0))
+    box = tuple(slice(low, high + 1) for low, high in zip(where.min(axis=0), where.max(axis=0), strict=True))
+    apart = max(3, round(min(image.shape) * NEAR))
+    own = np.where(sources[box] == ours, smooth[box], 0)
+    blended = bool(flux.sum() - flux[ours] > BRIGHT * flux[ours]) or _has_second_peak(own, apart)
     return off, blended, radius
 
 
-def _has_second_peak(source: Float[np.ndarray, "height width"]) -> bool:
-    apart = max(3, round(min(source.shape) * NEAR))
-    peaks = (source == ndimage.maximum_filter(source, 2 * apart + 1)) & (source > BRIGHT * source.max())
+def _has_second_peak(source: Float[np.ndarray, "height width"], apart: int) -> bool:
+    """Whether there are two bright maxima, each of all within `apart` px."""
+    if max(source.shape) <= apart:
+        return False
+    peaks = (source == ndimage.maximum_filter(source, 2 * apart + 1, mode="constant")) & (
+        source > BRIGHT * source.max()
+    )
     return int(ndimage.label(peaks)[1]) > 1

@@ -17,7 +17,7 @@ from galjax.sources.files.image_files import (
     crop_width,
     to_stamp,
 )
-from galjax.sources.options import FolderOptions
+from galjax.sources.options import Enlarging, FolderOptions
 from galjax.training.classify import (
     FLAT,
     NOT_FINITE,
@@ -59,6 +59,8 @@ class Cut(NamedTuple):
     """Why it cannot be used; else empty."""
     made: str
     """How the stamp came about, in words."""
+    pixels: float = float("nan")
+    """How many times as wide as the training's its pixels were."""
 
 
 class Stamper:
@@ -100,8 +102,8 @@ class Stamper:
             known = scales / self._about.pixel_scale if np.isfinite(self._about.pixel_scale) else np.array([])
         return np.array([self._seen_at(float(factor)) for factor in known])
 
-    def cut(self, number: int) -> Cut:
-        """The stamp of one galaxy."""
+    def cut(self, number: int, enlarge: Enlarging | None = None) -> Cut:
+        """The stamp of one galaxy, enlarged by another method than that of the options where one is given."""
         source, options = self.galaxies.pixels, self._options
         is_picture, size = source.is_picture(number), self._about.image_size[0]
         factor, made, flags = np.nan, "", UNUSABLE
@@ -119,7 +121,7 @@ class Stamper:
                 crop=crop,
                 size=size,
                 bands=options.bands,
-                enlarge=options.enlarge,
+                enlarge=enlarge or options.enlarge,
             )
             made = stamp_in_words(pixels.shape, crop, options)
             bands = stamp.shape[2] if stamp.ndim == 3 else 1
@@ -131,7 +133,7 @@ class Stamper:
         except UnusableImage as reason:
             flags = {BlankImage: FLAT, NotFiniteImage: NOT_FINITE}.get(type(reason), UNUSABLE)
             return Cut(None, factor, flags, str(reason), made)
-        return Cut(stamp, factor, source_flags(stamp, pixels, factor), "", made)
+        return Cut(stamp, factor, source_flags(stamp, pixels, factor), "", made, field.factor)
 
     def _field(self, shape: tuple[int, ...], number: int, *, is_picture: bool) -> Field:
         size, options = self._about.image_size[0], self._options

@@ -7,7 +7,7 @@ import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from rich.console import Console
 
@@ -35,8 +35,6 @@ DESCRIPTION = """Classify galaxies that nobody has labelled with trained network
 
 --out is a csv, ecsv, fits, vot, parquet or hdf5 file, or a folder, which is filled with Parquet files."""
 _PART = re.compile(r"(\d+)/(\d+)")
-SKY_FROM = 2048
-"""Images that an own sky is measured in, at even steps."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,9 +58,9 @@ class Classify:
     """Seeing of the images, full width at half maximum in arcsec. None: as good, for its pixels, as that of the training images."""
     training_seeing: float | None = None
     """Seeing of the training images, arcsec. None: where the networks know it, as from simulated galaxies."""
-    sky: str = "training"
-    """In which sky the input scaling "sky" measures pixels: that of the training images, or of these images (own), as where their
-    pixels have other units."""
+    sky: Literal["auto", "own", "training"] = "auto"
+    """In which sky the input scaling "sky" measures pixels: that of these images (own), because another survey has other units,
+    or that of the training images. auto: own for that scaling; others measure no sky."""
     uncalibrated: bool = False
     """Leave probabilities, and the threshold between classes, as they were trained."""
     all_orientations: bool = False
@@ -195,8 +193,9 @@ def _prepare(config: Classify, console: Console) -> tuple["Job", list["Exclusion
     from galjax.catalogue.stamps import Stamper, Survey
     from galjax.catalogue.stream import Job, Stretch
     from galjax.sources.files.detection import find_galaxies
-    from galjax.training.classify import Classifier, Seen
+    from galjax.training.classify import SKY_FROM, Classifier, Seen, chosen_sky
     from galjax.training.ensemble import load
+    from galjax.training.sky import in_words
 
     ensemble = load(config.model)
     say(console, f"Networks: {ensemble!r}.")
@@ -209,15 +208,20 @@ def _prepare(config: Classify, console: Console) -> tuple["Job", list["Exclusion
         say(console, printable(note))
     survey = Survey(config.factor, config.seeing, config.training_seeing)
     stamper = Stamper(galaxies, config.folder, ensemble.about, survey)
-    if config.sky == "own":
+    sky = chosen_sky(config.sky, ensemble)
+    if sky == "own":
         steps = np.unique(np.linspace(0, len(stamper) - 1, min(SKY_FROM, len(stamper))).astype(int))
-        cuts = [cut.stamp for cut in map(stamper.cut, steps.tolist()) if cut.stamp is not None]
+        cuts = [cut for n in steps.tolist() if (cut := stamper.cut(n, "nearest")).stamp is not None]
         if not cuts:
-            raise InputError(f"No image of {galaxies.source} can be used, so there is no sky to measure.")
-        ensemble = ensemble.in_sky(np.stack(cuts), "own")
+            raise InputError(
+                f"No image of {galaxies.source} can be used, so there is no sky to measure: {stamper.cut(0).reason}."
+            )
+        stamps = np.stack([cut.stamp for cut in cuts if cut.stamp is not None])
+        ensemble = ensemble.in_sky(stamps, sky, float(np.median([cut.pixels for cut in cuts])))
+        say(console, in_words("sky", ensemble.about.sky_array(), ensemble.about.bands, of="these"))
     else:
-        ensemble = ensemble.in_sky(np.zeros((0, *ensemble.about.image_size), np.float32), config.sky)
-    seen = Seen(config.factor, config.folder.enlarge, config.sky, not config.uncalibrated, config.all_orientations)
+        ensemble = ensemble.in_sky(np.zeros((0, *ensemble.about.image_size), np.float32), sky)
+    seen = Seen(config.factor, config.folder.enlarge, sky, not config.uncalibrated, config.all_orientations)
     classifier = Classifier(ensemble, seen)
     factors = stamper.factors().tolist() or [stamper.cut(0).factor]
     classifier.check([factor for factor in factors if np.isfinite(factor)])
@@ -287,7 +291,8 @@ def _finish(config: Classify, console: Console, job: "Job", parts: "Parts", excl
     from galjax.report.catalogue import conclusions_of, kept_out, rows_of
 
     assert config.out is not None
-    names, learned = job.classifier.class_names, job.classifier.ensemble.about.shares
+    names = job.classifier.class_names
+    learned = job.classifier.ensemble.about.shares or [1 / len(names)] * len(names)
     shares: dict[str, float] = {}
     if config.shares:
         shares = read_shares(config.shares, names) or estimate_shares(parts, names, learned)

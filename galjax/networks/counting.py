@@ -44,6 +44,15 @@ def images(count: int, image_shape: tuple[int, int, int]) -> jax.ShapeDtypeStruc
     return jax.ShapeDtypeStruct((count, *image_shape), jnp.float32)
 
 
+def forward_products(network: Network, image_shape: tuple[int, int, int], batch: int) -> list[Product]:
+    """Those of classifying some images."""
+
+    def logits(parameters: Any, images: jax.Array) -> Any:
+        return network.apply({"params": parameters}, images, train=False)
+
+    return products_of(logits, parameter_shapes(network, image_shape), images(batch, image_shape))
+
+
 def step_products(network: Network, image_shape: tuple[int, int, int], batch: int) -> list[Product]:
     """Those of one training step: forward, and for the gradients of all parameters."""
 

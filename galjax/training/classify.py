@@ -38,6 +38,8 @@ UNCALIBRATED = "uncalibrated_"
 """Begins the names of the columns with probabilities before calibration."""
 LOST = 0.03
 """Accuracy that a resolution may lose before WORSE is set."""
+SKY_FROM = 2048
+"""Images that an own sky is measured in, at least, where there are as many."""
 SAME_SCALE = 0.02
 """Pixel scales that differ by less than this share are the same."""
 
@@ -49,8 +51,9 @@ class Seen(NamedTuple):
     """How many times coarser than the training images they are; None: by their pixel scale, else by their size."""
     method: str = "bilinear"
     """Enlarges coarser images."""
-    sky: str = "training"
-    """As for `Ensemble.probabilities`."""
+    sky: str = "auto"
+    """Where the input scaling is "sky", pixels are measured in the sky of these images (own), because another survey has other
+    units, or in that of the training images (training). auto: own for that scaling; others measure no sky."""
     calibrated: bool = True
     """Whether probabilities are calibrated at the factor; else they, and the threshold, are as they were trained."""
     all_orientations: bool = False
@@ -58,6 +61,13 @@ class Seen(NamedTuple):
 
 
 AS_TRAINED = Seen()
+
+
+def chosen_sky(sky: str, ensemble: Ensemble) -> str:
+    """What "auto" stands for."""
+    if sky != "auto":
+        return sky
+    return "own" if ensemble.about.network.input_scaling == "sky" else "training"
 
 
 class Field(NamedTuple):
@@ -207,8 +217,7 @@ def classify(ensemble: Ensemble, galaxies: Any, seen: Seen = AS_TRAINED) -> Tabl
     mutual_information (its part that repeats disagree on, nats), factor, expected_accuracy, flags (a sum of the bits in `FLAGS`), and
     where they are calibrated uncalibrated_<class>.
 
-    `galaxies` are a sample, or images (galaxy, height, width[, band]) with the pixels of the training galaxies' survey or, with
-    seen.sky = "own", of another. `field_of` says which part of them is classified; it is enlarged with `seen.method`, or shrunk by area
+    `galaxies` are a sample, or images (galaxy, height, width[, band]), of the training galaxies' survey or another. `field_of` says which part of them is classified; it is enlarged with `seen.method`, or shrunk by area
     where it is sharper.
 
     Each network's logits are calibrated at the factor (`galjax.calibration`), by its own test galaxies seen with the same method;
@@ -232,7 +241,12 @@ def classify(ensemble: Ensemble, galaxies: Any, seen: Seen = AS_TRAINED) -> Tabl
     not_finite = ~np.isfinite(pixels).all(axis=1)
     flat = ~not_finite & (pixels.max(axis=1, initial=-np.inf) == pixels.min(axis=1, initial=np.inf))
     good = ~(not_finite | flat)
-    with_sky = ensemble.in_sky(images[good].astype(np.float32, copy=False), seen.sky) if good.any() else ensemble
+    seen = seen._replace(sky=chosen_sky(seen.sky, ensemble))
+    with_sky = ensemble
+    if good.any():
+        some = images[good][:: max(1, int(good.sum()) // SKY_FROM)]
+        # With nearest, which keeps the noise of their pixels.
+        with_sky = ensemble.in_sky(_onto_grid(ensemble, some, field, "nearest"), seen.sky, field.factor)
     classifier = Classifier(with_sky, seen)
     classifier.check([field.factor])
     if len(images):
@@ -310,9 +324,7 @@ def _onto_grid(
     ensemble: Ensemble, images: Shaped[np.ndarray, "galaxy height width *band"], field: Field, method: str
 ) -> Float32[np.ndarray, "galaxy new_height new_width *band"]:
     """The field of each image, enlarged to the size of the training images, or shrunk."""
-    size, width = ensemble.about.image_size, field.width
-    top, left = ((have - want) // 2 for have, want in zip(images.shape[1:3], width, strict=True))
-    middle = images[:, top : top + width[0], left : left + width[1]].astype(np.float32)
+    size, width, middle = ensemble.about.image_size, field.width, _middle(images, field)
     if width == size:
         return middle
     bands_first = np.moveaxis(middle, -1, 1) if middle.ndim == 4 else middle
@@ -320,6 +332,14 @@ def _onto_grid(
     weights = (jnp.asarray(matrix, jnp.float32) for matrix in (rows, columns))
     resized = np.asarray(apply_matrices(bands_first, *weights))
     return np.moveaxis(resized, 1, -1) if middle.ndim == 4 else resized
+
+
+def _middle(
+    images: Shaped[np.ndarray, "galaxy height width *band"], field: Field
+) -> Float32[np.ndarray, "galaxy field_height field_width *band"]:
+    height, width = field.width
+    top, left = (images.shape[1] - height) // 2, (images.shape[2] - width) // 2
+    return images[:, top : top + height, left : left + width].astype(np.float32)
 
 
 def _columns(

@@ -37,6 +37,8 @@ from galjax.training.usual import usual_ranges
 
 FORMAT = 5
 """Version of the folder that `Ensemble.save` writes, stored in ensemble.json."""
+READ = (4, FORMAT)
+"""Those that `load` reads; the first knows neither the usual look of the training images nor the shares of the classes."""
 DESCRIPTION = "ensemble.json"
 IN_RUN = "ensemble"
 """Where a run folder keeps its ensemble."""
@@ -66,7 +68,7 @@ class MeasuredMetrics:
     calibrated_accuracy: tuple[float, ...] = ()
     """Accuracy of every repeat, 0 to 1, each galaxy calibrated by others of its test galaxies (`galjax.calibration.cross_fitted`)."""
     reliability: tuple[Reliability, ...] = ()
-    """Of single networks on the test galaxies of all repeats together: as trained, and calibrated by others of them."""
+    """Single networks on the test galaxies of all repeats together: as trained, and calibrated by others of them."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -198,7 +200,7 @@ class Ensemble:
         *,
         factor: float | None = None,
         method: str = "bilinear",
-        sky: str = "training",
+        sky: str = "auto",
         calibrated: bool = True,
         all_orientations: bool = False,
     ) -> Table:
@@ -226,10 +228,14 @@ class Ensemble:
         pixels = self._fitting(galaxies)
         return self.in_sky(pixels, sky)._apply(pixels, ORIGINAL)
 
-    def in_sky(self, images: Float[np.ndarray, "galaxy height width *band"], sky: str) -> "Ensemble":
+    def in_sky(
+        self, images: Float[np.ndarray, "galaxy height width *band"], sky: str, factor: float = 1.0
+    ) -> "Ensemble":
         """The networks, measuring pixels in the sky of their training images ("training") or in that of these ("own").
 
-        Raises InputError for an own sky that the input scaling does not take, or that has no noise.
+        Images with pixels `factor` times as wide as the training's have the noise of larger pixels: per area of the sky that of
+        the training's pixels is `factor` times as large, and is the unit. Raises InputError for an own sky that the input scaling does
+        not take, or that has no noise.
         """
         if sky not in ("training", "own"):
             raise InputError(f'sky is "training" or "own", not {sky!r}.')
@@ -240,7 +246,8 @@ class Ensemble:
             raise InputError(
                 f'sky="own" has no effect on these networks, whose input scaling is {scaling}: it measures no sky. Leave it out.'
             )
-        own = _described(measure_sky(bands_last(images))) * len(self.about.repeats)
+        level, unit = measure_sky(bands_last(images))
+        own = _described(Sky(level, unit * max(factor, 1.0))) * len(self.about.repeats)
         return dataclasses.replace(self, about=dataclasses.replace(self.about, sky=own))
 
     def save(self, folder: str | Path) -> None:
@@ -465,7 +472,7 @@ def load(folder: str | Path) -> Ensemble:
     try:
         found = json.loads((place / DESCRIPTION).read_text())
         version = found.pop("format")
-        if version != FORMAT:
+        if version not in READ:
             raise InputError(
                 f"{place} is of version {version}, and this galjax reads version {FORMAT}. Use the galjax that wrote it."
             )

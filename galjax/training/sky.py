@@ -81,8 +81,11 @@ def sky_of_views(
     return Sky(*(jnp.broadcast_to(jnp.stack(each, axis=1), shape) for each in zip(*found, strict=True)))
 
 
-def in_words(scaling: InputScaling, sky: Sky | None = None, bands: Sequence[str] = ()) -> str:
-    """A sentence for the screen and the report: which scaling, and of "sky" ("repeat band") the medians over repeats."""
+def in_words(scaling: InputScaling, sky: Sky | None = None, bands: Sequence[str] = (), of: str = "the training") -> str:
+    """A sentence for the screen and the report: which scaling, and of "sky" ("repeat band") the medians over repeats.
+
+    `of` says whose images it was measured in.
+    """
     if sky is None:
         return IN_WORDS[scaling]
     levels, units = (np.median(np.asarray(value), axis=0) for value in sky)
@@ -91,5 +94,5 @@ def in_words(scaling: InputScaling, sky: Sky | None = None, bands: Sequence[str]
     )
     return (
         f"Pixels enter the network as arcsinh((pixel - level) / unit) / 2 (sky), with the level and the noise of the sky at the "
-        f"borders of the training images, in their units: {measured}."
+        f"borders of {of} images, in their units: {measured}."
     )

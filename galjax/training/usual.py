@@ -54,7 +54,7 @@ def is_unusual(
 def measures_of(
     images: Float[np.ndarray, "galaxy height width *band"], scaling: InputScaling, sky: Sky | None
 ) -> dict[str, Float64[np.ndarray, " galaxy"]]:
-    """Of every image as it enters the network, mean over bands: median and noise (from the median absolute deviation) of its frame,
+    """What is measured in every image as it enters the network, mean over bands: median and noise (from the median absolute deviation) of its frame,
     and the mean of its middle quarter.
 
     Median and mean do not change much where an image is blurred. Of a sky ("repeat band") the mean over repeats is taken.

@@ -238,7 +238,6 @@ def test_what_cannot_be_understood_gets_a_sentence(net, data, tmp_path, capsys):
         ),
         (("--model", net, "--data", data, "--out", fine, "--seeing", "2"), "--training-seeing"),
         (("--model", net, "--data", data, "--out", fine, "--sky", "own"), "has no effect on these networks"),
-        (("--model", net, "--data", data, "--out", fine, "--sky", "blue"), 'sky is "training" or "own"'),
         (("--model", net, "--data", tmp_path / "colour.npz", "--out", fine, "--channel", "all"), ""),
     ):
         code = main(["classify", *map(str, arguments)])

@@ -242,3 +242,24 @@ def test_reliability_is_that_of_all_probabilities(ensemble):
     kept, accuracy = before.coverage()
     assert kept[-1] == 1
     assert accuracy[-1] == pytest.approx(before.accuracy)
+
+
+def test_a_coarser_survey_with_units_of_its_own_is_classified_in_its_own_sky():
+    survey = galjax.SimulatedSurvey(galaxies=60)
+    sharp = galjax.simulate(survey, seed=1)
+    small = galjax.NetworkConfig(filters=(4, 4, 4), dense_units=(8,))
+    ensemble = galjax.train(
+        sharp, repeats=2, epochs=2, classes=["spiral", "elliptical"], network=small, conditions=[(2, "nearest")]
+    )
+    shrunken = galjax.GalaxySample.from_arrays(shrunk(sharp.images, 2), pixel_scale=2 * 0.396)
+    ours = ensemble.classify(shrunken, method="nearest")
+    # Another zero point, and another level of the sky.
+    other = galjax.GalaxySample.from_arrays(30 * shrunken.images + 500, pixel_scale=2 * 0.396)
+    np.testing.assert_allclose(ensemble.classify(other, method="nearest")["p_spiral"], ours["p_spiral"], atol=1e-3)
+    # The mean over 2 x 2 pixels has half of their noise: a unit that is twice as large is the training's.
+    enlarged = np.repeat(np.repeat(shrunken.images, 2, axis=1), 2, axis=2)
+    own = ensemble.in_sky(enlarged, "own", 2.0).about.sky[0]
+    assert own.unit[0] == pytest.approx(ensemble.about.sky[0].unit[0], rel=0.1)
+    assert set(ours["factor"]) == {2.0}
+    same = ensemble.classify(sharp.take(np.arange(20)), sky="training", calibrated=False)
+    assert (same["p_spiral"] == ensemble.predict(sharp.take(np.arange(20)))["p_spiral"]).all()

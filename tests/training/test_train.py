@@ -117,7 +117,7 @@ def test_what_is_no_ensemble_or_a_damaged_one_gets_a_sentence(ensemble, tmp_path
     described = tmp_path / "net" / "ensemble.json"
     text = described.read_text()
     for spoiled, sentence in (
-        (text.replace('"format": 5', '"format": 4'), "is of version 4, and this galjax reads version 5"),
+        (text.replace('"format": 5', '"format": 3'), "is of version 3, and this galjax reads version 5"),
         (text[:40], "is damaged"),
         (text.replace("class_names", "names"), "is damaged"),
     ):

@@ -5,6 +5,7 @@ function is a mixture of Gaussians (below), and a Gaussian's blur with integrati
 """
 
 import functools
+import math
 from typing import NamedTuple
 
 import jax
@@ -16,6 +17,9 @@ from jaxtyping import Array, Float, Float32, Key
 from galjax.sources.simulated.population import GalaxyParameters
 
 OVERSAMPLING = 3
+"""Nodes of the fine grid along a pixel, at least."""
+COARSEST_NODES = 0.396 / 3
+"""Arcsec between them, at most: a wide pixel must not widen the galaxy's core."""
 MARGIN = 5
 """Pixels around the stamp whose light the seeing may carry into it."""
 MOFFAT_COMPONENTS = 8
@@ -44,6 +48,11 @@ class Instrument(NamedTuple):
     """Where the centre falls, pixel index, for a sub-pixel number of 0 and of 1."""
 
     @property
+    def oversampling(self) -> int:
+        """Nodes of the fine grid along a pixel."""
+        return max(OVERSAMPLING, math.ceil(self.pixel_scale / COARSEST_NODES - 1e-6))
+
+    @property
     def sky(self) -> float:
         """Counts of sky per pixel."""
         return 10 ** (0.4 * (self.zero_point - self.sky_magnitude)) * self.pixel_scale**2
@@ -68,15 +77,15 @@ def _blur_matrices(instrument: Instrument) -> Float32[np.ndarray, "component pix
     """For every Gaussian of the seeing: the share of the light of each fine node that falls into each pixel."""
     weights, deviations = moffat_mixture(instrument.seeing / instrument.pixel_scale, instrument.moffat_beta)
     edges = np.arange(instrument.image_size + 1) - 0.5
-    nodes = _fine_nodes(instrument.image_size)
+    nodes = _fine_nodes(instrument)
     argument = (edges[None, :, None] - nodes) / (np.sqrt(2) * deviations[:, None, None])
     shares = np.diff(scipy.special.erf(argument) / 2, axis=1)
     return (shares * np.sqrt(weights)[:, None, None]).astype(np.float32)
 
 
-def _fine_nodes(image_size: int) -> Float[np.ndarray, " node"]:
-    count = (image_size + 2 * MARGIN) * OVERSAMPLING
-    return (np.arange(count) + 0.5) / OVERSAMPLING - 0.5 - MARGIN
+def _fine_nodes(instrument: Instrument) -> Float[np.ndarray, " node"]:
+    count = (instrument.image_size + 2 * MARGIN) * instrument.oversampling
+    return (np.arange(count) + 0.5) / instrument.oversampling - 0.5 - MARGIN
 
 
 def render(galaxy: GalaxyParameters, instrument: Instrument) -> Float[Array, "height width"]:
@@ -86,13 +95,13 @@ def render(galaxy: GalaxyParameters, instrument: Instrument) -> Float[Array, "he
 
 def render_alone(galaxy: GalaxyParameters, instrument: Instrument) -> Float[Array, "height width"]:
     """One galaxy without its neighbours as counts per pixel, without sky and noise."""
-    nodes = jnp.asarray(_fine_nodes(instrument.image_size), jnp.float32)
+    nodes = jnp.asarray(_fine_nodes(instrument), jnp.float32)
     centre = _centre(galaxy, instrument)
     y = ((nodes - centre[0]) * instrument.pixel_scale)[:, None]
     x = ((nodes - centre[1]) * instrument.pixel_scale)[None, :]
     cos, sin = jnp.cos(galaxy.position_angle), jnp.sin(galaxy.position_angle)
     along, across = x * cos + y * sin, y * cos - x * sin
-    step = instrument.pixel_scale / OVERSAMPLING
+    step = instrument.pixel_scale / instrument.oversampling
     light = galaxy.bulge_fraction * _spheroid(galaxy, along, across, step)
     light += (1 - galaxy.bulge_fraction) * _disc(galaxy, along, across) * step**2
     blur = jnp.asarray(_blur_matrices(instrument))
