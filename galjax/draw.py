@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int, Int32, Key
+from jaxtyping import Array, Int, Int32, Key, Shaped
 
 from galjax.config.settings import Draws
 from galjax.errors import InputError
@@ -26,6 +26,8 @@ class Split(NamedTuple):
 
 
 PLAIN = Split()
+SETS = ("train", "val", "test")
+"""Names of the sets of a given split, in the order of `Draw`."""
 
 
 class Draw(NamedTuple):
@@ -86,17 +88,21 @@ def draw_balanced(
     per_class: int,
     repeat_keys: Key[Array, " repeat"],
     split: Split = PLAIN,
+    given: Shaped[np.ndarray, " galaxy"] | None = None,
 ) -> Draw:
     """`per_class` galaxies of every class, without replacement, anew in every repeat (or none twice, see `Split.draws`).
 
     Each class gives `round(per_class * fraction)` galaxies to test and to validation (at least one where validation is asked for) and
-    the rest to training, so every set is balanced. Raises InputError where a class has too few galaxies or a set would be empty.
+    the rest to training, so every set is balanced. `given` says which set a galaxy may be drawn for, "train", "val" or "test";
+    where none is for validation, those for training are. Raises InputError where a class has too few galaxies or a set would be empty.
     """
     disjoint, repeats = split.draws == "disjoint", len(repeat_keys)
+    sizes = _sizes(per_class, split)
+    if given is not None:
+        return _draw_given(labels, class_names, sizes, repeat_keys, split, _may_validate(given, split))
     check_enough(labels, class_names, per_class, repeats if disjoint else 1)
-    test, validation = round(per_class * split.test), round(per_class * split.validation)
-    validation = max(validation, 1) if split.validation else 0
-    _check_split(per_class - test - validation, validation, test, split, f"{per_class} per class")
+    _, validation, test = sizes
+    _check_split(*sizes, split, f"{per_class} per class")
     members = [np.flatnonzero(labels == label).astype(np.int32) for label in range(len(class_names))]
 
     def shuffled(key: Key[Array, ""], count: int) -> Int[Array, "class drawn"]:
@@ -110,6 +116,62 @@ def draw_balanced(
         drawn = jax.vmap(lambda key: shuffled(key, per_class))(repeat_keys)
     parts = (drawn[:, :, test + validation :], drawn[:, :, test : test + validation], drawn[:, :, :test])
     return Draw(*(part.reshape(repeats, -1) for part in parts))
+
+
+def _sizes(per_class: int, split: Split) -> tuple[int, int, int]:
+    """Galaxies of each class to train, to validate and to test on."""
+    test, validation = round(per_class * split.test), round(per_class * split.validation)
+    validation = max(validation, 1) if split.validation else 0
+    return per_class - test - validation, validation, test
+
+
+def _may_validate(given: Shaped[np.ndarray, " galaxy"], split: Split) -> Shaped[np.ndarray, " galaxy"]:
+    """The given sets, where every eighth training galaxy is to validate if that is asked for and none is given for it."""
+    if "val" in given or not split.validation:
+        return given
+    training = np.flatnonzero(given == "train")
+    sets = given.astype("U5")
+    sets[training[::8]] = "val"
+    return sets
+
+
+def _draw_given(
+    labels: Int32[np.ndarray, " galaxy"],
+    class_names: Sequence[str],
+    sizes: tuple[int, int, int],
+    repeat_keys: Key[Array, " repeat"],
+    split: Split,
+    given: Shaped[np.ndarray, " galaxy"],
+) -> Draw:
+    """A balanced draw of each set from the galaxies that are given for it."""
+    if split.draws == "disjoint":
+        raise InputError(
+            "--draws disjoint and --split given do not go together: the sets are given. Leave one of them out."
+        )
+    _check_split(*sizes, split, f"{sum(sizes)} per class")
+    members = {
+        name: [
+            np.flatnonzero((labels == label) & (given == name)).astype(np.int32) for label in range(len(class_names))
+        ]
+        for name in SETS
+    }
+    for name, wanted in zip(SETS, sizes, strict=True):
+        for label, own in zip(class_names, members[name], strict=True):
+            if len(own) < wanted:
+                raise InputError(
+                    f"The given split has {len(own)} galaxies of {label} in {name}, and {wanted} are to be drawn from them. Choose a smaller "
+                    f"--per-class, or other fractions (--test-fraction, --validation-fraction), or leave --split given out."
+                )
+
+    def drawn(key: Key[Array, ""]) -> Draw:
+        parts = []
+        for number, (name, wanted) in enumerate(zip(SETS, sizes, strict=True)):
+            keys = jax.random.split(jax.random.fold_in(key, number), len(class_names))
+            each = [jax.random.permutation(k, own)[:wanted] for k, own in zip(keys, members[name], strict=True)]
+            parts.append(jnp.concatenate(each))
+        return Draw(*parts)
+
+    return jax.vmap(drawn)(repeat_keys)
 
 
 def draw_natural(
@@ -182,9 +244,25 @@ def check_enough(
         )
 
 
-def most_per_class(pool: GalaxySample, disjoint: int = 1) -> int:
-    """The largest balanced draw that the pool allows, or so many `disjoint` ones; at least 1."""
-    return max(1, min(pool.class_counts().values()) // disjoint)
+def most_per_class(pool: GalaxySample, disjoint: int = 1, split: Split = PLAIN) -> int:
+    """The largest balanced draw that the pool allows, or so many `disjoint` ones, or one from its given split; at least 1."""
+    most = max(1, min(pool.class_counts().values()) // disjoint)
+    given = given_split(pool)
+    if given is None:
+        return most
+    allowed = _may_validate(given, split)
+    least = [
+        min(int(((pool.labels == label) & (allowed == name)).sum()) for label in range(len(pool.class_names)))
+        for name in SETS
+    ]
+    while most > 1 and any(wanted > there for wanted, there in zip(_sizes(most, split), least, strict=True)):
+        most -= 1
+    return most
+
+
+def given_split(pool: GalaxySample) -> Shaped[np.ndarray, " galaxy"] | None:
+    """Which set each galaxy is given for (`--split given`), where the sample knows it."""
+    return pool.columns.get("split")
 
 
 def _counts(labels: Int32[np.ndarray, " galaxy"], class_names: Sequence[str]) -> dict[str, int]:

@@ -1,8 +1,10 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from galjax import GalaxySample, InputError
-from galjax.draw import Split, draw_balanced, draw_natural, make_pool, shared_share
+from galjax.draw import Split, draw_balanced, draw_natural, make_pool, most_per_class, shared_share
 from galjax.training.repeats import repeat_keys
 
 NAMES = ("spiral", "elliptical")
@@ -150,3 +152,31 @@ def test_the_share_of_test_galaxies_that_two_repeats_have_in_common_is_what_is_f
     np.put_along_axis(tested, np.asarray(drawn.test), 1, axis=1)
     common = (tested @ tested.T)[np.triu_indices(60, 1)].mean() / 36
     assert common == pytest.approx(expected, abs=0.01)
+
+
+def test_a_given_split_is_kept():
+    given = np.random.default_rng(2).choice(["train", "val", "test"], len(LABELS), p=[0.6, 0.15, 0.25])
+    keys = repeat_keys(3, range(5)).draw
+    split = Split(0.2, 0.1)
+    drawn = draw_balanced(LABELS, NAMES, 30, keys, split, given)
+    assert [part.shape for part in drawn] == [(5, 42), (5, 6), (5, 12)]
+    for part, name in zip(sets_of(drawn), ("train", "val", "test"), strict=True):
+        assert (given[part] == name).all()
+        for row in part:
+            assert len(set(row.tolist())) == len(row)
+            assert np.bincount(LABELS[row]).tolist() == [len(row) // 2] * 2
+    assert (np.sort(drawn.train[0]) != np.sort(drawn.train[1])).any()
+    without = np.where(given == "val", "train", given)
+    train, validation, _ = sets_of(draw_balanced(LABELS, NAMES, 30, keys, split, without))
+    assert (without[validation] == "train").all()
+    assert not set(validation.ravel().tolist()) & set(train.ravel().tolist())  # in no repeat
+    with pytest.raises(InputError, match=r"has .* galaxies of elliptical in test, and .* are to be drawn"):
+        draw_balanced(LABELS, NAMES, 70, keys, Split(0.5), given)
+    with pytest.raises(InputError, match="do not go together"):
+        draw_balanced(LABELS, NAMES, 30, keys, Split(0.2, 0.1, "disjoint"), given)
+    sample = GalaxySample.from_arrays(np.random.default_rng(0).normal(size=(200, 8, 8)), LABELS, class_names=NAMES)
+    most = most_per_class(dataclasses.replace(sample, columns={"split": given}), split=split)
+    draw_balanced(LABELS, NAMES, most, keys, split, given)
+    with pytest.raises(InputError):
+        draw_balanced(LABELS, NAMES, most + 1, keys, split, given)
+    assert most_per_class(sample) == 70

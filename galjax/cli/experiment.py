@@ -5,6 +5,7 @@ user gave is known to be good, has stages trained, and says what came out; table
 the terminal are made here.
 """
 
+import collections
 import dataclasses
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -128,7 +129,10 @@ class ExperimentRun:
         first = "; ".join(f"{n}: {kind}" for kind, n in kinds[:3]) + ("; ..." if len(kinds) > 3 else "")
         left_out = f"; {len(pool.excluded)} left out ({first})" if kinds else ""
         stamps = f" ({pool.provenance['stamps']})" if "stamps" in pool.provenance else ""
-        self.progress.note(f"{self.config.source.data}: {counts}, {height}x{width} px{stamps}{left_out}")
+        given = draw.given_split(pool)
+        sets = {} if given is None else dict(collections.Counter(given.tolist()))
+        split = f"; given split: {', '.join(f'{name} {n}' for name, n in sets.items())}" if sets else ""
+        self.progress.note(f"{self.config.source.data}: {counts}, {height}x{width} px{stamps}{split}{left_out}")
         return pool
 
     def fitted(self, config: Config, **limits: int) -> Config:
@@ -146,10 +150,13 @@ class ExperimentRun:
 
     def draw_balanced(self, pool: GalaxySample, per_class: int, keys: RepeatKeys | None = None) -> Draw:
         """As many galaxies of each class for every repeat, or those of other keys (`galjax.draw.draw_balanced`)."""
-        return draw.draw_balanced(pool.labels, pool.class_names, per_class, (keys or self.keys).draw, self._split())
+        own_keys, given = (keys or self.keys).draw, draw.given_split(pool)
+        return draw.draw_balanced(pool.labels, pool.class_names, per_class, own_keys, self._split(), given)
 
     def draw_natural(self, pool: GalaxySample, total: int, keys: RepeatKeys | None = None) -> Draw:
         """So many galaxies of any class for every repeat, or those of other keys (`galjax.draw.draw_natural`)."""
+        if draw.given_split(pool) is not None:
+            raise InputError("A draw in natural proportions makes its own split; leave --split given out.")
         return draw.draw_natural(pool.labels, pool.class_names, total, (keys or self.keys).draw, self._split())
 
     def _split(self) -> draw.Split:
@@ -163,7 +170,7 @@ class ExperimentRun:
 
     def most_per_class(self, pool: GalaxySample) -> int:
         """The largest balanced draw for every repeat that the pool allows, at least 1."""
-        return draw.most_per_class(pool, self.disjoint_draws)
+        return draw.most_per_class(pool, self.disjoint_draws, self._split())
 
     def shared_share(self, pool: GalaxySample, drawn: Draw) -> float:
         """Share of a repeat's test galaxies that another repeat tests too (`galjax.draw.shared_share`); 0 for disjoint draws."""

@@ -46,8 +46,8 @@ class FolderOptions:
     """A class and the votes that make it: 'spiral: t04_spiral_a08_spiral_debiased > 0.8 and t02_edgeon_a05_no_debiased > 0.7'.
     To be given once a class. Or the name of a recipe: kaggle, gz2, galaxy-datasets, gz-decals or efigi."""
     split: Literal["given", "none"] = "none"
-    """Whether a sample keeps (given) which galaxies are in the folders train, val and test, or in a column split; as its
-    column `split`."""
+    """Whether repeats train, validate and test on galaxies of the sets that the folders train, val and test, or a column split,
+    give (given), or on random ones (none)."""
     image_size: int = 64
     """Height and width that the images are cropped and resampled to, px."""
     enlarge: Enlarging = "bicubic"

@@ -49,7 +49,7 @@ def train(sample: GalaxySample, *, repeats: int = 5, epochs: int = 30, seed: int
     """Train `repeats` networks on a labelled sample, all in one program, each on galaxies of its own.
 
     Every repeat draws `per_class` galaxies of each class, keeps `test_fraction` of them for testing and trains on the rest
-    for `epochs` passes; `seed` decides draws, starting weights and the order of galaxies. `options` are the fields of
+    for `epochs` passes (from the sets of a sample that was read with split="given"); `seed` decides draws, starting weights and the order of galaxies. `options` are the fields of
     `TrainOptions`. The networks are those of the last epoch. On a CPU every device of JAX trains one repeat at a time:
     `galjax.use_all_cores()`, before JAX is first used, makes every core one.
 
@@ -81,10 +81,10 @@ def train(sample: GalaxySample, *, repeats: int = 5, epochs: int = 30, seed: int
         ScheduleConfig(epochs=epochs, evaluate_every=epochs), chosen.optimiser, network, chosen.execution
     )
     check_image_shape(config.network, *galaxies.images.shape[1:3])
-    per_class = chosen.per_class or min(galaxies.class_counts().values())
+    split, given = draw.Split(chosen.test_fraction), draw.given_split(galaxies)
+    per_class = chosen.per_class or draw.most_per_class(galaxies, split=split)
     keys = repeat_keys(seed, range(repeats))
-    split = draw.Split(chosen.test_fraction)
-    drawn = draw.draw_balanced(galaxies.labels, galaxies.class_names, per_class, keys.draw, split)
+    drawn = draw.draw_balanced(galaxies.labels, galaxies.class_names, per_class, keys.draw, split, given)
     batch = config.optimiser.batch_size
     if batch > drawn.train.shape[1]:
         smaller = dataclasses.replace(config.optimiser, batch_size=drawn.train.shape[1])
