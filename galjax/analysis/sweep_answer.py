@@ -50,6 +50,20 @@ class SweepAnswer:
         stands_on = basis(n, self.selection, PAIRED, [self.shared])
         return " ".join([self._found(guess, drawn), self._changes(), *self._as_accurate(), *self._usable(), stands_on])
 
+    def limits(self, recalibrated: "SweepAnswer") -> str:
+        """Down to where each method is usable as it is, and once thresholds are fitted anew, whose accuracies `recalibrated` has.
+
+        Empty where nothing is usable.
+        """
+        as_is, anew = (answer._meeting(is_usable) for answer in (self, recalibrated))
+        words = [
+            f"{method} {_down_to(self._limit(as_is[method]))} as trained, {_down_to(self._limit(anew[method]))} recalibrated"
+            for method in self.methods
+        ]
+        if not any(meeting for found in (as_is, anew) for meeting in found.values()):
+            return ""
+        return f"usable {'; '.join(words)}. Recalibrated: with a threshold fitted on other galaxies of the same resolution."
+
     def _meeting(self, criterion: Criterion) -> dict[str, list[int]]:
         """By method the factors that meet a criterion, Original's 1 among them."""
         original = self._accuracies(ORIGINAL.factor)
@@ -146,6 +160,12 @@ class SweepAnswer:
             return [f"All of these also reach {flag} and count as usable."]
         words = ", ".join(self._reach(method, factors) for method, factors in usable.items())
         return [f"Usable, which asks for {flag} as well: {words}."]
+
+
+def _down_to(limit: int) -> str:
+    if limit == 0:
+        return "nowhere"
+    return f"down to 1/{limit}" if limit > 1 else "only at full resolution"
 
 
 def _original_alone(meeting: Mapping[str, Sequence[int]]) -> bool:

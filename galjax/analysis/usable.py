@@ -52,7 +52,8 @@ def _is_near(values: Float[np.ndarray, "*any repeat"], config: UsableConfig) -> 
 
 
 def with_usable(summary: Table, cases: Sequence[Case], config: UsableConfig, shared: Mapping[int, float]) -> Table:
-    """The summary of a sweep's cases (keys per_class, factor, method) with columns `usable` and `within_loss`.
+    """The summary of a sweep's cases (keys per_class, factor, method) with columns `usable` and `within_loss`, and of accuracies at
+    thresholds fitted on other test galaxies `usable_recalibrated`.
 
     `shared` is the share of test galaxies that two repeats have in common, by `per_class`.
 
@@ -68,6 +69,17 @@ def with_usable(summary: Table, cases: Sequence[Case], config: UsableConfig, sha
         usable.append(is_usable(*pair, config, shared[row["per_class"]]))
         as_accurate.append(is_as_accurate(*pair, config, shared[row["per_class"]]))
     found["usable"], found["within_loss"] = usable, as_accurate
+    if "recalibrated_accuracy" in summary.colnames:
+        anew = {way: values_by(cases, *names, selection=way, metric="recalibrated_accuracy") for way in by_selection}
+        found["usable_recalibrated"] = [
+            is_usable(
+                anew[row["selection"]][row["per_class"], *ORIGINAL[:2]],
+                anew[row["selection"]][tuple(row[list(names)])],
+                config,
+                shared[row["per_class"]],
+            )
+            for row in summary
+        ]
     found.meta |= {"usable": config.rule(), **dataclasses.asdict(config)}
     return found
 

@@ -28,7 +28,7 @@ from galjax.draw import Draw
 from galjax.errors import InputError
 from galjax.networks.registry import check_image_shape
 from galjax.report.html import Chapter, Report, Section, kinds_of_reasons, write_figures, write_report
-from galjax.runs.folder import RunFolder, describe_environment, open_run
+from galjax.runs.folder import RunFolder, describe_environment, open_run, plain_settings
 from galjax.runs.stage import Stage, StageOutcome, run_stage
 from galjax.sample import Exclusion, GalaxySample
 from galjax.terminal.console import say
@@ -369,17 +369,32 @@ def _write(experiment: Experiment[Any], findings: Findings, run: ExperimentRun) 
     for file, table in tables.items():
         folder.write_table(file, table)
     folder.write_arrays("history.npz", findings.history)
-    for sentence in write_figures(folder, [figure for section in sections for figure in section.figures]):
+    for sentence in write_figures(folder, [figure for section in sections for figure in section.all_figures]):
         run.progress.note(sentence)
     environment = run.environment()
     sentences = (findings.headline, *findings.conclusions)
     chapter = Chapter(run.name, experiment.title, experiment.question, sentences, tuple(sections))
     report = Report(
-        experiment.title, experiment.question, [chapter], run.excluded, run.provenance, environment=environment
+        experiment.title,
+        experiment.question,
+        [chapter],
+        run.excluded,
+        run.provenance,
+        environment=environment,
+        settings=_in_words(plain_settings(run.config)),
+        tables=[*tables, "excluded.ecsv", "config.json", "environment.json"],
     )
     write_report(folder, report)
     folder.write_json("environment.json", environment)
     return dataclasses.replace(chapter, environment=environment)
+
+
+def _in_words(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings from JSON, as a reader may know them."""
+    return {
+        name: _in_words(value) if isinstance(value, Mapping) else as_words(None if value == "NaN" else value)
+        for name, value in settings.items()
+    }
 
 
 AGAINST_CAPTION = (

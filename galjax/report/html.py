@@ -30,6 +30,15 @@ class Section:
     figures: tuple[NamedFigure, ...] = ()
     tables: Mapping[str, Table] = dataclasses.field(default_factory=dict)
     """Tables by caption; all but the first of a section are folded."""
+    folded: tuple[NamedFigure, ...] = ()
+    """Figures that show the same in other ways."""
+    quoted: str = ""
+    """Text to copy, as it is."""
+
+    @property
+    def all_figures(self) -> tuple[NamedFigure, ...]:
+        """Those that lead, and the folded ones."""
+        return self.figures + self.folded
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +77,10 @@ class Report:
     environment: Mapping[str, Any]
     conclusions: Sequence[str] = ()
     """Conclusions of all chapters together."""
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Every flag."""
+    tables: Sequence[str] = ()
+    """Files beside the report that hold its tables; with them its figures are there as PDF too."""
 
 
 def write_report(folder: RunFolder, report: Report) -> None:
@@ -82,7 +95,10 @@ def render(report: Report) -> str:
         loader=jinja2.PackageLoader("galjax.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     ).get_template("report.html.j2")
     seen = {
-        "chapters": [_as_template_sees_it(chapter, alone=len(report.chapters) == 1) for chapter in report.chapters],
+        "chapters": [
+            _as_template_sees_it(chapter, alone=len(report.chapters) == 1, has_files=bool(report.tables))
+            for chapter in report.chapters
+        ],
         "excluded": kinds_of_reasons(report.excluded),
         "excluded_count": len(report.excluded),
     }
@@ -90,20 +106,25 @@ def render(report: Report) -> str:
     return page
 
 
-def _as_template_sees_it(chapter: Chapter, *, alone: bool) -> dict[str, Any]:
+def _as_template_sees_it(chapter: Chapter, *, alone: bool, has_files: bool) -> dict[str, Any]:
+    folder = "figures" if alone else f"{chapter.name}/figures"
+
+    def seen(named: NamedFigure, files: Mapping[str, bytes]) -> dict[str, str]:
+        return {
+            "id": named.name if alone else f"{chapter.name}-{named.name}",
+            "caption": named.caption,
+            "alternative": named.alternative,
+            "image": base64.b64encode(files.get("png", b"")).decode(),
+            "pdf": f"{folder}/{named.name}.pdf" if files and has_files else "",
+        }
+
     sections = [
         {
             "title": section.title,
             "text": section.text,
-            "figures": [
-                {
-                    "id": named.name if alone else f"{chapter.name}-{named.name}",
-                    "caption": named.caption,
-                    "alternative": named.alternative,
-                    "image": base64.b64encode(files.get("png", b"")).decode(),
-                }
-                for named, files in map(_render, section.figures)
-            ],
+            "figures": [seen(*_render(named)) for named in section.figures],
+            "folded": [seen(*_render(named)) for named in section.folded],
+            "quoted": section.quoted,
             "tables": {name: _cells(table) for name, table in section.tables.items()},
         }
         for section in chapter.sections

@@ -189,7 +189,7 @@ def _open(experiment: str, config: Any, out: Path | None, resume: bool, sample_d
         "format": FORMAT,
         "experiment": experiment,
         "started": now.isoformat(),
-        "config": _plain(config),
+        "config": plain_settings(config),
         "sample": sample_digest,
         "jax": jax_settings.describe(),
     }
@@ -302,7 +302,7 @@ def describe_environment() -> dict[str, Any]:
     }
 
 
-def _plain(config: Any) -> dict[str, Any]:
+def plain_settings(config: Any) -> dict[str, Any]:
     """The configuration as JSON gives it back, without what only says where to write and who takes part."""
     return {name: value for name, value in to_json(config).items() if name not in ELSEWHERE}
 

@@ -50,6 +50,7 @@ def test_the_run_folder_is_complete(folder):
         "checkpoints",
         "methods.ecsv",
         "threshold.ecsv",
+        "classes.ecsv",
         "statements.ecsv",
         ".lock",
     }
@@ -95,6 +96,7 @@ def test_results_are_tidy_and_the_summary_follows_from_them(folder):
         "recalibrated_accuracy_std",
         "usable",
         "within_loss",
+        "usable_recalibrated",
     ]
     conditions = 1 + 2 * 3
     assert len(results) == 3 * 2 * conditions * 3
@@ -142,7 +144,10 @@ def test_the_history_has_named_axes(folder):
 def test_the_report_is_self_contained_and_holds_every_figure(folder):
     page = (folder / "report.html").read_text()
     assert "(--degrade area)" in page
-    assert not re.search(r"(src|href)=\"(?!data:)", page)
+    for target in re.findall(r"(?:src|href)=\"(?!data:|#)([^\"]*)", page):
+        assert (folder / target).is_file(), target  # tables and figures beside it
+    for words in ("Methods, to copy", "@software{galjax", "Completeness and purity", "Every setting"):
+        assert words in page
     assert "http" not in re.sub(r"data:image/png;base64,[^\"]*", "", page)
     for figure in (folder / "figures").glob("*.png"):
         assert f'id="{figure.stem}"' in page
