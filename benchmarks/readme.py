@@ -21,7 +21,8 @@ from benchmarks.measure import RESULTS
 NAME = "readme"
 ROOT = Path(__file__).resolve().parents[1]
 READMES = tuple(
-    ROOT / folder / "README.md" for folder in ("", "experiments", "benchmarks", "galjax/sources", "galjax/runs")
+    ROOT / folder / "README.md"
+    for folder in ("", "experiments", "benchmarks", "galjax/catalogue", "galjax/sources", "galjax/runs")
 )
 PICTURE = RESULTS / "resolutions.png"
 FACTORS = (1, 2, 4, 8)

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import weakref
 
 import numpy as np
 import pyarrow.parquet
@@ -255,3 +256,25 @@ def test_the_verb_has_a_help(capsys):
     said = capsys.readouterr().out
     assert "--model TEXT" in said
     assert "--labels-needed" not in said
+
+
+def test_memory_does_not_grow_with_the_number_of_galaxies(net, tmp_path, monkeypatch):
+    """No more stamps are alive than those of two batches: that which is classified, and that which is being read."""
+    images, _ = arrays(count=160, seed=5)
+    np.savez(tmp_path / "many.npz", images=images)
+    cut, born, gone, most = stream.Stamper.cut, [], [], []
+
+    class Counted(np.ndarray):
+        """An array that can be counted while it lives."""
+
+    def counted(stamper, number):
+        done = cut(stamper, number)
+        stamp = done.stamp.view(Counted)
+        weakref.finalize(stamp, gone.append, number)
+        born.append(number)
+        most.append(len(born) - len(gone))
+        return done._replace(stamp=stamp)
+
+    monkeypatch.setattr(stream.Stamper, "cut", counted)
+    assert classify(net, tmp_path / "many.npz", tmp_path / "catalogue.csv", "--no-report") == 0
+    assert max(most) <= 3 * 16

@@ -113,12 +113,19 @@ def read_npz(path: Path, options: FolderOptions) -> Galaxies:
 def read_npy(path: Path, options: FolderOptions) -> Galaxies:
     """The galaxies of an .npy file of images, labelled by one beside it (images and labels, X and y). Raises InputError."""
     arrays = {"images": _load_npy(path)}
-    beside = [path.with_name(path.name.replace(one, other)) for one, other in BESIDE.items() if one in path.stem]
-    labels = next((file for file in beside if file != path and file.is_file()), None)
+    beside = [path.with_name(name) for name in labels_beside(path.name)]
+    labels = next((file for file in beside if file.is_file()), None)
     if labels is not None:
         arrays["labels"] = np.array(_load_npy(labels))
     galaxies = _of_arrays(path, arrays, options)
     return dataclasses.replace(galaxies, counted=galaxies.counted + (f" with {labels.name}" if labels else ""))
+
+
+def labels_beside(name: str) -> list[str]:
+    """What the file of the labels may be called beside this one of images."""
+    stem = name.removesuffix(".npy")
+    renamed = (stem.replace(one, other) for one, other in BESIDE.items() if one in stem)
+    return [f"{other}.npy" for other in renamed if other != stem]
 
 
 def _load_npy(path: Path) -> np.ndarray:

@@ -6,7 +6,7 @@ from pathlib import Path
 from galjax.errors import InputError, printable
 from galjax.io.fits_files import open_fits
 from galjax.io.table_files import FORMATS, format_of
-from galjax.sources.files.arrays import HDF5_ENDINGS, is_hdf5, read_hdf5, read_npy, read_npz
+from galjax.sources.files.arrays import HDF5_ENDINGS, is_hdf5, labels_beside, read_hdf5, read_npy, read_npz
 from galjax.sources.files.assembly import Galaxies
 from galjax.sources.files.class_folders import SPLIT_FOLDERS, read_class_folders, read_unlabelled
 from galjax.sources.files.folder_rows import MAPPING
@@ -89,6 +89,9 @@ def _of_folder(folder: Path, options: FolderOptions) -> Galaxies:
     if len(stacks) == 1:
         path = folder / stacks[0]
         return read_npz(path, options) if path.suffix.lower() == ".npz" else read_hdf5(path, options)
+    pair = _arrays_with_labels(names)
+    if pair is not None:
+        return read_npy(folder / pair, options)
     if any(map(image_ending, names)):
         return read_unlabelled(folder, options)
     holding = folders_of_images(folder)
@@ -100,6 +103,14 @@ def _of_folder(folder: Path, options: FolderOptions) -> Galaxies:
         f"{folder} has no catalogue; one of {', '.join(f'catalogue.{ending}' for ending in FORMATS)} is needed, with a column of "
         f"ids and of classes, or another form: {_FORMS}."
     )
+
+
+def _arrays_with_labels(names: list[str]) -> str | None:
+    """The .npy file of images in a folder whose only images are that and the labels (X.npy and y.npy)."""
+    images = [name for name in names if image_ending(name)]
+    if len(images) != 2 or not all(name.lower().endswith(".npy") for name in images):
+        return None
+    return next((one for one in images for other in labels_beside(one) if other in images), None)
 
 
 def _tables(folder: Path, names: list[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """One image file to pixels: JPEG, PNG, TIFF, FITS or NumPy, from whoever's disk. What cannot be used is a reason, not a crash."""
 
+import bz2
 import gzip
 import io
 import math
@@ -27,7 +28,7 @@ ENDINGS = (
     *TIFF_ENDINGS,
     ".npy",
     *FITS_ENDINGS,
-    *(f"{one}{packed}" for one in FITS_ENDINGS for packed in (".gz", ".fz")),
+    *(f"{one}{packed}" for one in FITS_ENDINGS for packed in (".gz", ".fz", ".bz2")),
 )
 MAX_PIXELS = 64_000_000
 """Largest number of pixels of one image, bands included: a file that declares more is refused before it is unpacked."""
@@ -46,6 +47,7 @@ _MAGIC = {
     b"SIMPLE  =": "fits",
 }
 """What files begin with: one is read as what it is, whatever its ending says."""
+_GZIP, _BZIP2 = b"\x1f\x8b", b"BZh"
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _TIFF_TAGS = (256, 257, 273, 279, 324, 325)
 _ENLARGE = {"nearest": cv2.INTER_NEAREST, "bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
@@ -72,7 +74,7 @@ def read_image(path: Path) -> Shaped[np.ndarray, "height width *band"]:
     """The pixels of a file in its own dtype; a colour JPEG or PNG image has bands red, green, blue last.
 
     JPEG and PNG of 8 or 16 bit per channel (transparency is dropped), TIFF (its first image), FITS (first image HDU, also in tiles of GZIP or
-    RICE) and `.npy` arrays; all also gzipped, and whatever their endings say. Axes of length 1 are dropped. Of three axes the
+    RICE) and `.npy` arrays; all also zipped (gzip, bzip2), and whatever their endings say. Axes of length 1 are dropped. Of three axes the
     shortest is the band's, where it is first or last and has up to MOST_BANDS; else it is the slowest of FITS and the last
     of an array. Raises UnusableImage.
     """
@@ -87,7 +89,7 @@ def read_image(path: Path) -> Shaped[np.ndarray, "height width *band"]:
         raise UnusableImage(f"is larger than {MAX_BYTES // 1_000_000} MB")
     if not content:
         raise UnusableImage("is an empty file")
-    content = _unzip(content) if content[:2] == b"\x1f\x8b" else content
+    content = _unzip(content) if content.startswith((_GZIP, _BZIP2)) else content
     kind = next((kind for magic, kind in _MAGIC.items() if content.startswith(magic)), None)
     if kind is None:  # a name is as good as what is in it to say what is wrong
         name = path.name.lower()
@@ -346,11 +348,12 @@ def _decode_npy(content: bytes) -> np.ndarray:
 
 
 def _unzip(content: bytes) -> bytes:
+    is_gzip = content.startswith(_GZIP)
     try:
-        with gzip.open(io.BytesIO(content)) as stream:
+        with (gzip if is_gzip else bz2).open(io.BytesIO(content)) as stream:
             unpacked = stream.read(MAX_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise UnusableImage("is damaged or cut off (not a whole gzip file)") from error
+        raise UnusableImage(f"is damaged or cut off (not a whole {'gzip' if is_gzip else 'bzip2'} file)") from error
     if len(unpacked) > MAX_BYTES:
         raise UnusableImage(f"unpacks to more than {MAX_BYTES // 1_000_000} MB")
     return unpacked

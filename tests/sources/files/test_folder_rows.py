@@ -149,7 +149,7 @@ def test_numbers_that_several_ids_or_files_have_are_not_guessed(tmp_path):
 
 
 def test_files_that_are_not_read_are_listed_with_the_reason(tmp_path):
-    names = ("1.bmp", "2.npy", "2.json", "3.fits.bz2", "notes", "more/", "4.FIT", "5.fts.gz", "6.fits.fz", ".hidden")
+    names = ("1.bmp", "2.npy", "2.json", "3.fits.xz", "notes", "more/", "4.FIT", "5.fts.gz", "6.fits.fz", ".hidden")
     files = named(tmp_path, *names)
     ids = np.arange(1, 7)
     flags = np.array([[1] * 6, [0] * 6], np.int8)
@@ -161,7 +161,7 @@ def test_files_that_are_not_read_are_listed_with_the_reason(tmp_path):
     unread = "has an ending that is not read ({}); write it as PNG, FITS or NumPy"
     assert set(map(tuple, excluded)) == {
         ("1", f"{here}/1.bmp", unread.format(".bmp") + " (row 1 of t.csv)"),
-        ("3", f"{here}/3.fits.bz2", unread.format(".bz2") + " (row 3 of t.csv)"),
+        ("3", f"{here}/3.fits.xz", unread.format(".xz") + " (row 3 of t.csv)"),
         ("2", f"{here}/2.json", unread.format(".json")),
         ("notes", f"{here}/notes", unread.format("none")),
         ("more", f"{here}/more", "is a folder, and files in it are not read; move them into images/ itself"),

@@ -305,6 +305,10 @@ def test_arrays_of_numpy(tmp_path):
     np.save(tmp_path / "X_train.npy", pixels[:, None])
     np.save(tmp_path / "y_train.npy", np.eye(3)[[0, 1, 2, 1]])
     found = read(tmp_path / "X_train.npy", **STAMP)
+    (tmp_path / "both").mkdir()
+    for name in ("X_train.npy", "y_train.npy"):
+        (tmp_path / "both" / name).write_bytes((tmp_path / name).read_bytes())
+    assert read(tmp_path / "both", **STAMP).digest() == found.digest()
     assert [found.class_names[n] for n in found.labels] == ["class 0", "class 1", "class 2", "class 1"]
     np.testing.assert_array_equal(found.images, pixels)
     (tmp_path / "y_train.npy").unlink()

@@ -1,3 +1,4 @@
+import bz2
 import contextlib
 import gzip
 import io
@@ -106,6 +107,7 @@ huge_fits = fit.replace(b"NAXIS1  =                   30", b"NAXIS1  =          
         ),
         ("a.fits.gz", gzip.compress(fit)[:-20], "is damaged or cut off (not a whole gzip file)"),
         ("a.npy", gzip.compress(npy)[:-20], "is damaged or cut off (not a whole gzip file)"),
+        ("a.fits.bz2", bz2.compress(fit)[:-20], "is damaged or cut off (not a whole bzip2 file)"),
         (
             "a.fits",
             as_fits(fits.PrimaryHDU(np.ones((2, 2, 3, 3)))),
@@ -161,6 +163,7 @@ def test_fits_by_any_name_zipped_or_not(tmp_path, name):
 
 def test_a_zipped_array(tmp_path):
     np.testing.assert_array_equal(read(tmp_path, "a.npy", gzip.compress(npy)), GREY)
+    np.testing.assert_array_equal(read(tmp_path, "a.fits.bz2", bz2.compress(fit)), GREY)
 
 
 def test_the_last_block_of_fits_may_lack_its_fill(tmp_path):
