@@ -133,8 +133,11 @@ def _next(path: Path, given: Sequence[str], class_names: Sequence[str], counts: 
     """The command to run next."""
     there = [name for name, n in zip(class_names, counts, strict=True) if n]
     if not class_names:
+        command = ["galjax", "classify", "--model", "RUN", "--data", str(path), *given, "--out", "catalogue.fits"]
         return [
-            "These galaxies have no labels, so nothing can be trained on them; they can be given to a trained network."
+            "These galaxies have no labels, so nothing can be trained on them; trained networks (of the run folder RUN) classify them.",
+            "Next:",
+            f"  {shlex.join(command)}",
         ]
     if len(there) < 2:
         return [

@@ -18,7 +18,7 @@ from galjax.config.markers import DATA, OPTIONS, OUTPUT, Flat
 from galjax.errors import InputError, printable
 from galjax.sources.options import FolderOptions, check_exists
 from galjax.terminal.console import say
-from galjax.terminal.interrupts import say_at_once, stop_requests
+from galjax.terminal.interrupts import last_words, say_at_once, stop_requests
 from galjax.terminal.progress import ConsoleLine
 
 if TYPE_CHECKING:
@@ -142,12 +142,17 @@ def _check(config: Classify) -> None:
         check_ending(config.out)
         if config.part is not None:
             raise InputError(f"--part fills a folder together with others: give --out a folder, not {config.out}.")
-        if config.out.exists():
+        if config.out.exists() and not _parts_of(config.out).is_dir():
             raise InputError(f"{config.out} is there already. Give another --out, or delete it.")
 
 
 def _is_folder(out: Path) -> bool:
     return out.suffix == "" or out.is_dir()
+
+
+def _parts_of(out: Path) -> Path:
+    """Where the catalogue grows."""
+    return out if _is_folder(out) else out.with_name(out.name + ".parts")
 
 
 def _classify(config: Classify, console: Console) -> None:
@@ -161,8 +166,9 @@ def _classify(config: Classify, console: Console) -> None:
     job = dataclasses.replace(job, stretch=Stretch(*config.stretch(total)))
     if config.shares:
         read_shares(config.shares, job.classifier.class_names)
-    parts = Parts(config.out if _is_folder(config.out) else config.out.with_name(config.out.name + ".parts"))
+    parts = Parts(_parts_of(config.out))
     parts.begin(_description(config, job), place=config.out)
+    last_words("What was classified is kept; give the same command again to resume.")
     announce = "Stopping after this batch; Ctrl-C again stops at once."
     with stop_requests(lambda: say_at_once(announce)) as requests, _Progress(console) as progress:
         progress.start_line("classifying", "galaxy", 0, job.stretch.stop - job.stretch.start)
@@ -303,11 +309,10 @@ def _finish(config: Classify, console: Console, job: "Job", parts: "Parts", excl
     bad = np.flatnonzero(reasons != "").tolist()
     pixels = job.stamper.galaxies.pixels
     left_out = kept_out(excluded, [(str(rows.ids[n]), pixels.shown(n), str(reasons[n])) for n in bad])
-    if not _is_folder(config.out):
-        write_catalogue(parts, config.out)
     conclusions = conclusions_of(rows, job.classifier, shares)
     _write_beside(config, job, rows, left_out, conclusions)
     if not _is_folder(config.out):
+        write_catalogue(parts, config.out)
         shutil.rmtree(parts.folder)
     for sentence in conclusions:
         say(console, sentence)

@@ -246,7 +246,7 @@ def test_kaggle_has_images_to_train_on_beside_images_that_nobody_has_labelled(tm
     unlabelled = read(tmp_path / "images_test_rev1", **STAMP)
     assert (unlabelled.is_labelled, unlabelled.ids.tolist()) == (False, [9])
     assert "No labels: none: images_test_rev1/ has images" in unlabelled.provenance["note"]
-    assert "can be given to a trained network" in said(tmp_path / "images_test_rev1")
+    assert "galjax classify --model RUN --data" in said(tmp_path / "images_test_rev1")
 
 
 def test_efigi_as_it_is_distributed(tmp_path):
