@@ -1,7 +1,9 @@
 """Files spoiled at random: bytes, pieces, numbers and words of a valid file replaced, and checksums made good again."""
 
 import gzip
+import io
 import re
+import zipfile
 import zlib
 
 import numpy as np
@@ -168,6 +170,8 @@ def mutated(rng: np.random.Generator, kind: str, seeds: list[bytes]) -> bytes:
     words = WORDS.get(kind, FITS_WORDS)
     if kind == "png" and rng.random() < 0.4:
         return bytes(_with_other_pixels(rng, content))
+    if kind == "npz" and rng.random() < 0.7:
+        return _with_other_arrays(rng, content)
     for _ in range(rng.integers(1, rng.integers(2, 7))):
         if content:
             content = CHANGES[rng.integers(len(CHANGES))](rng, content, words, seeds)
@@ -255,6 +259,19 @@ def _with_other_pixels(rng: np.random.Generator, png: bytearray) -> bytearray:
     return _with_checksums(
         png[: first - 4] + len(packed).to_bytes(4, "big") + b"IDAT" + packed + png[first + 4 + length :]
     )
+
+
+def _with_other_arrays(rng: np.random.Generator, npz: bytearray) -> bytes:
+    """A .npz with one of its arrays spoiled, and whole as a zip."""
+    with zipfile.ZipFile(io.BytesIO(npz)) as zipped:
+        parts = {name: zipped.read(name) for name in zipped.namelist()}
+    spoiled = list(parts)[rng.integers(len(parts))]
+    parts[spoiled] = mutated(rng, "npy", [parts[spoiled]])
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as zipped:
+        for name, content in parts.items():
+            zipped.writestr(name, content)
+    return stream.getvalue()
 
 
 def _with_checksums(content: bytearray) -> bytearray:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -99,15 +100,30 @@ def read_npz(path: Path, options: FolderOptions) -> Galaxies:
     """The galaxies of an .npz file with an array of images. Raises InputError."""
     try:
         with zipfile.ZipFile(path) as zipped:
-            size = sum(part.file_size for part in zipped.infolist())
-        _check_memory(path, size)
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+            _check_memory(path, sum(part.file_size for part in zipped.infolist()))
+            parts = {part.filename.removesuffix(".npy"): part for part in zipped.infolist()}
+            arrays = {name: array for name, part in parts.items() if (array := _array_in(zipped, part)) is not None}
     except InputError:
         raise
     except Exception as error:  # NumPy evaluates headers, which may be any text
         raise _damaged(path, ".npz", error) from error
     return _of_arrays(path, arrays, options)
+
+
+def _array_in(zipped: zipfile.ZipFile, part: zipfile.ZipInfo) -> np.ndarray | None:
+    """An array of an .npz file, as large as its header says; None for what is no array."""
+    with zipped.open(part) as stream:
+        magic = stream.read(len(np.lib.format.MAGIC_PREFIX))
+    if magic != np.lib.format.MAGIC_PREFIX:
+        return None
+    with zipped.open(part) as stream:
+        is_first = np.lib.format.read_magic(stream) == (1, 0)
+        read_header = np.lib.format.read_array_header_1_0 if is_first else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read_header(stream)
+    if math.prod(shape) * dtype.itemsize > part.file_size or min(shape, default=0) < 0:
+        raise ValueError(f"{part.filename} is cut off: it declares shape {shape}")
+    with zipped.open(part) as stream:
+        return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
 
 
 def read_npy(path: Path, options: FolderOptions) -> Galaxies:
