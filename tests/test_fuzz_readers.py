@@ -181,6 +181,7 @@ def read_one(kind: str, content: bytes, folder: Path) -> None:
 
 def limit_memory() -> None:
     """Of this process: what it has, and MEMORY more."""
+    pa.array([0])  # Arrow reserves a gigabyte with its first array
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, resource.RLIM_INFINITY))
 
