@@ -1,5 +1,6 @@
 """From galaxies that nobody has labelled to a catalogue: onto the grid of the training, classified, calibrated at their resolution."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -89,11 +90,11 @@ def field_of(
     than the grid: then it is taken to show as much sky.
     """
     if factor is not None:
-        return Field(grid if shape == grid else _narrowed(grid, factor), factor)
+        return Field(grid if shape == grid else _narrowed(grid, factor, shape), factor)
     if np.isfinite(scales).all():
         ratio = scales[0] / scales[1]
         ratio = 1.0 if abs(ratio - 1) < SAME_SCALE else ratio
-        return Field(_narrowed(grid, ratio), ratio)
+        return Field(_narrowed(grid, ratio, shape), ratio)
     if shape[0] < grid[0] or shape[1] < grid[1]:
         return Field(shape, grid[0] / shape[0])
     return Field(grid, 1.0)
@@ -315,9 +316,13 @@ def _of_galaxies(values: Bool[np.ndarray, " galaxy"], axes: int) -> Bool[np.ndar
     return values.reshape(-1, *(1,) * (axes - 1))
 
 
-def _narrowed(grid: tuple[int, int], factor: float) -> tuple[int, int]:
-    height, width = (max(1, round(side / factor)) for side in grid)
-    return height, width
+def _narrowed(grid: tuple[int, int], factor: float, shape: tuple[int, int]) -> tuple[int, int]:
+    """The grid in pixels `factor` times as wide, to the nearest pixel; a side that is less than a pixel short of it will do."""
+
+    def side(wanted: float, there: int) -> int:
+        return there if math.floor(wanted) <= there < wanted else max(1, round(wanted))
+
+    return side(grid[0] / factor, shape[0]), side(grid[1] / factor, shape[1])
 
 
 def _onto_grid(

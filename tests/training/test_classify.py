@@ -23,6 +23,7 @@ from galjax.training.classify import (
     WORSE,
     blurred_factor,
     count_flags,
+    field_of,
 )
 from galjax.training.usual import is_unusual, usual_ranges
 from tests.training import test_train
@@ -107,6 +108,18 @@ def test_what_cannot_be_classified_is_flagged_and_the_rest_is(ensemble):
     beyond = ensemble.classify(images, factor=8.0, method="nearest")
     assert (beyond["flags"] & BEYOND).all()
     assert np.isnan(beyond["expected_accuracy"]).all()
+
+
+def test_a_field_is_to_the_nearest_pixel_and_an_image_less_than_a_pixel_short_will_do():
+    def width(size, factor):
+        return field_of((size, size), (64, 64), factor=factor, scales=(np.nan, np.nan)).width[0]
+
+    assert [width(size, 6.0) for size in (9, 10, 11, 30)] == [11, 10, 11, 11]  # 64 / 6 is 10.7
+    assert [width(size, 4.0) for size in (15, 16, 17)] == [16, 16, 16]
+    assert width(64, 4.0) == 64  # on the grid already
+    assert field_of((30, 30), (64, 64), factor=None, scales=(0.8, 0.4)).width == (32, 32)
+    assert field_of((30, 30), (64, 64), factor=None, scales=(np.nan, 0.4)) == ((30, 30), 64 / 30)
+    assert field_of((101, 101), (64, 64), factor=None, scales=(np.nan, np.nan)) == ((64, 64), 1.0)
 
 
 def test_sharper_stamps_are_shrunk(ensemble):
