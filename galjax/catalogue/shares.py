@@ -15,7 +15,7 @@ PREFIX = "shares_"
 
 
 def read_shares(given: Sequence[str], names: Sequence[str]) -> dict[str, float] | None:
-    """Shares written as spiral=0.3 elliptical=0.7, scaled to a sum of 1; None where they are to be estimated. Raises InputError."""
+    """Shares written as spiral=0.3 elliptical=0.7, which sum to 1; None where they are to be estimated. Raises InputError."""
     if list(given) == [ESTIMATE]:
         return None
     found: dict[str, float] = {}
@@ -25,7 +25,9 @@ def read_shares(given: Sequence[str], names: Sequence[str]) -> dict[str, float] 
             found[name] = float(number)
         except ValueError:
             found[name] = -1.0
-        if name not in names or not 0 < found[name] < float("inf"):
+        if name not in names:
+            raise InputError(f"--shares has no class {name or text!r}; the networks know {', '.join(names)}.")
+        if not 0 < found[name] < float("inf"):
             raise InputError(
                 f"--shares takes a share above 0 for each class, like {' '.join(f'{one}={1 / len(names):.2g}' for one in names)}, or "
                 f"{ESTIMATE}; not {text!r}."
@@ -34,6 +36,8 @@ def read_shares(given: Sequence[str], names: Sequence[str]) -> dict[str, float] 
     if missing:
         raise InputError(f"--shares lacks {', '.join(missing)}; give a share for each class.")
     total = sum(found.values())
+    if abs(total - 1) > 0.01:
+        raise InputError(f"--shares sum to {total:.3g}, not to 1: {' '.join(given)}.")
     return {name: found[name] / total for name in names}
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Shaped
 
 from galjax.errors import InputError
+from galjax.io.arrays import DEPTH, EIGHT_BIT
 from galjax.sources.files.assembly import Galaxies, stamp_in_words
 from galjax.sources.files.image_files import (
     BlankImage,
@@ -45,6 +46,8 @@ class Survey:
     """Full width at half maximum of their point-spread function, arcsec."""
     training_seeing: float | None = None
     """That of the training images. None: where the networks know it."""
+    training_pixel_scale: float | None = None
+    """Arcsec per pixel of the training images. None: where the networks know it."""
 
 
 class Cut(NamedTuple):
@@ -79,10 +82,20 @@ class Stamper:
                 f"--image-size {options.image_size} has no effect: these networks take {width} px. Leave it out."
             )
         check_factor(survey.factor)
+        about = dataclasses.replace(about, pixel_scale=survey.training_pixel_scale or about.pixel_scale)
         self.galaxies, self._about, self._survey = galaxies, about, survey
         self._options = dataclasses.replace(options, image_size=width, **_as_trained(options, about.trained_on))
         own = options.pixel_scale if np.isfinite(options.pixel_scale) else galaxies.pixel_scale
         self._scale = galaxies.columns.get("pixel_scale", np.full(len(galaxies.ids), own))
+        known = np.isfinite(self._scale)
+        if known.any() and survey.factor is None and not np.isfinite(about.pixel_scale):
+            raise InputError(
+                "The pixel scale of these images is compared with that of the training images, which the networks do not know. Give "
+                "--training-pixel-scale (arcsec per pixel), or --factor."
+            )
+        self.is_assumed = survey.factor is None and not known.any()
+        """Whether the resolution is taken to be the training's, as nothing says what it is."""
+        self._has_scales = bool(known.any())
         self._training_seeing = survey.training_seeing or seeing_of(about.trained_on)
         if survey.seeing is not None and (self._training_seeing is None or not np.isfinite(about.pixel_scale)):
             raise InputError(
@@ -92,6 +105,23 @@ class Stamper:
 
     def __len__(self) -> int:
         return len(self.galaxies.ids)
+
+    def warnings(self) -> list[str]:
+        """What speaks against comparing these galaxies with those of the training, in sentences."""
+        said, trained_on = [], self._about.trained_on
+        is_picture, was_picture = self.galaxies.pixels.is_picture(0), trained_on.get(DEPTH) == EIGHT_BIT
+        if is_picture != was_picture:
+            kinds = ("counts or fluxes", "8-bit images, which are stretched to be looked at")
+            said.append(
+                f"Warning: the networks were trained on {kinds[was_picture]}, and these are {kinds[is_picture]}. Do not rely on the accuracy "
+                f"to expect."
+            )
+        chosen = " ".join(map(str, self._options.bands)) or str(self._options.channel)
+        if chosen != trained_on.get("channel", chosen):
+            said.append(
+                f"Warning: the networks were trained on the channel {trained_on['channel']}, and these images are read as {chosen}."
+            )
+        return said
 
     def factors(self) -> Float64[np.ndarray, " known"]:
         """The factors that are known without reading an image."""
@@ -113,7 +143,7 @@ class Stamper:
             factor = self._seen_at(field.factor)
             crop = field.width[0]
             if min(pixels.shape[:2]) < crop:
-                raise UnusableImage(f"is too narrow: images {too_narrow((pixels.shape[0], pixels.shape[1]), field)}")
+                raise UnusableImage(f"has {too_narrow((pixels.shape[0], pixels.shape[1]), field)}")
             stamp = to_stamp(
                 pixels,
                 is_picture=is_picture,
@@ -138,7 +168,9 @@ class Stamper:
     def _field(self, shape: tuple[int, ...], number: int, *, is_picture: bool) -> Field:
         size, options = self._about.image_size[0], self._options
         scale = float(self._scale[number])
-        told = self._survey.factor is not None or (np.isfinite(scale) and np.isfinite(self._about.pixel_scale))
+        if self._has_scales and self._survey.factor is None and not np.isfinite(scale):
+            raise UnusableImage("has no pixel scale in the table, where others have one")
+        told = np.isfinite(scale) or (self._survey.factor is not None and not is_picture)
         if not told or options.crop is not None:
             crop = crop_width(shape, is_picture=is_picture, crop=options.crop, size=size)
             factor = self._survey.factor or max(size / crop, 1.0)

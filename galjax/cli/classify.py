@@ -58,6 +58,8 @@ class Classify:
     """Seeing of the images, full width at half maximum in arcsec. None: as good, for its pixels, as that of the training images."""
     training_seeing: float | None = None
     """Seeing of the training images, arcsec. None: where the networks know it, as from simulated galaxies."""
+    training_pixel_scale: float | None = None
+    """Arcsec per pixel of the training images. None: where the networks know it."""
     sky: Literal["auto", "own", "training"] = "auto"
     """In which sky the input scaling "sky" measures pixels: that of these images (own), because another survey has other units,
     or that of the training images. auto: own for that scaling; others measure no sky."""
@@ -72,6 +74,12 @@ class Classify:
     """Which part of the galaxies, like 3/20: for jobs that fill one folder together."""
     no_report: Annotated[bool, OUTPUT] = False
     """Write no report."""
+
+    def __post_init__(self) -> None:
+        for name in ("factor", "seeing", "training_seeing", "training_pixel_scale"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise InputError(f"--{name.replace('_', '-')} must be above 0, not {value}.")
 
     def stretch(self, count: int) -> tuple[int, int]:
         """The galaxies of the part, from the first to before the last."""
@@ -199,7 +207,7 @@ def _prepare(config: Classify, console: Console) -> tuple["Job", list["Exclusion
     from galjax.catalogue.stamps import Stamper, Survey
     from galjax.catalogue.stream import Job, Stretch
     from galjax.sources.files.detection import find_galaxies
-    from galjax.training.classify import SKY_FROM, Classifier, Seen, chosen_sky
+    from galjax.training.classify import SKY_FROM, Classifier, Seen, chosen_sky, methods_tested
     from galjax.training.ensemble import load
     from galjax.training.sky import in_words
 
@@ -212,22 +220,29 @@ def _prepare(config: Classify, console: Console) -> tuple["Job", list["Exclusion
     notes = [f"{galaxies.counted}; {galaxies.place}: {len(galaxies.ids):,} of {galaxies.listed:,}.", *galaxies.notes]
     for note in filter(None, notes):
         say(console, printable(note))
-    survey = Survey(config.factor, config.seeing, config.training_seeing)
-    stamper = Stamper(galaxies, config.folder, ensemble.about, survey)
+    survey = Survey(config.factor, config.seeing, config.training_seeing, config.training_pixel_scale)
+    options = config.folder
+    tested = methods_tested(ensemble)
+    if options.enlarge == FolderOptions().enlarge and tested and options.enlarge not in tested:
+        options = dataclasses.replace(options, enlarge=tested[0])  # type: ignore[arg-type]
+        say(console, f"Coarser images are enlarged with {tested[0]}, as the networks were tested (--enlarge).")
+    stamper = Stamper(galaxies, options, ensemble.about, survey)
+    for sentence in stamper.warnings():
+        say(console, sentence)
     sky = chosen_sky(config.sky, ensemble)
     if sky == "own":
         steps = np.unique(np.linspace(0, len(stamper) - 1, min(SKY_FROM, len(stamper))).astype(int))
         cuts = [cut for n in steps.tolist() if (cut := stamper.cut(n, "nearest")).stamp is not None]
         if not cuts:
             raise InputError(
-                f"No image of {galaxies.source} can be used, so there is no sky to measure: {stamper.cut(0).reason}."
+                f"No image of {galaxies.source} can be used, so there is no sky to measure; the first {stamper.cut(0).reason}."
             )
         stamps = np.stack([cut.stamp for cut in cuts if cut.stamp is not None])
         ensemble = ensemble.in_sky(stamps, sky, float(np.median([cut.pixels for cut in cuts])))
         say(console, in_words("sky", ensemble.about.sky_array(), ensemble.about.bands, of="these"))
     else:
         ensemble = ensemble.in_sky(np.zeros((0, *ensemble.about.image_size), np.float32), sky)
-    seen = Seen(config.factor, config.folder.enlarge, sky, not config.uncalibrated, config.all_orientations)
+    seen = Seen(config.factor, options.enlarge, sky, not config.uncalibrated, config.all_orientations)
     classifier = Classifier(ensemble, seen)
     factors = stamper.factors().tolist() or [stamper.cut(0).factor]
     classifier.check([factor for factor in factors if np.isfinite(factor)])
@@ -309,7 +324,10 @@ def _finish(config: Classify, console: Console, job: "Job", parts: "Parts", excl
     bad = np.flatnonzero(reasons != "").tolist()
     pixels = job.stamper.galaxies.pixels
     left_out = kept_out(excluded, [(str(rows.ids[n]), pixels.shown(n), str(reasons[n])) for n in bad])
-    conclusions = conclusions_of(rows, job.classifier, shares)
+    conclusions = [
+        *conclusions_of(rows, job.classifier, shares, is_assumed=job.stamper.is_assumed),
+        *job.stamper.warnings(),
+    ]
     _write_beside(config, job, rows, left_out, conclusions)
     if not _is_folder(config.out):
         write_catalogue(parts, config.out)
@@ -320,6 +338,8 @@ def _finish(config: Classify, console: Console, job: "Job", parts: "Parts", excl
         say(console, f"{len(left_out):,} could not be used; why is in {_beside(config.out, '.excluded.ecsv')}.")
     report = "" if config.no_report else f" Report: {_beside(config.out, '.html')}"
     say(console, f"Catalogue: {config.out}.{report}")
+    if not (rows.named != "").any():
+        raise InputError("No galaxy could be classified; the column reason says why.")
 
 
 def _beside(out: Path, ending: str) -> Path:

@@ -38,7 +38,10 @@ def main(arguments: Sequence[str]) -> int:
     def run() -> None:
         given = list(arguments)
         out = Path(given.pop(0)).expanduser() if given and not given[0].startswith("-") else None
-        config = flags.parse(Simulate(), given, "galjax simulate OUT.fits", DESCRIPTION)
+        try:
+            config = flags.parse(Simulate(), given, "galjax simulate OUT.fits", DESCRIPTION)
+        except InputError as error:  # the flags have a prefix where an experiment has them
+            raise InputError(str(error).replace("--simulated.", "--")) from error
         if out is None or out.suffix != ".fits":
             raise InputError("galjax simulate needs a file that ends in .fits: galjax simulate survey.fits.")
         if out.exists():
@@ -47,9 +50,10 @@ def main(arguments: Sequence[str]) -> int:
 
         sample = simulate(config.survey, config.seed)
         try:
+            out.parent.mkdir(parents=True, exist_ok=True)
             sample.save(out)
         except OSError as error:
             raise InputError(f"Cannot write {out} ({error.strerror}). Give another name, or make room.") from error
-        print(f"{sample!r}\nSaved in {out}; python -m experiments.resolution_sweep --data {out} trains on them.")
+        print(f"{sample!r}\nSaved in {out}. galjax check {out} says what can be done with them.")
 
     return exit_code(run)

@@ -21,12 +21,14 @@ from galjax.report.figures.catalogue import (
 )
 from galjax.report.html import Chapter, Report, Section, render
 from galjax.sample import Exclusion
-from galjax.training.classify import FLAGS, UNCALIBRATED, Classifier, count_flags
+from galjax.training.classify import FLAGS, UNCALIBRATED, UNLIKE, Classifier, count_flags
 from galjax.training.conditions import Condition
 
 CONFIDENT = 0.9
 """Galaxies are named with confidence from this probability on."""
 IN_GALLERY = 8
+MANY_UNLIKE = 0.1
+"""Share of galaxies that are unlike those of the training from which on a warning is given."""
 ACCURACY_OF = "the mean accuracy of single networks, on their own test galaxies seen at that resolution"
 
 
@@ -66,8 +68,13 @@ def rows_of(column: Any, names: Sequence[str], columns: Sequence[str]) -> Rows:
     )
 
 
-def conclusions_of(rows: Rows, classifier: Classifier, shares: Mapping[str, float]) -> list[str]:
-    """What the catalogue says, in sentences. `shares` are estimated or given ones; empty for none."""
+def conclusions_of(
+    rows: Rows, classifier: Classifier, shares: Mapping[str, float], *, is_assumed: bool = False
+) -> list[str]:
+    """What the catalogue says, in sentences. `shares` are estimated or given ones; empty for none.
+
+    `is_assumed`: whether nothing says what the resolution is.
+    """
     names, count = classifier.class_names, len(rows.named)
     counts = collections.Counter(rows.named.tolist())
     classified = count - counts[""]
@@ -86,6 +93,10 @@ def conclusions_of(rows: Rows, classifier: Classifier, shares: Mapping[str, floa
     ends = [_share_of_training(factor) for factor in sorted({known.min(), known.max()})]
     expected = rows.expected[np.isfinite(rows.expected)]
     where = f"Their resolution is {' to '.join(ends)}"
+    if is_assumed:
+        where = (
+            f"Their resolution is taken to be {' to '.join(ends)}, as no pixel scale is known (--pixel-scale, --factor)"
+        )
     if len(expected):
         calibrated = "calibrated" if classifier.seen.calibrated else "not calibrated"
         span = (
@@ -96,8 +107,14 @@ def conclusions_of(rows: Rows, classifier: Classifier, shares: Mapping[str, floa
         said.append(f"{where}, at which the networks were not tested: no accuracy can be expected.")
     said += _against_labels(rows, classifier)
     flagged = count_flags(rows.flags)
+    unlike = flagged.get(UNLIKE, 0) / classified
+    if unlike > MANY_UNLIKE:
+        said.append(
+            f"Warning: {unlike:.0%} are unlike the training images, so that the accuracy to expect is that of other galaxies. Check units, sky "
+            f"and pixel scale."
+        )
     if flagged:
-        said.append("Flags: " + "; ".join(f"{n:,} have {bit} ({FLAGS[bit]})" for bit, n in flagged.items()) + ".")
+        said.append("Flags: " + "; ".join(f"{bit} ({FLAGS[bit]}): {n:,}" for bit, n in flagged.items()) + ".")
     return said
 
 
@@ -244,9 +261,7 @@ def _measured_row(name: str, how: str, one: Reliability) -> dict[str, Any]:
 
 
 def _reasons(rows: Rows) -> str:
-    return (
-        "; ".join(f"{n:,} have {bit} ({FLAGS[bit]})" for bit, n in count_flags(rows.flags).items()) or "there are none"
-    )
+    return "; ".join(f"{FLAGS[bit]}: {n:,}" for bit, n in count_flags(rows.flags).items()) or "there are none"
 
 
 def kept_out(excluded: Sequence[Exclusion], reasons: Sequence[tuple[str, str, str]]) -> list[Exclusion]:

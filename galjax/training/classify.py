@@ -145,8 +145,8 @@ class Classifier:
             tested = ", ".join(sorted({one.method for one in self.ensemble.about.measured if one.factor > 1})) or "none"
             raise InputError(
                 f"These networks were not tested on images enlarged with {self.seen.method} (but with: {tested}), so they cannot be "
-                f"calibrated at 1/{worst:.3g} of their resolution. Choose another method, train with further conditions (2, "
-                f"{self.seen.method!r}), (4, {self.seen.method!r}) ..., or leave them uncalibrated."
+                f"calibrated at 1/{worst:.3g} of their resolution. Choose another method (--enlarge, method=), train with further conditions (2, "
+                f"{self.seen.method!r}), (4, {self.seen.method!r}) ..., or leave them uncalibrated (--uncalibrated, calibrated=False)."
             )
 
     @property
@@ -190,6 +190,7 @@ class Classifier:
             flags[here] |= WORSE * (self.expected(factor) < self.expected(1.0) - LOST)
             if self.seen.calibrated:
                 found[:, here] = self._calibrated(found[:, here], factor)
+        expected[~np.isfinite(found).all(axis=(0, 2))] = np.nan
         columns = _columns(self.class_names, found, stamps.factor, expected, flags)
         if not self.seen.calibrated:
             return columns
@@ -237,7 +238,7 @@ def classify(ensemble: Ensemble, galaxies: Any, seen: Seen = AS_TRAINED) -> Tabl
     size = (images.shape[1], images.shape[2])
     field = field_of(size, ensemble.about.image_size, factor=seen.factor, scales=scales)
     if min(size[0] - field.width[0], size[1] - field.width[1]) < 0:
-        raise InputError(f"The images {too_narrow(size, field)}: cut larger stamps, or give factor=.")
+        raise InputError(f"The images have {too_narrow(size, field)}: cut larger stamps, or give factor=.")
     pixels = images.reshape(len(images), -1)
     not_finite = ~np.isfinite(pixels).all(axis=1)
     flat = ~not_finite & (pixels.max(axis=1, initial=-np.inf) == pixels.min(axis=1, initial=np.inf))
@@ -267,6 +268,11 @@ def classify(ensemble: Ensemble, galaxies: Any, seen: Seen = AS_TRAINED) -> Tabl
     return Table([Column(ids, "id"), *columns], meta=meta_of(classifier))
 
 
+def methods_tested(ensemble: Ensemble) -> list[str]:
+    """The methods that networks were tested with, and can be calibrated for, below their resolution."""
+    return list(dict.fromkeys(one.method for one in ensemble.about.measured if one.factor > 1 and one.calibration))
+
+
 def check_factor(factor: float | None) -> None:
     """Raise InputError for a factor that is none."""
     if factor is not None and not 0 < factor < np.inf:
@@ -276,7 +282,7 @@ def check_factor(factor: float | None) -> None:
 def too_narrow(size: tuple[int, int], field: Field) -> str:
     """What is wrong with images that show less sky than training images."""
     return (
-        f"have {size[0]}x{size[1]} px. At 1/{field.factor:.3g} of the training's resolution {field.width[0]}x{field.width[1]} px show as "
+        f"{size[0]}x{size[1]} px, and at 1/{field.factor:.3g} of the training's resolution {field.width[0]}x{field.width[1]} px show as "
         f"much sky as a training image"
     )
 

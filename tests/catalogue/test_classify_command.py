@@ -1,6 +1,7 @@
 """`galjax classify`: trained networks and galaxies in, a catalogue out."""
 
 import json
+import shutil
 import signal
 import weakref
 
@@ -228,10 +229,15 @@ def test_what_cannot_be_understood_gets_a_sentence(net, data, tmp_path, capsys):
         (("--model", net, "--data", data, "--out", tmp_path / "new", "--part", "3/2"), "like 3/20, not '3/2'"),
         (("--model", net, "--data", data, "--out", tmp_path / "new", "--shares", "estimate"), "give --out a file"),
         (("--model", net, "--data", data, "--out", fine, "--shares", "empty=1"), "lacks square"),
-        (("--model", net, "--data", data, "--out", fine, "--shares", "empty=1", "spiral=1"), "not 'spiral=1'"),
-        (("--model", net, "--data", data, "--out", fine, "--factor", "-1"), "factor is above 0"),
         (
-            ("--model", net, "--data", data, "--out", fine, "--factor", "2", "--enlarge", "bicubic"),
+            ("--model", net, "--data", data, "--out", fine, "--shares", "empty=0.9", "square=0.9"),
+            "sum to 1.8, not to 1",
+        ),
+        (("--model", net, "--data", data, "--out", fine, "--shares", "empty=1", "spiral=1"), "no class 'spiral'"),
+        (("--model", net, "--data", data, "--out", fine, "--factor", "-1"), "--factor must be above 0"),
+        (("--model", net, "--data", data, "--out", fine, "--seeing", "-1"), "--seeing must be above 0"),
+        (
+            ("--model", net, "--data", data, "--out", fine, "--factor", "2", "--enlarge", "bilinear"),
             "not tested on images",
         ),
         (
@@ -240,11 +246,14 @@ def test_what_cannot_be_understood_gets_a_sentence(net, data, tmp_path, capsys):
         ),
         (("--model", net, "--data", data, "--out", fine, "--seeing", "2"), "--training-seeing"),
         (("--model", net, "--data", data, "--out", fine, "--sky", "own"), "has no effect on these networks"),
-        (("--model", net, "--data", tmp_path / "colour.npz", "--out", fine, "--channel", "all"), ""),
+        (
+            ("--model", net, "--data", tmp_path / "colour.npz", "--out", fine, "--channel", "all"),
+            "No galaxy could be classified",
+        ),
     ):
         code = main(["classify", *map(str, arguments)])
         said = capsys.readouterr()
-        assert code == (2 if sentence else 0), (arguments, said)
+        assert code == 2, (arguments, said)
         assert sentence in said.err, said
     assert "None of 3 galaxies could be classified" in said.out
     assert (Table.read(fine)["flags"] == UNUSABLE).all()
@@ -279,3 +288,51 @@ def test_memory_does_not_grow_with_the_number_of_galaxies(net, tmp_path, monkeyp
     monkeypatch.setattr(stream.Stamper, "cut", counted)
     assert classify(net, tmp_path / "many.npz", tmp_path / "catalogue.csv", "--no-report") == 0
     assert max(most) <= 3 * 16
+
+
+def test_what_speaks_against_the_comparison_is_said(net, tmp_path, capsys):
+    images, _ = arrays(count=20, seed=5)
+    stretched = np.clip(20 * images + 40, 0, 255).astype(np.uint8)
+    np.savez(tmp_path / "stretched.npz", images=stretched)
+    assert classify(net, tmp_path / "stretched.npz", tmp_path / "a.csv", "--no-report") == 0
+    said = capsys.readouterr().out
+    assert "trained on counts or fluxes, and these are 8-bit images" in said
+    assert "taken to be that of the training images, as no pixel scale is known" in said
+    np.savez(tmp_path / "small.npz", images=np.asarray(galjax.resize(images.astype(np.float32), (8, 8), "area")))
+    assert classify(net, tmp_path / "small.npz", tmp_path / "b.csv", "--no-report", "--pixel-scale", "0.8") == 0
+    said = capsys.readouterr().out
+    assert "Warning: the networks were trained on counts" not in said
+    assert "Their resolution is 1/2 of the training's" in said
+
+
+def test_a_pixel_scale_is_compared_or_asked_for(net, data, tmp_path, capsys):
+    other = tmp_path / "net"
+    shutil.copytree(net, other)
+    described = other / "ensemble.json"
+    described.write_text(described.read_text().replace('"pixel_scale": 0.4', '"pixel_scale": "NaN"'))
+    assert classify(other, data, tmp_path / "a.csv", "--pixel-scale", "0.8") == 2
+    assert "which the networks do not know. Give --training-pixel-scale" in capsys.readouterr().err
+    more = ("--pixel-scale", "0.4", "--training-pixel-scale", "0.4", "--no-report")
+    assert classify(other, data, tmp_path / "a.csv", *more) == 0
+    assert "resolution is that of the training images;" in capsys.readouterr().out
+
+
+def test_a_method_that_was_tested_is_taken_where_none_is_given(net, data, tmp_path, capsys):
+    assert (
+        main(
+            [
+                "classify",
+                "--model",
+                str(net),
+                "--data",
+                str(data),
+                "--out",
+                str(tmp_path / "a.csv"),
+                "--factor",
+                "2",
+                "--no-report",
+            ]
+        )
+        == 0
+    )
+    assert "enlarged with nearest, as the networks were tested" in capsys.readouterr().out

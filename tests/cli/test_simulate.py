@@ -21,12 +21,14 @@ def test_galaxies_are_saved_as_an_instrument_sees_them(tmp_path, capsys):
 
 
 def test_wrong_arguments_get_a_sentence(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
     for arguments, sentence in (
         ([], "needs a file that ends in .fits"),
         ([str(tmp_path / "survey.csv")], "needs a file that ends in .fits"),
         ([str(tmp_path / "a.fits"), "--seed", "-1"], "--seed must lie"),
         ([str(tmp_path / "a.fits"), "--image-size", "2"], "must be at least 8 px"),
-        ([str(tmp_path / "no" / "a.fits"), "--galaxies", "2", "--image-size", "8"], "Cannot write"),
+        ([str(tmp_path / "a.fits"), "--galaxies", "0"], "--galaxies must lie in"),
+        ([str(tmp_path / "file" / "a.fits"), "--galaxies", "2", "--image-size", "8"], "Cannot write"),
     ):
         assert main(["simulate", *arguments]) == 2
         assert sentence in capsys.readouterr().err

@@ -132,7 +132,7 @@ def test_sharper_stamps_are_shrunk(ensemble):
 
 def test_what_does_not_fit_gets_a_sentence(ensemble):
     images, _ = arrays(seed=5)
-    with pytest.raises(galjax.InputError, match=r"have 16x16 px. At 1/0.5 of .* 32x32 px show as much sky"):
+    with pytest.raises(galjax.InputError, match=r"have 16x16 px, and at 1/0.5 of .* 32x32 px show as much sky"):
         ensemble.classify(galjax.GalaxySample.from_arrays(images, pixel_scale=0.2))
     with pytest.raises(galjax.InputError, match="not tested on images enlarged with bicubic"):
         ensemble.classify(images, factor=2.0, method="bicubic")

@@ -30,7 +30,9 @@ def probability_histograms(probabilities: Mapping[str, Float[np.ndarray, " galax
     figure, panels = make_panels(len(probabilities), width=3.2, height=2.6)
     for panel, (name, values) in zip(panels, probabilities.items(), strict=True):
         panel.hist(values[np.isfinite(values)], bins=HISTOGRAM_BINS, range=(0, 1), color=COLOURS[0])
-        panel.set(xlabel=f"probability of {name}", ylabel="galaxies", yscale="log")
+        panel.set(
+            xlabel=f"probability of {name}", ylabel="galaxies", yscale="log" if np.isfinite(values).any() else "linear"
+        )
         light_grid(panel)
     return NamedFigure(
         "probabilities",

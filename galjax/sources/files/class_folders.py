@@ -79,5 +79,5 @@ def _galaxies(
         place=f"images in {folder.name}/",
         excluded=tuple(excluded),
         provenance={"folder": folder.resolve().name, **columns.provenance},
-        notes=(note,) if classes.names else (f"No labels: {classes.how}.", note),
+        notes=(note,) if classes.names else (f"No labels: {classes.how.removeprefix('none: ')}.", note),
     )

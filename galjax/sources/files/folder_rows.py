@@ -110,7 +110,7 @@ def columns_of_table(table: Table, catalogue: Path, options: FolderOptions) -> C
         provenance["redshifts that are no number, taken as unknown"] = str(unreadable)
     if absurd.any():
         provenance["redshifts that none has, taken as unknown"] = str(int(absurd.sum()))
-    notes = [note, "" if classes.names else f"No labels: {classes.how}."]
+    notes = [note, "" if classes.names else f"No labels: {classes.how.removeprefix('none: ')}."]
     if any(notes):
         provenance["note"] = " ".join(filter(None, notes))
     further = _positions(table, name)

@@ -245,7 +245,7 @@ def test_kaggle_has_images_to_train_on_beside_images_that_nobody_has_labelled(tm
     assert labelled(read(tmp_path, **STAMP)) == {"1": "elliptical", "2": "spiral"}
     unlabelled = read(tmp_path / "images_test_rev1", **STAMP)
     assert (unlabelled.is_labelled, unlabelled.ids.tolist()) == (False, [9])
-    assert "No labels: none: images_test_rev1/ has images" in unlabelled.provenance["note"]
+    assert "No labels: images_test_rev1/ has images" in unlabelled.provenance["note"]
     assert "galjax classify --model RUN --data" in said(tmp_path / "images_test_rev1")
 
 
@@ -378,7 +378,7 @@ def test_a_saved_sample_and_a_table_without_labels(tmp_path):
     (tmp_path / "t.csv").write_text("id,flux,z\n1,5,0.1\n2,6,0.2\n")
     sample = read(tmp_path, **STAMP)
     assert not sample.is_labelled
-    assert "No labels: none: t.csv has no class flags, known votes, or column label" in sample.provenance["note"]
+    assert "No labels: t.csv has no class flags, known votes, or column label" in sample.provenance["note"]
     sample.save(tmp_path / "sample.fits")
     again = read(tmp_path / "sample.fits")
     assert again.digest() == sample.digest()
