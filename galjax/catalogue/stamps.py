@@ -87,7 +87,10 @@ class Stamper:
         self._options = dataclasses.replace(options, image_size=width, **_as_trained(options, about.trained_on))
         own = options.pixel_scale if np.isfinite(options.pixel_scale) else galaxies.pixel_scale
         self._scale = galaxies.columns.get("pixel_scale", np.full(len(galaxies.ids), own))
-        known = np.isfinite(self._scale)
+        self._by_header = not np.isfinite(self._scale).any() and np.isfinite(about.pixel_scale)
+        if self._by_header:
+            self._by_header = bool(np.isfinite(galaxies.pixels.scale(0)))
+        known = np.isfinite(self._scale) | self._by_header
         if known.any() and survey.factor is None and not np.isfinite(about.pixel_scale):
             raise InputError(
                 "The pixel scale of these images is compared with that of the training images, which the networks do not know. Give "
@@ -128,7 +131,8 @@ class Stamper:
         if self._survey.factor is not None:
             known = np.array([self._survey.factor])
         else:
-            scales = np.unique(self._scale[np.isfinite(self._scale)])
+            first = np.array([self.galaxies.pixels.scale(0)]) if self._by_header else self._scale
+            scales = np.unique(first[np.isfinite(first)])
             known = scales / self._about.pixel_scale if np.isfinite(self._about.pixel_scale) else np.array([])
         return np.array([self._seen_at(float(factor)) for factor in known])
 
@@ -166,10 +170,10 @@ class Stamper:
         return Cut(stamp, factor, source_flags(stamp, pixels, factor), "", made, field.factor)
 
     def _field(self, shape: tuple[int, ...], number: int, *, is_picture: bool) -> Field:
-        size, options = self._about.image_size[0], self._options
-        scale = float(self._scale[number])
+        source, size, options = self.galaxies.pixels, self._about.image_size[0], self._options
+        scale = source.scale(number) if self._by_header else float(self._scale[number])
         if self._has_scales and self._survey.factor is None and not np.isfinite(scale):
-            raise UnusableImage("has no pixel scale in the table, where others have one")
+            raise UnusableImage("has no pixel scale, where others have one")
         told = np.isfinite(scale) or (self._survey.factor is not None and not is_picture)
         if not told or options.crop is not None:
             crop = crop_width(shape, is_picture=is_picture, crop=options.crop, size=size)

@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def describe(path: Path, options: FolderOptions, given: Sequence[str] = ()) -> list[str]:
     """What there is, in lines. `given` are the flags, which the command to run next has too. Raises InputError."""
-    from galjax.sources.files.assembly import stamp_in_words
+    from galjax.sources.files.assembly import scale_of, stamp_in_words
     from galjax.sources.files.detection import find_galaxies
     from galjax.sources.files.image_files import crop_width
     from galjax.sources.files.pixels import look_at
@@ -86,7 +86,7 @@ def describe(path: Path, options: FolderOptions, given: Sequence[str] = ()) -> l
     ]
     if stamps:
         lines.append(f"Stamps of {options.image_size} px: {'; '.join(dict.fromkeys(stamps))}.")
-    scale = options.pixel_scale if not math.isnan(options.pixel_scale) else found.pixel_scale
+    scale = options.pixel_scale if not math.isnan(options.pixel_scale) else scale_of(found)
     lines.append(
         "Pixel scale: " + ("not known (--pixel-scale)." if math.isnan(scale) else f"{scale:g} arcsec per pixel.")
     )

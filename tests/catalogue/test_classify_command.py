@@ -8,6 +8,7 @@ import weakref
 import numpy as np
 import pyarrow.parquet
 import pytest
+from astropy.io import fits
 from astropy.table import Table
 
 import galjax
@@ -336,3 +337,16 @@ def test_a_method_that_was_tested_is_taken_where_none_is_given(net, data, tmp_pa
         == 0
     )
     assert "enlarged with nearest, as the networks were tested" in capsys.readouterr().out
+
+
+def test_a_fits_header_says_the_scale_of_its_own_galaxy(net, tmp_path):
+    images, _ = arrays(count=2, seed=5)
+    folder = tmp_path / "survey"
+    folder.mkdir()
+    for number, scale in enumerate((0.8, 1.6)):
+        header = fits.Header(
+            {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CDELT1": -scale / 3600, "CDELT2": scale / 3600}
+        )
+        fits.writeto(folder / f"{number}.fits", images[number].astype(np.float32), header)
+    assert classify(net, folder, tmp_path / "catalogue.csv", "--no-report") == 0
+    np.testing.assert_allclose(Table.read(tmp_path / "catalogue.csv")["factor"], [2, 4], rtol=1e-5)

@@ -13,7 +13,7 @@ from galjax.errors import InputError, printable
 from galjax.io.arrays import depth_of
 from galjax.sample import Exclusion, GalaxySample
 from galjax.sources.files.image_files import UnusableImage, band_names, crop_width, to_stamp
-from galjax.sources.files.pixels import Pixels
+from galjax.sources.files.pixels import Pixels, common_scale
 from galjax.sources.options import FolderOptions
 
 _Item = TypeVar("_Item")
@@ -118,6 +118,11 @@ def assemble(
         columns={name: column[kept] for name, column in galaxies.columns.items()},
         excluded=tuple(excluded),
     )
+
+
+def scale_of(galaxies: Galaxies) -> float:
+    """Arcsec per pixel of the images as their form says it, or else their headers; NaN where neither does."""
+    return galaxies.pixel_scale if np.isfinite(galaxies.pixel_scale) else common_scale(galaxies.pixels)
 
 
 def stamp_in_words(shape: tuple[int, ...], crop: int, options: FolderOptions) -> str:

@@ -51,7 +51,7 @@ _GZIP, _BZIP2 = b"\x1f\x8b", b"BZh"
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _TIFF_TAGS = (256, 257, 273, 279, 324, 325)
 _ENLARGE = {"nearest": cv2.INTER_NEAREST, "bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
-_ONE_AT_A_TIME = threading.Lock()
+ONE_AT_A_TIME = threading.Lock()
 """Both decoders say which warnings are errors, and that is said to all threads at once."""
 
 # A file that cannot be decoded is reported by us, not on the terminal by OpenCV.
@@ -78,18 +78,7 @@ def read_image(path: Path) -> Shaped[np.ndarray, "height width *band"]:
     shortest is the band's, where it is first or last and has up to MOST_BANDS; else it is the slowest of FITS and the last
     of an array. Raises UnusableImage.
     """
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
-            raise UnusableImage("is not an ordinary file")
-        content = path.read_bytes() if status.st_size <= MAX_BYTES else None
-    except OSError as error:
-        raise UnusableImage(f"cannot be read ({error.strerror})") from error
-    if content is None:
-        raise UnusableImage(f"is larger than {MAX_BYTES // 1_000_000} MB")
-    if not content:
-        raise UnusableImage("is an empty file")
-    content = _unzip(content) if content.startswith((_GZIP, _BZIP2)) else content
+    content = content_of(path)
     kind = next((kind for magic, kind in _MAGIC.items() if content.startswith(magic)), None)
     if kind is None:  # a name is as good as what is in it to say what is wrong
         name = path.name.lower()
@@ -102,8 +91,24 @@ def read_image(path: Path) -> Shaped[np.ndarray, "height width *band"]:
         )
     if kind == "picture":
         return _decode_picture(content)
-    with _ONE_AT_A_TIME:
+    with ONE_AT_A_TIME:
         return _decode_npy(content) if kind == "npy" else _decode_fits(content)
+
+
+def content_of(path: Path) -> bytes:
+    """What is in a file, unzipped where it is zipped (gzip, bzip2). Raises UnusableImage."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
+            raise UnusableImage("is not an ordinary file")
+        content = path.read_bytes() if status.st_size <= MAX_BYTES else None
+    except OSError as error:
+        raise UnusableImage(f"cannot be read ({error.strerror})") from error
+    if content is None:
+        raise UnusableImage(f"is larger than {MAX_BYTES // 1_000_000} MB")
+    if not content:
+        raise UnusableImage("is an empty file")
+    return _unzip(content) if content.startswith((_GZIP, _BZIP2)) else content
 
 
 def crop_width(shape: tuple[int, ...], *, is_picture: bool, crop: int | None, size: int) -> int:

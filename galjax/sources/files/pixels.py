@@ -1,6 +1,7 @@
 """Where the pixels of galaxies are: one file each, or one array of all. Nothing is read before it is asked for."""
 
 import dataclasses
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -8,7 +9,14 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Int, Shaped
 
-from galjax.sources.files.image_files import PICTURE_ENDINGS, UnusableImage, read_image
+from galjax.sources.files.header_scale import header_scale
+from galjax.sources.files.image_files import FITS_ENDINGS, PICTURE_ENDINGS, UnusableImage, read_image
+from galjax.sources.files.image_names import image_ending
+
+LOOKED_AT = 5
+"""Images whose headers are looked at."""
+SAME = 0.01
+"""Scales that differ by less than this share are the same."""
 
 
 @runtime_checkable
@@ -23,6 +31,9 @@ class Pixels(Protocol):
 
     def shown(self, number: int) -> str:
         """The file, or the place in it."""
+
+    def scale(self, number: int) -> float:
+        """Arcsec per pixel as the image's own header says; NaN where it does not."""
 
     def __len__(self) -> int:
         """How many there are."""
@@ -47,6 +58,11 @@ class FilePixels:
     def shown(self, number: int) -> str:
         """The name of the file."""
         return self.names[number]
+
+    def scale(self, number: int) -> float:
+        """By the world coordinates of a FITS file."""
+        path = self.files[number]
+        return header_scale(path) if image_ending(path.name).startswith(FITS_ENDINGS) else math.nan
 
     def __len__(self) -> int:
         return len(self.files)
@@ -83,8 +99,21 @@ class ArrayPixels:
         """The array and the row in it."""
         return f"{self.name} [{self.rows[number]}]"
 
+    def scale(self, number: int) -> float:
+        """An array has no header."""
+        return math.nan
+
     def __len__(self) -> int:
         return len(self.rows)
+
+
+def common_scale(pixels: Pixels) -> float:
+    """Arcsec per pixel where the headers of a few images, spread over all, say the same; else NaN."""
+    spread = np.unique(np.linspace(0, len(pixels) - 1, min(LOOKED_AT, len(pixels))).astype(int)).tolist()
+    scales = np.array([pixels.scale(number) for number in spread])
+    if not len(scales) or not np.isfinite(scales).all() or np.ptp(scales) > SAME * scales.min():
+        return math.nan
+    return float(np.median(scales))
 
 
 def look_at(pixels: Pixels, numbers: Iterable[int]) -> tuple[tuple[int, int], str] | str:

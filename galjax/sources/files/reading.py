@@ -9,7 +9,7 @@ from typing import Any
 
 from galjax.errors import InputError
 from galjax.sample import GalaxySample
-from galjax.sources.files.assembly import assemble
+from galjax.sources.files.assembly import assemble, scale_of
 from galjax.sources.files.detection import find_galaxies
 from galjax.sources.options import FolderOptions
 
@@ -61,7 +61,7 @@ def read_files(
         check_no_options(options, sample.images.shape[1], str(path))
         return sample
     if math.isnan(options.pixel_scale):
-        options = dataclasses.replace(options, pixel_scale=galaxies.pixel_scale)
+        options = dataclasses.replace(options, pixel_scale=scale_of(galaxies))
     return assemble(galaxies, options, progress)
 
 
