@@ -35,7 +35,8 @@ from galjax.sources.options import FolderOptions
 from galjax.training.applying import Applied
 from galjax.training.classify import Classifier, Seen
 from galjax.training.conditions import ORIGINAL
-from galjax.training.ensemble import Description, Ensemble
+from galjax.training.description import Description
+from galjax.training.ensemble import Ensemble
 from galjax.training.execution import for_applying, use_all_cores
 from galjax.training.step import OptimiserConfig
 

@@ -30,7 +30,7 @@ from galjax.training.classify import (
     source_flags,
     too_narrow,
 )
-from galjax.training.ensemble import Description
+from galjax.training.description import Description
 
 _WHOLE_NUMBERS = re.compile(r"\d+( \d+)*")
 _SEEING = re.compile(r"FWHM ([\d.]+) arcsec")

@@ -19,9 +19,10 @@ from galjax.terminal.interrupts import Interrupted, stop_requests
 from galjax.terminal.progress import TrainingProgress
 from galjax.training import processes
 from galjax.training.conditions import ORIGINAL, Condition
+from galjax.training.description import describe
 from galjax.training.divergence import Divergence, check_diverged, find_diverged, without
 from galjax.training.divergence import describe as describe_diverged
-from galjax.training.ensemble import IN_RUN, Ensemble, describe, parameters_of
+from galjax.training.ensemble import IN_RUN, Ensemble, parameters_of
 from galjax.training.execution import Execution
 from galjax.training.history import History
 from galjax.training.memory import exhaustion_explained

@@ -89,7 +89,7 @@ class Applied:
 def make_applied(
     about: Any, parameters: Mapping[str, Any], execution: Execution, *, all_orientations: bool = False
 ) -> Applied:
-    """The networks of a description (`galjax.training.ensemble.Description`)."""
+    """The networks of a description (`galjax.training.description.Description`)."""
     trainer = execution.trainer(about.network, OptimiserConfig(), len(about.class_names))
     return Applied(execution, trainer, (parameters, about.sky_array()), all_orientations=all_orientations)
 

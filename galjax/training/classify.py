@@ -17,7 +17,8 @@ from galjax.resample import apply_matrices, resize_matrices
 from galjax.sample import GalaxySample, bands_last
 from galjax.training.applying import GALAXIES_AT_ONCE, make_applied
 from galjax.training.conditions import ORIGINAL
-from galjax.training.ensemble import Ensemble, MeasuredMetrics
+from galjax.training.description import MeasuredMetrics
+from galjax.training.ensemble import Ensemble
 from galjax.training.execution import for_applying
 from galjax.training.usual import is_unusual
 

@@ -20,8 +20,9 @@ from galjax.networks.registry import check_image_shape
 from galjax.sample import GalaxySample
 from galjax.terminal.progress import ConsoleProgress, TrainingProgress
 from galjax.training.conditions import ORIGINAL, Condition, to_device
+from galjax.training.description import describe
 from galjax.training.divergence import check_diverged
-from galjax.training.ensemble import Ensemble, HeldOut, describe, parameters_of
+from galjax.training.ensemble import Ensemble, HeldOut, parameters_of
 from galjax.training.repeats import Task, assemble, repeat_keys, with_sky
 from galjax.training.sky import chosen_scaling
 
