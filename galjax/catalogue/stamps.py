@@ -25,7 +25,6 @@ from galjax.training.classify import (
     UNUSABLE,
     Field,
     blurred_factor,
-    check_factor,
     field_of,
     source_flags,
     too_narrow,
@@ -81,10 +80,9 @@ class Stamper:
             raise InputError(
                 f"--image-size {options.image_size} has no effect: these networks take {width} px. Leave it out."
             )
-        check_factor(survey.factor)
         about = dataclasses.replace(about, pixel_scale=survey.training_pixel_scale or about.pixel_scale)
         self.galaxies, self._about, self._survey = galaxies, about, survey
-        self._options = dataclasses.replace(options, image_size=width, **_as_trained(options, about.trained_on))
+        self._options = dataclasses.replace(options, image_size=width, **_as_trained(options, about))
         own = options.pixel_scale if np.isfinite(options.pixel_scale) else galaxies.pixel_scale
         self._scale = galaxies.columns.get("pixel_scale", np.full(len(galaxies.ids), own))
         self._by_header = not np.isfinite(self._scale).any() and np.isfinite(about.pixel_scale)
@@ -112,7 +110,8 @@ class Stamper:
     def warnings(self) -> list[str]:
         """What speaks against comparing these galaxies with those of the training, in sentences."""
         said, trained_on = [], self._about.trained_on
-        is_picture, was_picture = self.galaxies.pixels.is_picture(0), trained_on.get(DEPTH) == EIGHT_BIT
+        was_picture = trained_on.get(DEPTH) == EIGHT_BIT
+        is_picture = self.galaxies.pixels.is_picture(0) or self.galaxies.provenance.get(DEPTH) == EIGHT_BIT
         if is_picture != was_picture:
             kinds = ("counts or fluxes", "8-bit images, which are stretched to be looked at")
             said.append(
@@ -167,7 +166,7 @@ class Stamper:
         except UnusableImage as reason:
             flags = {BlankImage: FLAT, NotFiniteImage: NOT_FINITE}.get(type(reason), UNUSABLE)
             return Cut(None, factor, flags, str(reason), made)
-        return Cut(stamp, factor, source_flags(stamp, pixels, factor), "", made, field.factor)
+        return Cut(stamp, factor, source_flags(stamp, _middle(pixels, crop), factor), "", made, field.factor)
 
     def _field(self, shape: tuple[int, ...], number: int, *, is_picture: bool) -> Field:
         source, size, options = self.galaxies.pixels, self._about.image_size[0], self._options
@@ -190,17 +189,23 @@ class Stamper:
         return blurred_factor(factor, self._about.pixel_scale, (self._survey.seeing, self._training_seeing))
 
 
+def _middle(pixels: Shaped[np.ndarray, "height width *band"], crop: int) -> Shaped[np.ndarray, "crop crop *band"]:
+    """The part of an image that its stamp is made of."""
+    top, left = (pixels.shape[0] - crop) // 2, (pixels.shape[1] - crop) // 2
+    return pixels[top : top + crop, left : left + crop]
+
+
 def seeing_of(trained_on: Mapping[str, str]) -> float | None:
     """The seeing of the training images, full width at half maximum in arcsec, where their source said it."""
     found = _SEEING.search(trained_on.get("seeing", ""))
     return float(found[1]) if found else None
 
 
-def _as_trained(options: FolderOptions, trained_on: Mapping[str, str]) -> dict[str, Any]:
+def _as_trained(options: FolderOptions, about: Description) -> dict[str, Any]:
     """Channel or bands, and crop, as the training images had them, where none are given."""
-    default = FolderOptions()
+    default, trained_on = FolderOptions(), about.trained_on
     chosen: dict[str, Any] = {}
-    channel = trained_on.get("channel", "")
+    channel = trained_on.get("channel", "all" if len(about.bands) > 1 else "")
     if options.channel == default.channel and not options.bands and channel:
         if _WHOLE_NUMBERS.fullmatch(channel):
             chosen["bands"] = tuple(map(int, channel.split()))

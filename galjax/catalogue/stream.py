@@ -26,6 +26,8 @@ SECONDS_BETWEEN_PARTS = 30.0
 """What a program that is killed loses, at most."""
 MOST_IN_PART = 2**17
 READERS = 4
+CHECKED = 5
+"""Stamps, spread over all galaxies, that galaxies are known by."""
 
 
 @runtime_checkable
@@ -146,6 +148,11 @@ def _stacked(tables: list[Table]) -> Table:
     return stacked
 
 
-def digest_of_ids(ids: Shaped[np.ndarray, " galaxy"]) -> str:
-    """A checksum of ids, by which a catalogue knows its galaxies again."""
-    return hashlib.sha256(repr(ids.dtype.kind).encode() + np.ascontiguousarray(ids).tobytes()).hexdigest()[:16]
+def digest_of(stamper: Stamper) -> str:
+    """A checksum of the ids and of a few stamps, by which a catalogue knows its galaxies again."""
+    ids = stamper.galaxies.ids
+    checksum = hashlib.sha256(repr(ids.dtype.kind).encode() + np.ascontiguousarray(ids).tobytes())
+    for number in np.unique(np.linspace(0, len(ids) - 1, CHECKED).astype(int)).tolist():
+        cut = stamper.cut(number)
+        checksum.update(cut.reason.encode() if cut.stamp is None else np.ascontiguousarray(cut.stamp).tobytes())
+    return checksum.hexdigest()[:16]

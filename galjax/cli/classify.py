@@ -34,6 +34,8 @@ DESCRIPTION = """Classify galaxies that nobody has labelled with trained network
   galjax classify --model net --data my_survey --part 3/20 --out catalogue    # one of 20 jobs that fill a folder
 
 --out is a csv, ecsv, fits, vot, parquet or hdf5 file, or a folder, which is filled with Parquet files."""
+DECIDES_NO_ROW = ("model", "data", "out", "shares", "part", "no_report")
+"""Flags that decide no row of the catalogue; networks and galaxies are known by their checksums."""
 _PART = re.compile(r"(\d+)/(\d+)")
 
 
@@ -270,7 +272,7 @@ def _of_sample(path: Path) -> Any:
         redshift=sample.redshift,
         pixels=ArrayPixels(sample.images, np.arange(len(sample)), path.name),
         columns=sample.columns,
-        excluded=(),
+        provenance=sample.provenance,
         pixel_scale=sample.pixel_scale,
     )
 
@@ -278,17 +280,14 @@ def _of_sample(path: Path) -> Any:
 def _description(config: Classify, job: "Job") -> dict[str, str]:
     """What decides the rows of the catalogue, by which a folder of parts knows its command again."""
     from galjax import __version__
-    from galjax.catalogue.stream import digest_of_ids
+    from galjax.catalogue.stream import digest_of
 
-    given = to_json(config)
-    options = {
-        key: given[key] for key in ("factor", "seeing", "training_seeing", "sky", "uncalibrated", "all_orientations")
-    }
+    options = {name: value for name, value in to_json(config).items() if name not in DECIDES_NO_ROW}
     return {
         "galjax": __version__,
         "networks": _digest(job.classifier.ensemble),
-        "galaxies": f"{len(job.stamper)}, ids {digest_of_ids(job.stamper.galaxies.ids)}",
-        "options": repr(sorted({**options, **given["folder"]}.items())),
+        "galaxies": f"{len(job.stamper)}, checksum {digest_of(job.stamper)}",
+        "options": repr(sorted(options.items())),
     }
 
 

@@ -220,8 +220,8 @@ def classify(ensemble: Ensemble, galaxies: Any, seen: Seen = AS_TRAINED) -> Tabl
     mutual_information (its part that repeats disagree on, nats), factor, expected_accuracy, flags (a sum of the bits in `FLAGS`), and
     where they are calibrated uncalibrated_<class>.
 
-    `galaxies` are a sample, or images (galaxy, height, width[, band]), of the training galaxies' survey or another. `field_of` says which part of them is classified; it is enlarged with `seen.method`, or shrunk by area
-    where it is sharper.
+    `galaxies` are a sample, or images (galaxy, height, width[, band]), of the training galaxies' survey or another. `field_of` says which
+    part of them is classified; it is enlarged with `seen.method`, or shrunk by area where it is sharper.
 
     Each network's logits are calibrated at the factor (`galjax.calibration`), by its own test galaxies seen with the same method;
     expected_accuracy is the mean accuracy of single networks then, interpolated between the factors tested, and NaN beyond them.
@@ -262,7 +262,7 @@ def classify(ensemble: Ensemble, galaxies: Any, seen: Seen = AS_TRAINED) -> Tabl
             _of_galaxies(good[some], images.ndim), _onto_grid(ensemble, images[some], field, seen.method), 0
         )
         flags = NOT_FINITE * not_finite[some] + FLAT * flat[some]
-        flags = flags | _source_flags(on_grid, images[some], good[some], field.factor)
+        flags = flags | _source_flags(on_grid, _middle(images[some], field), good[some], field.factor)
         factors = np.full(len(flags), field.factor)
         parts.append(classifier.columns(Stamps(on_grid.astype(np.float32), factors, flags.astype(np.int32))))
     columns = [_joined([part[n] for part in parts]) for n in range(len(parts[0]))]
@@ -336,7 +336,7 @@ def _onto_grid(
     ensemble: Ensemble, images: Shaped[np.ndarray, "galaxy height width *band"], field: Field, method: str
 ) -> Float32[np.ndarray, "galaxy new_height new_width *band"]:
     """The field of each image, enlarged to the size of the training images, or shrunk."""
-    size, width, middle = ensemble.about.image_size, field.width, _middle(images, field)
+    size, width, middle = ensemble.about.image_size, field.width, _middle(images, field).astype(np.float32)
     if width == size:
         return middle
     bands_first = np.moveaxis(middle, -1, 1) if middle.ndim == 4 else middle
@@ -348,10 +348,10 @@ def _onto_grid(
 
 def _middle(
     images: Shaped[np.ndarray, "galaxy height width *band"], field: Field
-) -> Float32[np.ndarray, "galaxy field_height field_width *band"]:
+) -> Shaped[np.ndarray, "galaxy field_height field_width *band"]:
     height, width = field.width
     top, left = (images.shape[1] - height) // 2, (images.shape[2] - width) // 2
-    return images[:, top : top + height, left : left + width].astype(np.float32)
+    return images[:, top : top + height, left : left + width]
 
 
 def _columns(

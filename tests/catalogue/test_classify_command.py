@@ -13,7 +13,7 @@ from astropy.table import Table
 
 import galjax
 from galjax.catalogue import stream
-from galjax.catalogue.parts import from_arrow
+from galjax.catalogue.parts import Parts, Stretch, from_arrow
 from galjax.cli import classify as verb
 from galjax.cli.main import main
 from galjax.training.classify import NOT_FINITE, UNUSABLE
@@ -138,6 +138,41 @@ def test_a_stopped_catalogue_goes_on(net, data, tmp_path, capsys, monkeypatch):
     assert out.read_text() == whole.read_text()
     assert classify(net, data, out) == 2
     assert "is there already" in capsys.readouterr().err
+
+
+def test_other_galaxies_with_the_same_ids_are_not_mixed_in(net, data, tmp_path, capsys):
+    folder = tmp_path / "catalogue"
+    assert classify(net, data, folder, "--part", "1/2") == 0
+    images, _ = arrays(count=50, seed=6)
+    with np.load(data) as stored:
+        np.savez(tmp_path / "other.npz", **{**stored, "images": images})
+    assert classify(net, tmp_path / "other.npz", folder, "--part", "2/2") == 2
+    assert "holds a part of another catalogue (galaxies" in capsys.readouterr().err
+    more = ("--training-pixel-scale", "0.5", "--pixel-scale", "0.5")
+    assert classify(net, data, folder, "--part", "2/2", *more) == 2
+    assert "another catalogue (options" in capsys.readouterr().err
+
+
+def test_rows_that_two_runs_have_written_are_there_once(tmp_path):
+    parts = Parts(tmp_path)
+    for start, stop in ((0, 6), (4, 8), (5, 7), (8, 10)):
+        parts.write(Stretch(start, stop), Table({"id": np.arange(start, stop)}))
+    assert parts.column("id").tolist() == list(range(10))
+
+
+def test_a_saved_sample_of_several_bands_is_classified_with_all_of_them(tmp_path, capsys):
+    images, labels = arrays()
+    bands = np.repeat(images[..., None], 2, axis=3)
+    sample = galjax.GalaxySample.from_arrays(
+        bands, labels, class_names=["empty", "square"], bands=["g", "r"], pixel_scale=0.4
+    )
+    trained = galjax.train(sample, repeats=1, epochs=1, network=test_train.SMALL, conditions=[(2, "nearest")])
+    trained.save(tmp_path / "net")
+    sample.save(tmp_path / "sample.fits")
+    assert classify(tmp_path / "net", tmp_path / "sample.fits", tmp_path / "a.csv", "--no-report") == 0
+    assert "Warning" not in capsys.readouterr().out
+    expected = trained.classify(sample, method="nearest")["p_square"]
+    np.testing.assert_allclose(Table.read(tmp_path / "a.csv")["p_square"], expected, atol=1e-4)
 
 
 def test_images_that_cannot_be_used_keep_their_rows(net, tmp_path, capsys):
