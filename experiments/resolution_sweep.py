@@ -17,7 +17,7 @@ import dataclasses
 import itertools
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described
 from galjax.config.json_form import suggested
@@ -96,7 +96,7 @@ from rich.table import Table as ScreenTable
 
 from galjax import draw
 from galjax.analysis.cases import Case, values_by
-from galjax.analysis.classes import Said, accuracy_against, classes_table, most_often_wrong, said_under
+from galjax.analysis.classes import classes_table
 from galjax.analysis.published import Against, Published
 from galjax.analysis.statements import NEAR, Statement, no_difference, of_sizes, of_sweep
 from galjax.analysis.sweep_answer import SweepAnswer
@@ -106,10 +106,8 @@ from galjax.analysis.usable import with_usable
 from galjax.analysis.wording import EPOCH, HOLM, NEW_GALAXIES, PAIRED, mean_of, minus, plus_minus, signed
 from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.draw import Draw
-from galjax.report.figures.classes import accuracy_against_figure, roc_figure, wrong_gallery
-from galjax.report.figures.confusion import confusion_figure
+from galjax.report.classes import Seen, classes_section
 from galjax.report.figures.overview import overview_figures
-from galjax.report.figures.style import NamedFigure
 from galjax.report.figures.sweep import sweep_figures
 from galjax.report.html import Section
 from galjax.report.methods_text import bibtex, methods_paragraph
@@ -118,7 +116,6 @@ from galjax.sample import GalaxySample
 from galjax.statistics import THESIS_SELECTION, Comparison, compare_paired, count_in_words, leading
 from galjax.training.coarser import Recorded, in_coarser_surveys, recorded
 from galjax.training.conditions import ORIGINAL, Condition, device_conditions, make_conditions, to_device
-from galjax.training.ensemble import HeldOut
 from galjax.training.history import History
 from galjax.training.step import DeviceSample
 
@@ -174,7 +171,7 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
         answer.limits(dataclasses.replace(answer, accuracies=_of_size(anew, size))) for size, answer in answers.items()
     ]
     main = max(histories)
-    seen = _Seen(pool, draws[main], histories[main], conditions, config.methods[0])
+    seen = Seen(pool, draws[main], histories[main], conditions, config.methods[0])
     return Findings(
         headline=headline,
         conclusions=(
@@ -201,7 +198,7 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
                     ),
                 },
             ),
-            *_of_classes(seen, [case for case in cases if case.keys["per_class"] == main]),
+            classes_section(seen, [case for case in cases if case.keys["per_class"] == main]),
             Section(
                 "Methods, to copy",
                 quoted=f"{_methods(config, pool, draws[main])}\n\n{bibtex()}",
@@ -224,65 +221,6 @@ def study(config: ResolutionSweep, run: ExperimentRun) -> Findings:
         },
         thesis_figures=_thesis_figures(config),
     )
-
-
-class _Seen(NamedTuple):
-    """What was shown to the networks of the largest sample size, with one method."""
-
-    pool: GalaxySample
-    draw: Draw
-    history: History
-    conditions: Sequence[Condition]
-    method: str
-
-    def said(self) -> dict[str, Said]:
-        """What they said, by resolution; nothing where that was not kept."""
-        held_out = HeldOut(self.pool, np.asarray(self.draw.test))
-        found = {
-            condition.label: said_under(self.history, held_out, number)
-            for number, condition in enumerate(self.conditions)
-            if condition.method in (ORIGINAL.method, self.method)
-        }
-        return {label: said for label, said in found.items() if said is not None}
-
-
-def _of_classes(seen: _Seen, cases: Sequence[Case]) -> list[Section]:
-    """Single classes and galaxies at every resolution."""
-    names, said = seen.pool.class_names, seen.said()
-    own = [case for case in cases if case.keys["method"] in (ORIGINAL.method, seen.method)]
-    confusions = {Condition(case.keys["factor"]).label: case.confusion() for case in own}
-    what = f"networks trained at Original, tested at each resolution (enlarged with {seen.method})"
-    figures: list[NamedFigure] = []
-    if said:
-        figures.append(roc_figure(said, names, seen.method))
-        quantities = {
-            "redshift": seen.pool.redshift,
-            **{n: seen.pool.columns[n] for n in ("magnitude",) if n in seen.pool.columns},
-        }
-        shown = [label for number, label in enumerate(said) if number in (0, 1, 3, 7)]
-        binned = {
-            quantity: {label: one for label in shown if (one := accuracy_against(said[label], values)) is not None}
-            for quantity, values in quantities.items()
-        }
-        binned = {quantity: lines for quantity, lines in binned.items() if lines}
-        if binned:
-            figures.append(accuracy_against_figure(binned, seen.method))
-        first = next(iter(said))
-        wrong = most_often_wrong(said[first], 16)
-        if wrong:
-            figures.append(wrong_gallery(seen.pool, wrong, _named_most(said[first], names), f"at {first}"))
-    folded = confusion_figure(confusions, [names] * len(confusions), "confusion", what)
-    tables = {"Completeness and purity of each class": classes_table(cases, names)}
-    return [Section("Classes and galaxies", figures=tuple(figures), folded=(folded,), tables=tables)]
-
-
-def _named_most(said: Said, names: Sequence[str]) -> dict[int, str]:
-    """The class that each galaxy is given most often, by its position."""
-    predicted = said.probabilities.argmax(axis=-1)
-    return {
-        int(galaxy): names[int(np.bincount(predicted[said.chosen == galaxy], minlength=len(names)).argmax())]
-        for galaxy in np.unique(said.chosen)
-    }
 
 
 def _methods(config: ResolutionSweep, pool: GalaxySample, drawn: Draw) -> str:

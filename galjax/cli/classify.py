@@ -308,7 +308,8 @@ def _finish(config: Classify, console: Console, job: "Job", parts: "Parts", excl
 
     from galjax.catalogue.parts import write_catalogue
     from galjax.catalogue.shares import adding_shares, estimate_shares, read_shares
-    from galjax.report.catalogue import conclusions_of, kept_out, rows_of
+    from galjax.report.catalogue import conclusions_of, rows_of
+    from galjax.sample import Exclusion
 
     assert config.out is not None
     names = job.classifier.class_names
@@ -322,7 +323,7 @@ def _finish(config: Classify, console: Console, job: "Job", parts: "Parts", excl
     reasons = parts.column("reason").astype(np.str_)
     bad = np.flatnonzero(reasons != "").tolist()
     pixels = job.stamper.galaxies.pixels
-    left_out = kept_out(excluded, [(str(rows.ids[n]), pixels.shown(n), str(reasons[n])) for n in bad])
+    left_out = [*excluded, *(Exclusion(str(rows.ids[n]), pixels.shown(n), str(reasons[n])) for n in bad)]
     conclusions = [
         *conclusions_of(rows, job.classifier, shares, is_assumed=job.stamper.is_assumed),
         *job.stamper.warnings(),

@@ -20,7 +20,6 @@ from galjax.report.figures.catalogue import (
     surest_and_least_sure,
 )
 from galjax.report.html import Chapter, Report, Section, render
-from galjax.sample import Exclusion
 from galjax.training.classify import FLAGS, UNCALIBRATED, UNLIKE, Classifier, count_flags
 from galjax.training.conditions import Condition
 
@@ -262,8 +261,3 @@ def _measured_row(name: str, how: str, one: Reliability) -> dict[str, Any]:
 
 def _reasons(rows: Rows) -> str:
     return "; ".join(f"{FLAGS[bit]}: {n:,}" for bit, n in count_flags(rows.flags).items()) or "there are none"
-
-
-def kept_out(excluded: Sequence[Exclusion], reasons: Sequence[tuple[str, str, str]]) -> list[Exclusion]:
-    """What was listed without an image, and images that cannot be used (id, file, reason)."""
-    return [*excluded, *(Exclusion(*row) for row in reasons)]
