@@ -222,8 +222,9 @@ def _trust(rows: Rows, classifier: Classifier) -> list[Section]:
         table = Table(rows=[row for name, both in known.items() for row in _measured_rows(name, both)])
         text = (
             "Calibration at the resolution of the galaxies needs no label of theirs: the networks' own test galaxies are degraded to it, and "
-            "temperature and bias of each network fitted there. A probability in this catalogue is right as often as it says, as far as "
-            "the galaxies are like those of the training but for their resolution.",
+            "temperature and bias of each network fitted there. A network's own probability is then right as often as it says, as far "
+            "as the galaxies are like those of the training but for their resolution. The mean over networks that disagree lies nearer to the "
+            "middle, and may be right more often than it says.",
         )
         after = {name: both[1] for name, both in known.items()}
         figures = (reliability_diagrams(known), coverage_curves(after))

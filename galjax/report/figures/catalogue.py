@@ -86,7 +86,7 @@ def coverage_curves(reliabilities: Mapping[str, Reliability]) -> NamedFigure:
         panel.plot(kept, right, color=colour, label=name)
     panel.set(xlabel="share of galaxies named, the surest first", ylabel="accuracy among them", xlim=(0, 1))
     light_grid(panel)
-    panel.legend(frameon=False, fontsize=8, loc="lower left")
+    panel.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     return NamedFigure(
         "coverage",
         figure,
