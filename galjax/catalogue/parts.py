@@ -43,8 +43,9 @@ class Parts:
         self.change: Callable[[pa.Table], pa.Table] = lambda part: part
         """Applied to every part that is read."""
 
-    def begin(self, description: Mapping[str, str], *, place: Path) -> None:
-        """Start, or resume, a catalogue. Raises InputError where the folder holds another one, or something else.
+    def begin(self, description: Mapping[str, str], *, place: Path, overwrite: bool = False) -> None:
+        """Start, or resume, a catalogue. Raises InputError where the folder holds something else, or another one that is not to be
+        overwritten.
 
         `place` is what the user calls it.
         """
@@ -60,9 +61,12 @@ class Parts:
                     f"{key}: {there.get(key, 'none')} there, {description.get(key, 'none')} now"
                     for key in differing[:3]
                 )
-                raise InputError(
-                    f"{place} holds a part of another catalogue ({what}). Give another --out, or delete {self.folder}."
-                )
+                if not overwrite:
+                    raise InputError(
+                        f"{place} holds a part of another catalogue ({what}). Give another --out, or --overwrite."
+                    )
+        if overwrite and self.folder.is_dir():
+            self._clear()
         if self.folder.is_dir() and any(self.folder.iterdir()):
             raise InputError(
                 f"{self.folder} is there already, and holds no catalogue of this program. Give another --out."
@@ -71,6 +75,12 @@ class Parts:
             write_whole(path, text.encode())
         except OSError as error:
             raise InputError(f"Cannot write to {self.folder} ({error.strerror}). Give another --out.") from error
+
+    def _clear(self) -> None:
+        """Delete what this program wrote, and nothing else."""
+        for entry in self.folder.iterdir():
+            if _NAME.fullmatch(entry.name) or entry.name == DESCRIPTION:
+                entry.unlink()
 
     def done(self) -> list[Stretch]:
         """The stretches that are there, in their order."""

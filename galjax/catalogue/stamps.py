@@ -18,6 +18,7 @@ from galjax.sources.files.image_files import (
     crop_width,
     to_stamp,
 )
+from galjax.sources.files.image_header import ImageHeader
 from galjax.sources.options import Enlarging, FolderOptions
 from galjax.training.classify import (
     FLAT,
@@ -63,6 +64,8 @@ class Cut(NamedTuple):
     """How the stamp came about, in words."""
     pixels: float = float("nan")
     """How many times as wide as the training's its pixels were."""
+    header: ImageHeader = ImageHeader()
+    """What the image's own header says, where it is asked."""
 
 
 class Stamper:
@@ -85,9 +88,12 @@ class Stamper:
         self._options = dataclasses.replace(options, image_size=width, **_as_trained(options, about))
         own = options.pixel_scale if np.isfinite(options.pixel_scale) else galaxies.pixel_scale
         self._scale = galaxies.columns.get("pixel_scale", np.full(len(galaxies.ids), own))
+        first = galaxies.pixels.header(0) if len(galaxies.ids) else ImageHeader()
+        self.has_places = not {"ra", "dec"} <= set(galaxies.columns) and bool(np.isfinite([first.ra, first.dec]).all())
+        """Whether the images' own headers say where they are on the sky, and nothing else does."""
         self._by_header = not np.isfinite(self._scale).any() and np.isfinite(about.pixel_scale)
         if self._by_header:
-            self._by_header = bool(np.isfinite(galaxies.pixels.scale(0)))
+            self._by_header = bool(np.isfinite(first.scale))
         known = np.isfinite(self._scale) | self._by_header
         if known.any() and survey.factor is None and not np.isfinite(about.pixel_scale):
             raise InputError(
@@ -130,7 +136,7 @@ class Stamper:
         if self._survey.factor is not None:
             known = np.array([self._survey.factor])
         else:
-            first = np.array([self.galaxies.pixels.scale(0)]) if self._by_header else self._scale
+            first = np.array([self.galaxies.pixels.header(0).scale]) if self._by_header else self._scale
             scales = np.unique(first[np.isfinite(first)])
             known = scales / self._about.pixel_scale if np.isfinite(self._about.pixel_scale) else np.array([])
         return np.array([self._seen_at(float(factor)) for factor in known])
@@ -140,9 +146,10 @@ class Stamper:
         source, options = self.galaxies.pixels, self._options
         is_picture, size = source.is_picture(number), self._about.image_size[0]
         factor, made, flags = np.nan, "", UNUSABLE
+        header = source.header(number) if self._by_header or self.has_places else ImageHeader()
         try:
             pixels = source.read(number)
-            field = self._field(pixels.shape, number, is_picture=is_picture)
+            field = self._field(pixels.shape, number, header, is_picture=is_picture)
             factor = self._seen_at(field.factor)
             crop = field.width[0]
             if min(pixels.shape[:2]) < crop:
@@ -165,12 +172,13 @@ class Stamper:
                 )
         except UnusableImage as reason:
             flags = {BlankImage: FLAT, NotFiniteImage: NOT_FINITE}.get(type(reason), UNUSABLE)
-            return Cut(None, factor, flags, str(reason), made)
-        return Cut(stamp, factor, source_flags(stamp, _middle(pixels, crop), factor), "", made, field.factor)
+            return Cut(None, factor, flags, str(reason), made, header=header)
+        found = source_flags(stamp, _middle(pixels, crop), factor)
+        return Cut(stamp, factor, found, "", made, field.factor, header)
 
-    def _field(self, shape: tuple[int, ...], number: int, *, is_picture: bool) -> Field:
-        source, size, options = self.galaxies.pixels, self._about.image_size[0], self._options
-        scale = source.scale(number) if self._by_header else float(self._scale[number])
+    def _field(self, shape: tuple[int, ...], number: int, header: ImageHeader, *, is_picture: bool) -> Field:
+        size, options = self._about.image_size[0], self._options
+        scale = header.scale if self._by_header else float(self._scale[number])
         if self._has_scales and self._survey.factor is None and not np.isfinite(scale):
             raise UnusableImage("has no pixel scale, where others have one")
         told = np.isfinite(scale) or (self._survey.factor is not None and not is_picture)

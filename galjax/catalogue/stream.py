@@ -16,7 +16,6 @@ from jaxtyping import Shaped
 from galjax.catalogue.parts import Parts, Stretch
 from galjax.catalogue.stamps import Cut, Stamper, stack
 from galjax.sample import UNLABELLED
-from galjax.sources.files.assembly import Galaxies
 from galjax.training.applying import GALAXIES_AT_ONCE
 from galjax.training.classify import Classifier, Stamps, meta_of
 
@@ -116,7 +115,7 @@ def _table(job: Job, stretch: Stretch, cuts: list[Cut]) -> Table:
         np.array([one.factor for one in cuts]),
         np.array([one.flags for one in cuts], np.int32),
     )
-    table = Table([Column(galaxies.ids[rows], "id"), *positions(galaxies, rows)], meta=meta_of(classifier))
+    table = Table([Column(galaxies.ids[rows], "id"), *_places(job.stamper, rows, cuts)], meta=meta_of(classifier))
     if galaxies.class_names:
         names = np.array([*galaxies.class_names, ""])
         text = "the class that the galaxy was given with; empty for none"
@@ -128,13 +127,18 @@ def _table(job: Job, stretch: Stretch, cuts: list[Cut]) -> Table:
     return table
 
 
-def positions(galaxies: Galaxies, rows: slice) -> list[Column]:
-    """Right ascension and declination, where they are known."""
-    known = {"ra": "right ascension", "dec": "declination"}
+def _places(stamper: Stamper, rows: slice, cuts: list[Cut]) -> list[Column]:
+    """Right ascension and declination, where they are known: from the table of the galaxies, or the headers of their images."""
+    said = {"ra": "right ascension", "dec": "declination"}
+    if stamper.has_places:
+        of_middle = {name: np.array([getattr(one.header, name) for one in cuts], np.float64) for name in said}
+        text = "of the middle of the image, ICRS"
+        return [
+            Column(values, name, unit="deg", description=f"{said[name]} {text}") for name, values in of_middle.items()
+        ]
+    known = stamper.galaxies.columns
     return [
-        Column(galaxies.columns[name][rows], name, unit="deg", description=text)
-        for name, text in known.items()
-        if name in galaxies.columns
+        Column(known[name][rows], name, unit="deg", description=text) for name, text in said.items() if name in known
     ]
 
 

@@ -82,7 +82,7 @@ def describe(path: Path, options: FolderOptions, given: Sequence[str] = ()) -> l
     lines += [
         f"{key.capitalize()}: {found.provenance[key]}."
         for key in ("label", "ids", "image files")
-        if key in found.provenance
+        if key in found.provenance and (found.class_names or key != "label")
     ]
     if stamps:
         lines.append(f"Stamps of {options.image_size} px: {'; '.join(dict.fromkeys(stamps))}.")

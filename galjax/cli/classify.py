@@ -34,7 +34,7 @@ DESCRIPTION = """Classify galaxies that nobody has labelled with trained network
   galjax classify --model net --data my_survey --part 3/20 --out catalogue    # one of 20 jobs that fill a folder
 
 --out is a csv, ecsv, fits, vot, parquet or hdf5 file, or a folder, which is filled with Parquet files."""
-DECIDES_NO_ROW = ("model", "data", "out", "shares", "part", "no_report")
+DECIDES_NO_ROW = ("model", "data", "out", "shares", "part", "overwrite", "no_report")
 """Flags that decide no row of the catalogue; networks and galaxies are known by their checksums."""
 _PART = re.compile(r"(\d+)/(\d+)")
 
@@ -74,6 +74,8 @@ class Classify:
     that follow."""
     part: str | None = None
     """Which part of the galaxies, like 3/20: for jobs that fill one folder together."""
+    overwrite: Annotated[bool, OUTPUT] = False
+    """Replace another catalogue that is there; the parts of this one are kept, and resumed."""
     no_report: Annotated[bool, OUTPUT] = False
     """Write no report."""
 
@@ -152,8 +154,8 @@ def _check(config: Classify) -> None:
         check_ending(config.out)
         if config.part is not None:
             raise InputError(f"--part fills a folder together with others: give --out a folder, not {config.out}.")
-        if config.out.exists() and not _parts_of(config.out).is_dir():
-            raise InputError(f"{config.out} is there already. Give another --out, or delete it.")
+        if config.out.exists() and not (config.overwrite or _parts_of(config.out).is_dir()):
+            raise InputError(f"{config.out} is there already. Give another --out, or --overwrite.")
 
 
 def _is_folder(out: Path) -> bool:
@@ -177,7 +179,7 @@ def _classify(config: Classify, console: Console) -> None:
     if config.shares:
         read_shares(config.shares, job.classifier.class_names)
     parts = Parts(_parts_of(config.out))
-    parts.begin(_description(config, job), place=config.out)
+    parts.begin(_description(config, job), place=config.out, overwrite=config.overwrite)
     last_words("What was classified is kept; give the same command again to resume.")
     announce = "Stopping after this batch; Ctrl-C again stops at once."
     with stop_requests(lambda: say_at_once(announce)) as requests, _Progress(console) as progress:

@@ -112,8 +112,8 @@ def flags_of(config: Any, prefix: str = "--", group: Group | None = None) -> Ite
             yield Flag(f"{prefix}{'no-' if value else ''}{name}", "", texts.get(field.name, ""), its_group)
         else:
             shown = _shown(value)
-            text = f"{texts.get(field.name, '')} (default: {shown})".lstrip()
-            yield Flag(f"{prefix}{name}", _value_of(kind), text, its_group, shown)
+            text = texts.get(field.name, "") + (f" (default: {shown})" if shown else "")
+            yield Flag(f"{prefix}{name}", _value_of(kind), text.lstrip(), its_group, shown)
 
 
 def help_text(

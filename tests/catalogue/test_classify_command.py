@@ -137,7 +137,26 @@ def test_a_stopped_catalogue_goes_on(net, data, tmp_path, capsys, monkeypatch):
     assert classify(net, data, out, "--no-report") == 0
     assert out.read_text() == whole.read_text()
     assert classify(net, data, out) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "is there already. Give another --out, or --overwrite" in capsys.readouterr().err
+
+
+def test_another_catalogue_is_replaced_where_that_is_asked_for(net, data, tmp_path, capsys):
+    out, folder = tmp_path / "catalogue.csv", tmp_path / "catalogue"
+    out.write_text("of before")
+    assert classify(net, data, out, "--no-report", "--overwrite") == 0
+    assert len(Table.read(out)) == 50
+    assert classify(net, data, folder, "--no-report") == 0
+    (folder / "notes.txt").write_text("mine")
+    written = {part.name: part.stat().st_mtime_ns for part in folder.glob("*.parquet")}
+    assert classify(net, data, folder, "--no-report", "--overwrite") == 0
+    assert {part.name: part.stat().st_mtime_ns for part in folder.glob("*.parquet")} == written
+    assert classify(net, data, folder, "--no-report", "--uncalibrated") == 2
+    assert "another catalogue (options" in capsys.readouterr().err
+    assert classify(net, data, folder, "--no-report", "--uncalibrated", "--overwrite") == 2
+    assert "holds no catalogue of this program" in capsys.readouterr().err  # but somebody's notes, which stay
+    (folder / "notes.txt").unlink()
+    assert classify(net, data, folder, "--no-report", "--uncalibrated", "--overwrite") == 0
+    assert "uncalibrated_square" not in pyarrow.parquet.read_table(folder).column_names
 
 
 def test_other_galaxies_with_the_same_ids_are_not_mixed_in(net, data, tmp_path, capsys):
@@ -382,6 +401,10 @@ def test_a_fits_header_says_the_scale_of_its_own_galaxy(net, tmp_path):
         header = fits.Header(
             {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CDELT1": -scale / 3600, "CDELT2": scale / 3600}
         )
+        header.update(CRVAL1=150.0 + number, CRVAL2=2.0, CRPIX1=8.5, CRPIX2=8.5)
         fits.writeto(folder / f"{number}.fits", images[number].astype(np.float32), header)
     assert classify(net, folder, tmp_path / "catalogue.csv", "--no-report") == 0
-    np.testing.assert_allclose(Table.read(tmp_path / "catalogue.csv")["factor"], [2, 4], rtol=1e-5)
+    table = Table.read(tmp_path / "catalogue.csv")
+    np.testing.assert_allclose(table["factor"], [2, 4], rtol=1e-5)
+    np.testing.assert_allclose(table["ra"], [150, 151], rtol=1e-12)
+    np.testing.assert_allclose(table["dec"], 2, rtol=1e-12)

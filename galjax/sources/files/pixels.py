@@ -9,8 +9,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Int, Shaped
 
-from galjax.sources.files.header_scale import header_scale
 from galjax.sources.files.image_files import FITS_ENDINGS, PICTURE_ENDINGS, UnusableImage, read_image
+from galjax.sources.files.image_header import ImageHeader, read_image_header
 from galjax.sources.files.image_names import image_ending
 
 LOOKED_AT = 5
@@ -32,8 +32,8 @@ class Pixels(Protocol):
     def shown(self, number: int) -> str:
         """The file, or the place in it."""
 
-    def scale(self, number: int) -> float:
-        """Arcsec per pixel as the image's own header says; NaN where it does not."""
+    def header(self, number: int) -> ImageHeader:
+        """What the image's own header says of its place on the sky."""
 
     def __len__(self) -> int:
         """How many there are."""
@@ -59,10 +59,10 @@ class FilePixels:
         """The name of the file."""
         return self.names[number]
 
-    def scale(self, number: int) -> float:
-        """By the world coordinates of a FITS file."""
+    def header(self, number: int) -> ImageHeader:
+        """The world coordinates of a FITS file."""
         path = self.files[number]
-        return header_scale(path) if image_ending(path.name).startswith(FITS_ENDINGS) else math.nan
+        return read_image_header(path) if image_ending(path.name).startswith(FITS_ENDINGS) else ImageHeader()
 
     def __len__(self) -> int:
         return len(self.files)
@@ -99,9 +99,9 @@ class ArrayPixels:
         """The array and the row in it."""
         return f"{self.name} [{self.rows[number]}]"
 
-    def scale(self, number: int) -> float:
+    def header(self, number: int) -> ImageHeader:
         """An array has no header."""
-        return math.nan
+        return ImageHeader()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -110,7 +110,7 @@ class ArrayPixels:
 def common_scale(pixels: Pixels) -> float:
     """Arcsec per pixel where the headers of a few images, spread over all, say the same; else NaN."""
     spread = np.unique(np.linspace(0, len(pixels) - 1, min(LOOKED_AT, len(pixels))).astype(int)).tolist()
-    scales = np.array([pixels.scale(number) for number in spread])
+    scales = np.array([pixels.header(number).scale for number in spread])
     if not len(scales) or not np.isfinite(scales).all() or np.ptp(scales) > SAME * scales.min():
         return math.nan
     return float(np.median(scales))

@@ -29,7 +29,7 @@ def read_table(path: Path, options: FolderOptions) -> Galaxies:
         FilePixels(rows.files, rows.names),
         form=f"table {path.name} with images",
         source=str(path.parent),
-        counted=f"{path.name}: {len(columns.ids)} rows",
+        counted=f"{path.name}: {len(columns.ids)} row{'s' * (len(columns.ids) != 1)}",
         place=f"images in {files.folder.name}/",
         excluded=tuple(excluded),
         provenance={"folder": path.resolve().parent.name, "catalogue": path.name, **columns.provenance},
