@@ -7,7 +7,15 @@ from galjax.terminal.interrupts import listen_in_command
 listen_in_command()
 
 ExperimentName = Literal[
-    "uncertain_labels", "class_balance", "resolution_sweep", "phase_shift", "same_resolution", "cross_survey"
+    "uncertain_labels",
+    "class_balance",
+    "resolution_sweep",
+    "phase_shift",
+    "same_resolution",
+    "cross_survey",
+    "robust_training",
 ]
 EXPERIMENTS: tuple[ExperimentName, ...] = get_args(ExperimentName)
 """The modules here whose `EXPERIMENT` trains, in the order in which `experiments.thesis` runs them."""
+OF_THESIS = EXPERIMENTS[:-1]
+"""Those that the thesis made: what `experiments.thesis` runs where it is not told."""

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 from experiments import EXPERIMENTS as NAMES
-from experiments import ExperimentName
+from experiments import OF_THESIS, ExperimentName
 from galjax.cli.command import PresetName, answer_flags, described, run_command
 from galjax.config.markers import DATA, EXPERIMENT, OUTPUT, SHARP_IMAGES, Flat, Hidden
 from galjax.config.settings import OnDivergence, ProcessesConfig
@@ -41,7 +41,7 @@ class Thesis:
 
     preset: Annotated[PresetName, Hidden] = "quick"
     """Preset of every experiment."""
-    experiments: tuple[ExperimentName, ...] = NAMES
+    experiments: tuple[ExperimentName, ...] = OF_THESIS
     """Experiments to run, in this order."""
     data: Annotated[str, DATA] = "simulated"
     """Galaxies to use: `simulated` (rendered here), or files in any usual form: a folder of images with a table or with a

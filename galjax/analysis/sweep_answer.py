@@ -64,6 +64,10 @@ class SweepAnswer:
             return ""
         return f"usable {'; '.join(words)}. Recalibrated: with a threshold fitted on other galaxies of the same resolution."
 
+    def limit(self, method: str) -> int:
+        """The largest factor down to which a method is usable; 0 where not even Original is."""
+        return self._limit(self._meeting(is_usable)[method])
+
     def _meeting(self, criterion: Criterion) -> dict[str, list[int]]:
         """By method the factors that meet a criterion, Original's 1 among them."""
         original = self._accuracies(ORIGINAL.factor)

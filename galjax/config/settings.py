@@ -5,7 +5,7 @@ answered at once; what the settings mean is in the modules that take them.
 """
 
 import dataclasses
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from galjax.config.json_form import Suggested, SuggestedRate
 from galjax.config.markers import EXECUTION, MACHINES, NETWORK, OUTPUT, Flat
@@ -21,11 +21,13 @@ Convention = Literal["opencv", "jax"]
 OnDivergence = Literal["stop", "drop"]
 Draws = Literal["overlapping", "disjoint"]
 EnlargingMethod = Literal["nearest", "bilinear", "bicubic"]
+Recipe = Literal["none", "dihedral", "resolution", "all"]
 
 KERNEL_SIZES = (3, 3, 2)
 """Kernel sizes of the three convolutions, px (thesis, section 4.1 and figure 4.5)."""
 MOST_FILTERS, MOST_UNITS = 4096, 65536
 MOST_DELAYED_STEPS = 1024
+MOST_FACTOR = 64
 MOST_EPOCHS = 1_000_000
 
 
@@ -112,6 +114,51 @@ class OptimiserConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class AugmentConfig:
+    """How training images change at random in every epoch. The strengths are traced: others cost no retrace."""
+
+    augment: Recipe = "none"
+    """What changes: nothing (none), one of the eight orientations (dihedral), the resolution, so that networks hold at coarser images
+    (resolution), or these two and all that follows (all)."""
+    augment_factor: int = 8
+    """Coarsest resolution: images are shrunk to 1/k and enlarged again, each k from 1 to this as often as any other."""
+    augment_methods: tuple[EnlargingMethod, ...] = ("nearest", "bilinear", "bicubic")
+    """Interpolation methods that shrunk images are enlarged with, each as often as any other."""
+    augment_shift: float = 1.0
+    """Largest shift of "all", px."""
+    augment_rotation: float = 0.0
+    """Largest angle of "all", degrees."""
+    augment_seeing: float = 0.0
+    """Largest standard deviation of the blur of "all", px."""
+    augment_noise: float = 0.0
+    """Largest noise of "all", added to every pixel of shrunk images, in units of that of the training images' own pixels."""
+
+    def __post_init__(self) -> None:
+        if self.augment not in get_args(Recipe):
+            raise InputError(f"There is no augmentation {self.augment!r}; choose from {', '.join(get_args(Recipe))}.")
+        if not 1 <= self.augment_factor <= MOST_FACTOR:
+            raise InputError(f"--augment-factor must lie in 1..{MOST_FACTOR}, not {self.augment_factor}.")
+        if not self.augment_methods or len(set(self.augment_methods)) < len(self.augment_methods):
+            raise InputError(f"--augment-methods takes one or more methods, each once, not {self.augment_methods}.")
+        for name, most in {"shift": 1e3, "rotation": 180, "seeing": 1e3, "noise": 1e6}.items():
+            if not 0 <= getattr(self, f"augment_{name}") <= most:
+                raise InputError(f"--augment-{name} must lie in 0..{most:g}, not {getattr(self, f'augment_{name}')}.")
+        for field in dataclasses.fields(self):
+            needed = NEEDED.get(field.name, ())
+            if getattr(self, field.name) != field.default and needed and self.augment not in needed:
+                raise InputError(
+                    f"--{field.name.replace('_', '-')} has no effect on --augment {self.augment} (but on {' and '.join(needed)}). Leave it out."
+                )
+
+
+NEEDED: dict[str, tuple[Recipe, ...]] = {
+    **dict.fromkeys(("augment_factor", "augment_methods"), ("resolution", "all")),
+    **dict.fromkeys(("augment_shift", "augment_rotation", "augment_seeing", "augment_noise"), ("all",)),
+}
+"""The recipes that a strength has an effect on."""
+
+
+@dataclasses.dataclass(frozen=True)
 class ExecutionConfig:
     """How it is computed. Defaults depend on the device; environment.json records what was used."""
 
@@ -187,6 +234,7 @@ class TrainingConfig:
     optimiser: Annotated[OptimiserConfig, Flat, NETWORK] = dataclasses.field(default_factory=OptimiserConfig)
     network: Annotated[NetworkConfig, Flat, NETWORK] = dataclasses.field(default_factory=NetworkConfig)
     execution: Annotated[ExecutionConfig, Flat, EXECUTION] = dataclasses.field(default_factory=ExecutionConfig)
+    augment: Annotated[AugmentConfig, Flat, NETWORK] = dataclasses.field(default_factory=AugmentConfig)
     convention: Convention = "opencv"
     """Resize rule: opencv (the pixels of cv2.resize) or jax (those of jax.image.resize)."""
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from galjax.config.settings import ScheduleConfig, TrainingConfig
+from galjax.config.settings import AugmentConfig, ScheduleConfig, TrainingConfig
 from galjax.draw import Draw
 from galjax.metrics import accuracy
 from galjax.runs.checkpoints import Checkpoints
@@ -42,6 +42,8 @@ class Stage(NamedTuple):
     """Whether it is the main training of the run, whose networks are kept (`Task.kept`)."""
     own_sky: bool = False
     """As `Task.own_sky`."""
+    augment: AugmentConfig | None = None
+    """How its training images change at random, instead of as the configuration says."""
 
 
 class StageOutcome(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Int, Key
+from jaxtyping import Array, Float, Int, Key
 
 from galjax.networks.scaling import Sky
 from galjax.training.execution import Execution
@@ -56,6 +56,8 @@ class ToTrain(NamedTuple):
     draw: Int[Array, "*repeat train"]
     """Positions in the pool."""
     sky: Sky | None
+    noise: Float[Array, "*repeat band"] | None
+    """Of the galaxies' own pixels, one standard deviation; None where no noise is added to them."""
 
 
 class ToEvaluate(NamedTuple):
@@ -165,8 +167,8 @@ def _train(
     groups, first_epoch, hyperparameters, pool, trained_at = shared
 
     def one_repeat(trained: Trained, own: ToTrain, span: Spans) -> Trained:
-        (key, draw, sky), (begin, end) = own, span
-        galaxies = Galaxies(see(pool, draw, trained_at, scaling_of(trainer), sky), pool.labels[draw])
+        (key, draw, _, _), (begin, end) = own, span
+        galaxies = _seen(trainer, hyperparameters, pool, own, trained_at)
         blocks = blocks_of(trainer, len(draw))
 
         def one_epoch(index: Int[Array, ""], trained: Trained) -> Trained:
@@ -180,6 +182,17 @@ def _train(
         return jax.lax.fori_loop(begin // blocks, -(-end // blocks), one_epoch, trained)
 
     return _group_by_group(one_repeat, at_once, trained, *own, groups)
+
+
+def _seen(
+    trainer: Trainer, hyperparameters: Hyperparameters, pool: DeviceSample, own: ToTrain, trained_at: Conditions
+) -> Galaxies:
+    """A repeat's training galaxies; where they are augmented, which comes first, they are not scaled."""
+    labels = pool.labels[own.draw]
+    if hyperparameters.augmentation is None:
+        return Galaxies(see(pool, own.draw, trained_at, scaling_of(trainer), own.sky), labels)
+    sky = jax.tree.map(lambda value: value[trained_at.view], own.sky)
+    return Galaxies(see(pool, own.draw, trained_at, "none"), labels, sky, own.noise)
 
 
 Evaluated = tuple[Evaluation, Evaluation | None]

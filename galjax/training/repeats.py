@@ -19,6 +19,7 @@ from galjax.config.settings import MOST_EPOCHS, TrainingConfig
 from galjax.draw import Draw
 from galjax.networks.scaling import Sky
 from galjax.training import processes
+from galjax.training.augmentation import make_augmentation
 from galjax.training.chunks import CHUNK_SECONDS, Groups, Kind, Pace, Stretch
 from galjax.training.conditions import ORIGINAL, Condition, device_conditions
 from galjax.training.device import (
@@ -37,7 +38,7 @@ from galjax.training.execution import Execution, choose, load_of
 from galjax.training.history import History
 from galjax.training.memory import Load, Sizes, check_fits
 from galjax.training.placement import gather, gather_on_first, place, scatter_from_first
-from galjax.training.sky import sky_of_views
+from galjax.training.sky import noise_of, sky_of_views
 from galjax.training.step import DeviceSample, TrainingState, blocks_of, hyperparameters_of
 
 
@@ -166,7 +167,9 @@ class RepeatProgram:
         """When the chunk under way should end, on the clock of `time.monotonic`; NaN where that is not known."""
         self.execution = execution
         self.task, self._config, self._keys = task, config, task.keys
-        self._hyperparameters = hyperparameters_of(config.optimiser)
+        shape = (task.sizes.image_shape[0], task.sizes.image_shape[1])
+        augmentation = make_augmentation(config.augment, shape, config.convention)
+        self._hyperparameters = hyperparameters_of(config.optimiser)._replace(augmentation=augmentation)
         self._pace = Pace()
         sizes, draw = task.sizes, task.draw
         self._galaxies, validated = sizes.train, draw.validation.shape[1]
@@ -179,7 +182,9 @@ class RepeatProgram:
         self._groups = Groups(execution.devices, execution.repeats_at_once)
         self._padding = -self.repeats % (execution.devices * execution.repeats_at_once)
         started = time.perf_counter()
-        self._epoch_keys, self._draw, self._sky = self.pad((task.keys.epochs, draw, task.sky))
+        adds_noise = augmentation is not None and augmentation.noise is not None
+        noise = noise_of(task.pool.images, draw.train, task.trained_at.view, task.sky) if adds_noise else None
+        self._epoch_keys, self._draw, self._sky, self._noise = self.pad((task.keys.epochs, draw, task.sky, noise))
         self._validated = self._draw.validation if validated else None
         conditions = device_conditions(task.pool, task.conditions, config.convention)
         trained_at = jax.tree.map(
@@ -271,7 +276,7 @@ class RepeatProgram:
         groups, first_epoch = (place(array, self._on_all) for array in (part.groups, np.int32(epoch)))
         hyperparameters, pool, trained_at, conditions = self._shared
         if kind == "train":
-            own = ToTrain(self._epoch_keys, self._draw.train, self._sky)
+            own = ToTrain(self._epoch_keys, self._draw.train, self._sky, self._noise)
             shared = (groups, first_epoch, hyperparameters, pool, trained_at)
             state, sums = self.training((state, measured.sums), (own, (begin, end)), shared)
             measured, stretch = measured._replace(sums=sums), stretch._replace(trained=part.end)
@@ -334,7 +339,7 @@ class RepeatProgram:
         count, pair, number = (jax.ShapeDtypeStruct(shape, jnp.int32) for shape in (self._epoch_keys.shape, (2,), ()))
         training = (
             (state, measured.sums),
-            (ToTrain(self._epoch_keys, self._draw.train, self._sky), (count, count)),
+            (ToTrain(self._epoch_keys, self._draw.train, self._sky, self._noise), (count, count)),
             (pair, number, hyperparameters, pool, trained_at),
         )
         evaluation = (

@@ -81,6 +81,17 @@ def sky_of_views(
     return Sky(*(jnp.broadcast_to(jnp.stack(each, axis=1), shape) for each in zip(*found, strict=True)))
 
 
+def noise_of(
+    views: Float[Array, "view galaxy height width band"],
+    chosen: Int[Array, "repeat chosen"],
+    view: int,
+    sky: Sky | None,
+) -> Float[Array, "repeat band"]:
+    """The noise of the pixels that each repeat trains on, one standard deviation: the unit of its sky, or where none is measured that of
+    the same frames, which may be 0."""
+    return sky.unit[:, view] if sky is not None else level_and_noise(np.asarray(views[view]), np.asarray(chosen)).unit
+
+
 def in_words(scaling: InputScaling, sky: Sky | None = None, bands: Sequence[str] = (), of: str = "the training") -> str:
     """A sentence for the screen and the report: which scaling, and of "sky" ("repeat band") the medians over repeats.
 

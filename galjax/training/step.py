@@ -15,13 +15,16 @@ from galjax.networks.delayed_updates import Parameters
 from galjax.networks.network import Network
 from galjax.networks.scaling import Sky, scale_images
 from galjax.resample import apply_matrices
+from galjax.training.augmentation import Augmentation, augmented
 
 
 class Hyperparameters(NamedTuple):
-    """The traced part of the optimiser."""
+    """The traced part of how networks learn."""
 
     learning_rate: Float[Array, ""]
     momentum: Float[Array, ""]
+    augmentation: Augmentation | None = None
+    """How training images change at random; None where they do not."""
 
 
 class DeviceSample(NamedTuple):
@@ -69,8 +72,12 @@ class Galaxies(NamedTuple):
     """One repeat's own, in the order of its draw."""
 
     images: Float[Array, "galaxy height width band"]
-    """Scaled (`scale_images`)."""
+    """Scaled (`scale_images`); where they are augmented not yet."""
     labels: Int[Array, " galaxy"]
+    sky: Sky | None = None
+    """Of the view trained at ("band"); for images that are augmented before they are scaled."""
+    noise: Float[Array, " band"] | None = None
+    """Of the images' own pixels, one standard deviation; where noise is added."""
 
 
 class TrainingState(NamedTuple):
@@ -226,12 +233,12 @@ def train_blocks(
     galaxies: Galaxies,
     blocks: tuple[Int[Array, ""], Int[Array, ""]],
 ) -> tuple[TrainingState, StepMeasures]:
-    """The blocks from `blocks[0]` to before `blocks[1]` of one pass over all `galaxies` (scaled images) in a new order.
+    """The blocks from `blocks[0]` to before `blocks[1]` of one pass over all `galaxies` in a new order, augmented anew where they are.
 
     `key` is that of the epoch. `carry` is the state before, and the measures summed over the epoch so far (with dropout);
     both are returned as they are afterwards.
     """
-    shuffle_key, dropout_key = jax.random.split(key)
+    shuffle_key, dropout_key, augment_key = jax.random.split(key, 3)
     count, size = len(galaxies.labels), trainer.batch_size
     steps = -(-count // size)
     order = jnp.pad(jax.random.permutation(shuffle_key, count), (0, steps * size - count)).reshape(steps, size)
@@ -239,7 +246,12 @@ def train_blocks(
 
     def step_inputs(number: Int[Array, ""]) -> tuple[Key[Array, ""], Batch]:
         chosen = order[number]
-        batch = Batch(galaxies.images[chosen], galaxies.labels[chosen], mask[number])
+        images = galaxies.images[chosen]
+        if hyperparameters.augmentation is not None:
+            keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(augment_key, chosen)
+            images = augmented(images, keys, hyperparameters.augmentation, galaxies.noise)
+            images = scale_images(images, scaling_of(trainer), galaxies.sky)
+        batch = Batch(images, galaxies.labels[chosen], mask[number])
         return jax.random.fold_in(dropout_key, number), batch
 
     def one_step(

@@ -9,9 +9,11 @@ from rich.console import Console
 
 from galjax import draw
 from galjax.config.settings import (
+    AugmentConfig,
     ExecutionConfig,
     NetworkConfig,
     OptimiserConfig,
+    Recipe,
     ScheduleConfig,
     TrainingConfig,
 )
@@ -42,6 +44,8 @@ class TrainOptions:
     network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
     optimiser: OptimiserConfig = dataclasses.field(default_factory=OptimiserConfig)
     execution: ExecutionConfig = dataclasses.field(default_factory=ExecutionConfig)
+    augment: Recipe | AugmentConfig = "none"
+    """How training images change at random: a recipe ("dihedral", "resolution", "all"), or one with its strengths."""
     progress: bool | TrainingProgress = False
     """True shows a progress bar; an object is told how far the training is."""
 
@@ -78,8 +82,9 @@ def train(sample: GalaxySample, *, repeats: int = 5, epochs: int = 30, seed: int
     galaxies = sample.with_classes(chosen.classes or sample.class_names)
     scaling = chosen_scaling(chosen.network.input_scaling, galaxies)
     network = dataclasses.replace(chosen.network, input_scaling=scaling)
+    augment = AugmentConfig(chosen.augment) if isinstance(chosen.augment, str) else chosen.augment
     config = TrainingConfig(
-        ScheduleConfig(epochs=epochs, evaluate_every=epochs), chosen.optimiser, network, chosen.execution
+        ScheduleConfig(epochs=epochs, evaluate_every=epochs), chosen.optimiser, network, chosen.execution, augment
     )
     check_image_shape(config.network, *galaxies.images.shape[1:3])
     split, given = draw.Split(chosen.test_fraction), draw.given_split(galaxies)

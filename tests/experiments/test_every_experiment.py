@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from experiments import class_balance, cross_survey, phase_shift, same_resolution, uncertain_labels
+from experiments import class_balance, cross_survey, phase_shift, robust_training, same_resolution, uncertain_labels
 from galjax.cli.command import exit_code
 from galjax.sources import SimulatedSurvey, simulate
 
@@ -35,6 +35,7 @@ FLAGS = {
         "bicubic",
     ],
     same_resolution: ["--per-class", "20", "--factors", "2", "4"],
+    robust_training: "--per-class 20 --factors 2 4 --methods nearest bicubic --recipes none all --ceiling nearest".split(),
     cross_survey: ["--per-class", "15", "--sharp.simulated.image-size", "75", "--simulated.pixel-scale", "0.396"],
 }
 KEYS = {
@@ -42,6 +43,7 @@ KEYS = {
     class_balance: ["draw", "trainings"],
     phase_shift: ["position", "size", "method"],
     same_resolution: ["trained_at", "factor", "method"],
+    robust_training: ["trained_with", "factor", "method"],
     cross_survey: ["trained_on", "tested_on"],
 }
 FURTHER = {
@@ -49,6 +51,7 @@ FURTHER = {
     class_balance: set(),
     phase_shift: {"brightest_pixel.ecsv", "centre_shift.ecsv", "parity.ecsv", "threshold.ecsv"},
     same_resolution: {"losses.ecsv", "reference.ecsv", "threshold.ecsv"},
+    robust_training: {"gaps.ecsv", "limits.ecsv", "losses.ecsv"},
     cross_survey: {"attribution.ecsv", "conditions.ecsv", "steps.ecsv", "threshold.ecsv"},
 }
 
@@ -191,6 +194,10 @@ def test_help_names_every_flag_and_the_question(experiment, capsys):
         (class_balance, ["--total", "56"], "A draw of 28 galaxies per class is not possible"),
         (phase_shift, ["--sizes", "5", "6"], "--sizes needs an even size with both its neighbours"),
         (phase_shift, ["--factors", "1"], "--factors start at 2"),
+        (robust_training, ["--recipes", "all"], "--recipes takes none, which others are compared with"),
+        (robust_training, ["--augment", "dihedral"], "--augment has no effect here"),
+        (robust_training, ["--ceiling", "bilinear"], "--ceiling bilinear is none of --methods nearest bicubic"),
+        (robust_training, ["--factors", "40"], "can be shrunk by factors 1 to 32, not by 40"),
         (same_resolution, ["--factors", "2", "2"], "--factors takes one or more values, each once"),
         (same_resolution, ["--factors", "40"], "can be shrunk by factors 1 to 32, not by 40"),
         (cross_survey, ["--sharp.data", "nowhere"], "the simulated survey and the other is not"),
