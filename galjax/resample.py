@@ -20,11 +20,14 @@ from jaxtyping import Array, Float, Float64, Real, Shaped
 from galjax.config.settings import Convention
 from galjax.errors import InputError
 
-Method = Literal["nearest", "bilinear", "bicubic", "area"]
+Method = Literal["nearest", "bilinear", "bicubic", "lanczos", "wiener", "area"]
 
 _KEYS_A = -0.75
 """The free parameter of Keys (1981, IEEE Trans. ASSP 29, 1153, eq. 15) that OpenCV uses; jax.image uses -0.5."""
 
+
+WIENER_LENGTH, WIENER_NOISE = 0.25, 1e-3
+"""Of `_wiener_weights`: a galaxy's share of its stamp, and a signal of about 30 standard deviations of the noise."""
 
 FWHM_PER_SIGMA = 2 * (2 * np.log(2)) ** 0.5
 """Full width at half maximum of a Gaussian, in its standard deviations."""
@@ -39,9 +42,10 @@ def resize(
     """Resize the last two axes to `size` = (height, width).
 
     convention="opencv" equals `cv2.resize(image, (width, height), interpolation=INTER_NEAREST | INTER_LINEAR |
-    INTER_CUBIC | INTER_AREA)` to float32 rounding (nearest: exactly): no antialiasing except in "area", edges
+    INTER_CUBIC | INTER_LANCZOS4 | INTER_AREA)` to float32 rounding (nearest: exactly): no antialiasing except in "area", edges
     replicated, Keys' cubic with a = -0.75; "area" that enlarges either axis is OpenCV's fallback, a linear
-    interpolation with coefficients clipped to whole-pixel overlap.
+    interpolation with coefficients clipped to whole-pixel overlap. "wiener", which OpenCV lacks, enlarges pixels that are means over
+    the new ones (`_wiener_weights`); where an axis does not grow it is "area".
 
     convention="jax" is `jax.image.resize` with its default antialiasing; "area", which it lacks, is its nearest
     relative there: the antialiased "linear" (a triangle of half-width n_in / n_out instead of a box). For images with
@@ -137,6 +141,8 @@ def resize_matrices(
         )
     if min(*shape, *size) < 1:
         raise InputError(f"Cannot resize {tuple(shape)} px to {tuple(size)} px: every side must be at least 1.")
+    if convention == "jax" and method in ("lanczos", "wiener"):
+        raise InputError(f"The convention jax has no method {method}. Choose opencv, or another method.")
     if convention == "jax":
         return _jax_weights(shape[0], size[0], method), _jax_weights(shape[1], size[1], method)
     if method == "area" and (size[0] > shape[0] or size[1] > shape[1]):
@@ -146,6 +152,8 @@ def resize_matrices(
         "nearest": _nearest_weights,
         "bilinear": _bilinear_weights,
         "bicubic": _bicubic_weights,
+        "lanczos": _lanczos_weights,
+        "wiener": _wiener_weights,
         "area": _area_weights,
     }[method]
     return weights(shape[0], size[0]), weights(shape[1], size[1])
@@ -315,6 +323,30 @@ def _bicubic_weights(old: int, new: int) -> Float64[np.ndarray, "new old"]:
     third = ((a + 2) * (1 - t) - (a + 3)) * (1 - t) * (1 - t) + 1
     weights = np.stack([first, second, third, 1 - first - second - third], 1)
     return _scatter(below[:, None] + np.arange(-1, 3), weights, old)
+
+
+def _lanczos_weights(old: int, new: int) -> Float64[np.ndarray, "new old"]:
+    """Eight taps of sinc(x) sinc(x / 4), made to sum to 1."""
+    below, fraction = _linear_coordinates(old, new)
+    taps = np.arange(-3, 5)
+    weights = np.sinc(fraction[:, None] - taps) * np.sinc((fraction[:, None] - taps) / 4)
+    return _scatter(below[:, None] + taps, weights / weights.sum(axis=1, keepdims=True), old)
+
+
+def _wiener_weights(old: int, new: int) -> Float64[np.ndarray, "new old"]:
+    """The linear estimate of the least mean square error of new pixels whose means over an old pixel are known (Wiener 1949).
+
+    Of an axis whose pixels correlate by exp(-d / L) over d of them, L = `WIENER_LENGTH` of the axis, and whose means have white noise of
+    the variance `WIENER_NOISE` of a new pixel's.
+    """
+    if new <= old:
+        return _area_weights(old, new)
+    pixels = np.arange(new)
+    covariance = np.exp(-np.abs(pixels[:, None] - pixels) / (WIENER_LENGTH * new))
+    means = _area_weights(new, old)
+    of_means = means @ covariance @ means.T + WIENER_NOISE * np.eye(old)
+    weights = np.linalg.solve(of_means, means @ covariance).T
+    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def _area_weights(old: int, new: int) -> Float64[np.ndarray, "new old"]:

@@ -14,13 +14,14 @@ from galjax.errors import InputError
 NetworkName = Literal["thesis", "residual"]
 InputScaling = Literal["auto", "sky", "asinh", "standard", "minmax", "none"]
 Initialisation = Literal["glorot_uniform", "he_normal", "lecun_normal"]
+RateSchedule = Literal["constant", "cosine"]
 Padding = Literal["same", "valid"]
 LoweringName = Literal["direct", "patches", "xla"]
 Precision = Literal["float32", "tf32", "bfloat16"]
 Convention = Literal["opencv", "jax"]
 OnDivergence = Literal["stop", "drop"]
 Draws = Literal["overlapping", "disjoint"]
-EnlargingMethod = Literal["nearest", "bilinear", "bicubic"]
+EnlargingMethod = Literal["nearest", "bilinear", "bicubic", "lanczos", "wiener"]
 Recipe = Literal["none", "dihedral", "resolution", "all"]
 
 KERNEL_SIZES = (3, 3, 2)
@@ -99,6 +100,9 @@ class OptimiserConfig:
 
     learning_rate: float = SuggestedRate(LEARNING_RATES["thesis"])
     """Step size of stochastic gradient descent, above 0. Where it is not given, residual takes 0.03."""
+    rate_schedule: RateSchedule = "constant"
+    """How the learning rate goes on: constant, or cosine, from the learning rate down to 0 at the last epoch (a longer training is then
+    another one)."""
     momentum: float = 0.0
     """Heavy-ball momentum, 0 to below 1; 0 also keeps no second copy of the weights."""
     batch_size: int = Suggested(8)

@@ -41,6 +41,8 @@ MAY_DIFFER = ("data", "checkpoint_seconds", "on_divergence", "discard_state")
 result of a repeat."""
 MAY_GROW = "epochs"
 """A run may be trained on."""
+FALLING = "rate_schedule"
+ENDS_THERE = "the learning rate falls towards the last epoch, so that a longer training is another one"
 
 
 class RunFolder:
@@ -342,12 +344,13 @@ def _check_same(out: Path, found: dict[str, Any], wanted: dict[str, Any], kind: 
     ours, theirs = (flatten_dict(run["config"], sep=".") for run in (wanted, found))
     named = flags(kind)
     differences = []
+    falls = any(path.endswith(FALLING) and value == "cosine" for path, value in theirs.items())
     for path in sorted({*ours, *theirs}):
         before, now = theirs.get(path, "not there"), ours.get(path, "not there")
         name = path.rpartition(".")[2]
-        grows = name == MAY_GROW and _is_no_less(now, before)
+        grows = name == MAY_GROW and not falls and _is_no_less(now, before)
         if before != now and name not in MAY_DIFFER and not grows:
-            fewer = " (a run can be trained on, not back)" if name == MAY_GROW else ""
+            fewer = f" ({ENDS_THERE if falls else 'a run can be trained on, not back'})" if name == MAY_GROW else ""
             flag = named[path][0] if path in named else path
             differences.append(f"{flag} was {as_words(before)}, now {as_words(now)}{fewer}")
     if differences:

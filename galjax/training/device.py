@@ -176,7 +176,8 @@ def _train(
             first, stop = jnp.maximum(begin - index * blocks, 0), jnp.minimum(end - index * blocks, blocks)
             so_far = jax.tree.map(lambda leaf: jnp.where(first == 0, 0, leaf[index]), sums)
             epoch_key = jax.random.fold_in(key, first_epoch + index)
-            state, new = train_blocks(trainer, hyperparameters, (state, so_far), epoch_key, galaxies, (first, stop))
+            at_epoch = hyperparameters.at_epoch(first_epoch + index)
+            state, new = train_blocks(trainer, at_epoch, (state, so_far), epoch_key, galaxies, (first, stop))
             return state, jax.tree.map(lambda all_, one: all_.at[index].set(one), sums, new)
 
         return jax.lax.fori_loop(begin // blocks, -(-end // blocks), one_epoch, trained)

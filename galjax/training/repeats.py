@@ -169,7 +169,7 @@ class RepeatProgram:
         self.task, self._config, self._keys = task, config, task.keys
         shape = (task.sizes.image_shape[0], task.sizes.image_shape[1])
         augmentation = make_augmentation(config.augment, shape, config.convention)
-        self._hyperparameters = hyperparameters_of(config.optimiser)._replace(augmentation=augmentation)
+        self._hyperparameters = hyperparameters_of(config.optimiser, config.schedule.epochs, augmentation)
         self._pace = Pace()
         sizes, draw = task.sizes, task.draw
         self._galaxies, validated = sizes.train, draw.validation.shape[1]

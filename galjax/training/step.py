@@ -25,6 +25,16 @@ class Hyperparameters(NamedTuple):
     momentum: Float[Array, ""]
     augmentation: Augmentation | None = None
     """How training images change at random; None where they do not."""
+    falls_over: Float[Array, ""] | None = None
+    """Epochs in which the learning rate falls to 0 along half a cosine (Loshchilov & Hutter 2017, ICLR, eq. 5, without restarts); None
+    where it is constant."""
+
+    def at_epoch(self, epoch: Int[Array, ""]) -> "Hyperparameters":
+        """Those of one epoch, counted from 0."""
+        if self.falls_over is None:
+            return self
+        share = epoch.astype(jnp.float32) / self.falls_over
+        return self._replace(learning_rate=self.learning_rate * (1 + jnp.cos(jnp.pi * share)) / 2)
 
 
 class DeviceSample(NamedTuple):
@@ -123,9 +133,14 @@ class Trainer(NamedTuple):
         return optax.sgd(hyperparameters.learning_rate, hyperparameters.momentum if self.has_momentum else None)
 
 
-def hyperparameters_of(optimiser: OptimiserConfig) -> Hyperparameters:
+def hyperparameters_of(
+    optimiser: OptimiserConfig, epochs: int = 1, augmentation: Augmentation | None = None
+) -> Hyperparameters:
     """The part of the configuration that is traced."""
-    return Hyperparameters(jnp.float32(optimiser.learning_rate), jnp.float32(optimiser.momentum))
+    falls_over = None if optimiser.rate_schedule == "constant" else jnp.float32(epochs)
+    return Hyperparameters(
+        jnp.float32(optimiser.learning_rate), jnp.float32(optimiser.momentum), augmentation, falls_over
+    )
 
 
 def scaling_of(trainer: Trainer) -> InputScaling:

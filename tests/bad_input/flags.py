@@ -81,7 +81,7 @@ FLAGS = [
     (("thesis",), ["--experiments", "astrology"], "astrology.*--experiments.*phase_shift"),
     (("thesis",), ["--data", "nowhere"], "--data 'nowhere' is neither 'simulated' nor an existing folder"),
     (("thesis",), ["--class-columns", "A"], "--class-columns takes two or more"),
-    (("resolution_sweep",), ["--methods", "lanczos"], "'lanczos'.*--methods.*nearest"),
+    (("resolution_sweep",), ["--methods", "spline"], "'spline'.*--methods.*nearest"),
     (("resolution_sweep",), ["--factors", "1"], "--factors start at 2"),
     (("resolution_sweep", "same_resolution", "phase_shift"), ["--factors", "2", "2"], "--factors takes .* each once"),
     (("resolution_sweep", "same_resolution", "phase_shift"), ["--factors", "-2"], "--factors start at 2"),

@@ -261,7 +261,7 @@ def test_bad_flags_get_a_sentence_and_exit_code_2(tmp_path, monkeypatch, capsys,
 
 
 @pytest.mark.parametrize(
-    "flags", [["--repeat", "3"], ["--methods", "lanczos"], ["--epochs", "many"], ["--convention", "torch"]]
+    "flags", [["--repeat", "3"], ["--methods", "spline"], ["--epochs", "many"], ["--convention", "torch"]]
 )
 def test_unknown_flags_and_values_exit_with_2(capsys, flags):
     with pytest.raises(SystemExit) as caught:

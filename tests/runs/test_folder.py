@@ -129,6 +129,14 @@ def test_a_run_that_is_to_be_trained_on_has_no_longer_ended(tmp_path):
     assert not longer.finished
 
 
+def test_a_learning_rate_that_falls_to_an_end_allows_no_further_epochs(tmp_path):
+    kind = dataclasses.make_dataclass("Falling", [("rate_schedule", str, "cosine"), ("epochs", int, 3)], frozen=True)
+    open_it(tmp_path / "run", kind()).close()
+    open_it(tmp_path / "run", kind()).close()
+    with pytest.raises(InputError, match=r"--epochs was 3, now 4 .the learning rate falls towards the last epoch"):
+        open_it(tmp_path / "run", kind(epochs=4))
+
+
 def test_the_run_to_go_on_with(tmp_path):
     assert run_to_resume("sweep", tmp_path / "new") is None
     open_it(tmp_path / "run").close()

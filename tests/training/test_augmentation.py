@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 import scipy.ndimage
 
@@ -13,6 +14,7 @@ from galjax.config.settings import AugmentConfig
 from galjax.errors import InputError
 from galjax.resample import degrade
 from galjax.training.augmentation import Augmentation, augmented, make_augmentation
+from galjax.training.step import hyperparameters_of
 from tests.training.test_train import LEARNS, SMALL, arrays
 
 SHAPE = (16, 16)
@@ -201,6 +203,16 @@ def test_every_part_together_trains_under_every_scaling(sample, scaling):
     for one, other in ((0, 2), (2, 3)):
         assert not np.array_equal(found[one], found[other])
     assert np.isfinite(found[0]).all()
+
+
+def test_a_learning_rate_that_falls_ends_at_zero(sample):
+    falling = dataclasses.replace(LEARNS, rate_schedule="cosine")
+    constant, fallen = (trained(sample, "none", optimiser=one, epochs=4) for one in (LEARNS, falling))
+    assert not np.array_equal(parameters(constant), parameters(fallen))
+    hyperparameters = hyperparameters_of(falling, 4)
+    rates = [float(hyperparameters.at_epoch(jnp.int32(epoch)).learning_rate) for epoch in range(5)]
+    expected = optax.cosine_decay_schedule(LEARNS.learning_rate, 4)
+    np.testing.assert_allclose(rates, [expected(epoch) for epoch in range(5)], atol=1e-9)
 
 
 def test_a_repeat_alone_is_trained_as_among_others(sample):
