@@ -128,6 +128,7 @@ def trained(config: NetworksBenchmark, training: TrainingConfig, pool: GalaxySam
         conditions=[(condition.factor, condition.method) for condition in CONDITIONS],
         network=training.network,
         optimiser=training.optimiser,
+        augment="none",
     )
     return np.stack([ensemble.accuracy(condition.factor, condition.method) for condition in CONDITIONS], axis=1)
 

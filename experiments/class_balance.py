@@ -16,7 +16,7 @@ import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 
-from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described
+from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described, with_robust
 from galjax.config.json_form import Suggested
 from galjax.config.settings import ScheduleConfig, TrainingConfig
 from galjax.sources import SimulatedSurvey, SourceConfig
@@ -35,24 +35,26 @@ class ClassBalance(ExperimentConfig):
     """Galaxies that a repeat draws; the balanced draw takes an equal share from each class."""
 
 
-PRESETS: dict[PresetName, ClassBalance] = {
-    "quick": ClassBalance(
-        source=SourceConfig(simulated=SimulatedSurvey(galaxies=3000, class_fractions=THESIS_FRACTIONS)),
-        repeats=6,
-        total=Suggested(400),
-        training=TrainingConfig(ScheduleConfig(epochs=24, evaluate_every=4)),
-    ),
-    "standard": ClassBalance(
-        source=SourceConfig(simulated=SimulatedSurvey(galaxies=15_000, class_fractions=THESIS_FRACTIONS)),
-        repeats=10,
-        training=TrainingConfig(ScheduleConfig(epochs=60, evaluate_every=2)),
-    ),
-    "thesis": ClassBalance(
-        validation_fraction=0.0,
-        source=SourceConfig(simulated=SimulatedSurvey(galaxies=15_000, class_fractions=THESIS_FRACTIONS)),
-        training=TrainingConfig(ScheduleConfig(epochs=200, evaluate_every=1)),
-    ),
-}
+PRESETS: dict[PresetName, ClassBalance] = with_robust(
+    {
+        "quick": ClassBalance(
+            source=SourceConfig(simulated=SimulatedSurvey(galaxies=3000, class_fractions=THESIS_FRACTIONS)),
+            repeats=6,
+            total=Suggested(400),
+            training=TrainingConfig(ScheduleConfig(epochs=24, evaluate_every=4)),
+        ),
+        "standard": ClassBalance(
+            source=SourceConfig(simulated=SimulatedSurvey(galaxies=15_000, class_fractions=THESIS_FRACTIONS)),
+            repeats=10,
+            training=TrainingConfig(ScheduleConfig(epochs=60, evaluate_every=2)),
+        ),
+        "thesis": ClassBalance(
+            validation_fraction=0.0,
+            source=SourceConfig(simulated=SimulatedSurvey(galaxies=15_000, class_fractions=THESIS_FRACTIONS)),
+            training=TrainingConfig(ScheduleConfig(epochs=200, evaluate_every=1)),
+        ),
+    }
+)
 
 if __name__ == "__main__":  # before what computes is imported
     answer_flags(PRESETS, f"python -m experiments.{NAME}", described(QUESTION, __doc__))

@@ -24,7 +24,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
-from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described
+from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described, with_robust
 from galjax.config.json_form import Suggested
 from galjax.config.markers import SHARP_IMAGES
 from galjax.config.settings import ScheduleConfig, TrainingConfig
@@ -78,20 +78,22 @@ class CrossSurvey(ExperimentConfig):
         return (coarse, sharp) if coarse and sharp else None
 
 
-PRESETS: dict[PresetName, CrossSurvey] = {
-    "quick": CrossSurvey(
-        source=SourceConfig(simulated=SimulatedSurvey(galaxies=1200)),
-        repeats=4,
-        per_class=Suggested(200),
-        training=TrainingConfig(ScheduleConfig(epochs=16, evaluate_every=4)),
-    ),
-    "standard": CrossSurvey(
-        repeats=10, per_class=Suggested(300), training=TrainingConfig(ScheduleConfig(epochs=30, evaluate_every=5))
-    ),
-    "thesis": CrossSurvey(
-        repeats=100, validation_fraction=0.0, training=TrainingConfig(ScheduleConfig(epochs=200, evaluate_every=10))
-    ),
-}
+PRESETS: dict[PresetName, CrossSurvey] = with_robust(
+    {
+        "quick": CrossSurvey(
+            source=SourceConfig(simulated=SimulatedSurvey(galaxies=1200)),
+            repeats=4,
+            per_class=Suggested(200),
+            training=TrainingConfig(ScheduleConfig(epochs=16, evaluate_every=4)),
+        ),
+        "standard": CrossSurvey(
+            repeats=10, per_class=Suggested(300), training=TrainingConfig(ScheduleConfig(epochs=30, evaluate_every=5))
+        ),
+        "thesis": CrossSurvey(
+            repeats=100, validation_fraction=0.0, training=TrainingConfig(ScheduleConfig(epochs=200, evaluate_every=10))
+        ),
+    }
+)
 
 if __name__ == "__main__":  # before what computes is imported
     answer_flags(PRESETS, f"python -m experiments.{NAME}", described(QUESTION, __doc__))

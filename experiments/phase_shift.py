@@ -21,7 +21,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described
+from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described, with_robust
 from galjax.config.json_form import Suggested, suggested
 from galjax.config.settings import EnlargingMethod, ScheduleConfig, TrainingConfig
 from galjax.config.values import Factor
@@ -62,13 +62,15 @@ class PhaseShift(ExperimentConfig):
             )
 
 
-PRESETS: dict[PresetName, PhaseShift] = {
-    "quick": PhaseShift(repeats=6, training=TrainingConfig(ScheduleConfig(epochs=24, evaluate_every=8))),
-    "standard": PhaseShift(repeats=10, training=TrainingConfig(ScheduleConfig(epochs=60, evaluate_every=10))),
-    "thesis": PhaseShift(
-        validation_fraction=0.0, training=TrainingConfig(ScheduleConfig(epochs=900, evaluate_every=25))
-    ),
-}
+PRESETS: dict[PresetName, PhaseShift] = with_robust(
+    {
+        "quick": PhaseShift(repeats=6, training=TrainingConfig(ScheduleConfig(epochs=24, evaluate_every=8))),
+        "standard": PhaseShift(repeats=10, training=TrainingConfig(ScheduleConfig(epochs=60, evaluate_every=10))),
+        "thesis": PhaseShift(
+            validation_fraction=0.0, training=TrainingConfig(ScheduleConfig(epochs=900, evaluate_every=25))
+        ),
+    }
+)
 
 if __name__ == "__main__":  # before what computes is imported
     answer_flags(PRESETS, f"python -m experiments.{NAME}", described(QUESTION, __doc__))

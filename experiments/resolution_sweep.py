@@ -19,7 +19,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described
+from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described, with_robust
 from galjax.config.json_form import suggested
 from galjax.config.markers import Flat
 from galjax.config.settings import EnlargingMethod, ScheduleConfig, TrainingConfig, UsableConfig
@@ -77,15 +77,19 @@ class ResolutionSweep(ExperimentConfig):
         return self.seeing or (self.source.simulated.seeing if self.source.data == "simulated" else None)
 
 
-PRESETS: dict[PresetName, ResolutionSweep] = {
-    "quick": ResolutionSweep(
-        repeats=6, per_class=suggested(300), training=TrainingConfig(ScheduleConfig(epochs=24, evaluate_every=8))
-    ),
-    "standard": ResolutionSweep(
-        repeats=10, per_class=suggested(300, 1000), training=TrainingConfig(ScheduleConfig(epochs=60, evaluate_every=5))
-    ),
-    "thesis": ResolutionSweep(validation_fraction=0.0),
-}
+PRESETS: dict[PresetName, ResolutionSweep] = with_robust(
+    {
+        "quick": ResolutionSweep(
+            repeats=6, per_class=suggested(300), training=TrainingConfig(ScheduleConfig(epochs=24, evaluate_every=8))
+        ),
+        "standard": ResolutionSweep(
+            repeats=10,
+            per_class=suggested(300, 1000),
+            training=TrainingConfig(ScheduleConfig(epochs=60, evaluate_every=5)),
+        ),
+        "thesis": ResolutionSweep(validation_fraction=0.0),
+    }
+)
 
 if __name__ == "__main__":  # before what computes is imported
     answer_flags(PRESETS, f"python -m experiments.{NAME}", described(QUESTION, __doc__))

@@ -14,10 +14,18 @@ import dataclasses
 import sys
 from typing import Annotated, Literal
 
-from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described
+from galjax.cli.command import (
+    ExperimentConfig,
+    PresetName,
+    answer_flags,
+    described,
+    with_robust,
+)
 from galjax.config.json_form import Suggested, suggested
 from galjax.config.markers import Flat
 from galjax.config.settings import (
+    ROBUST_OPTIMISER,
+    ROBUST_RECIPE,
     AugmentConfig,
     EnlargingMethod,
     Recipe,
@@ -84,18 +92,20 @@ class RobustTraining(ExperimentConfig):
 
 
 def _with(schedule: ScheduleConfig) -> TrainingConfig:
-    return TrainingConfig(schedule, augment=AugmentConfig("all"))
+    return TrainingConfig(schedule, ROBUST_OPTIMISER, augment=ROBUST_RECIPE)
 
 
-PRESETS: dict[PresetName, RobustTraining] = {
-    "quick": RobustTraining(
-        repeats=6, factors=suggested(2, 4, 6, 8), training=_with(ScheduleConfig(epochs=24, evaluate_every=8))
-    ),
-    "standard": RobustTraining(
-        repeats=10, factors=suggested(2, 4, 6, 8), training=_with(ScheduleConfig(epochs=60, evaluate_every=10))
-    ),
-    "thesis": RobustTraining(validation_fraction=0.0, ceiling="all", training=_with(ScheduleConfig())),
-}
+PRESETS: dict[PresetName, RobustTraining] = with_robust(
+    {
+        "quick": RobustTraining(
+            repeats=6, factors=suggested(2, 4, 6, 8), training=_with(ScheduleConfig(epochs=24, evaluate_every=8))
+        ),
+        "standard": RobustTraining(
+            repeats=10, factors=suggested(2, 4, 6, 8), training=_with(ScheduleConfig(epochs=60, evaluate_every=10))
+        ),
+        "thesis": RobustTraining(validation_fraction=0.0, ceiling="all", training=_with(ScheduleConfig())),
+    }
+)
 
 if __name__ == "__main__":  # before what computes is imported
     answer_flags(PRESETS, f"python -m experiments.{NAME}", described(QUESTION, __doc__))

@@ -19,7 +19,7 @@ import dataclasses
 import sys
 from typing import Literal
 
-from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described
+from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described, with_robust
 from galjax.config.json_form import Suggested, suggested
 from galjax.config.settings import EnlargingMethod, ScheduleConfig, TrainingConfig
 from galjax.config.values import Factor
@@ -52,15 +52,21 @@ class SameResolution(ExperimentConfig):
             raise InputError(f"--factors start at 2 (Original is always used), not at {min(self.factors)}.")
 
 
-PRESETS: dict[PresetName, SameResolution] = {
-    "quick": SameResolution(
-        repeats=6, factors=suggested(2, 4, 6, 8), training=TrainingConfig(ScheduleConfig(epochs=24, evaluate_every=8))
-    ),
-    "standard": SameResolution(
-        repeats=10, factors=suggested(2, 4, 6, 8), training=TrainingConfig(ScheduleConfig(epochs=60, evaluate_every=10))
-    ),
-    "thesis": SameResolution(validation_fraction=0.0),
-}
+PRESETS: dict[PresetName, SameResolution] = with_robust(
+    {
+        "quick": SameResolution(
+            repeats=6,
+            factors=suggested(2, 4, 6, 8),
+            training=TrainingConfig(ScheduleConfig(epochs=24, evaluate_every=8)),
+        ),
+        "standard": SameResolution(
+            repeats=10,
+            factors=suggested(2, 4, 6, 8),
+            training=TrainingConfig(ScheduleConfig(epochs=60, evaluate_every=10)),
+        ),
+        "thesis": SameResolution(validation_fraction=0.0),
+    }
+)
 
 if __name__ == "__main__":  # before what computes is imported
     answer_flags(PRESETS, f"python -m experiments.{NAME}", described(QUESTION, __doc__))

@@ -15,7 +15,7 @@ import dataclasses
 import sys
 from collections.abc import Mapping
 
-from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described
+from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described, with_robust
 from galjax.config.json_form import Suggested
 from galjax.config.settings import ScheduleConfig, TrainingConfig
 from galjax.errors import InputError
@@ -42,24 +42,26 @@ class UncertainLabels(ExperimentConfig):
             raise InputError(f"--uncertain-class {self.uncertain_class} is among --classes; it is the further one.")
 
 
-PRESETS: dict[PresetName, UncertainLabels] = {
-    "quick": UncertainLabels(
-        source=SourceConfig(simulated=SimulatedSurvey(galaxies=3000, class_fractions=THESIS_FRACTIONS)),
-        repeats=6,
-        total=Suggested(400),
-        training=TrainingConfig(ScheduleConfig(epochs=24, evaluate_every=4)),
-    ),
-    "standard": UncertainLabels(
-        source=SourceConfig(simulated=SimulatedSurvey(galaxies=15_000, class_fractions=THESIS_FRACTIONS)),
-        repeats=10,
-        training=TrainingConfig(ScheduleConfig(epochs=60, evaluate_every=2)),
-    ),
-    "thesis": UncertainLabels(
-        validation_fraction=0.0,
-        source=SourceConfig(simulated=SimulatedSurvey(galaxies=15_000, class_fractions=THESIS_FRACTIONS)),
-        training=TrainingConfig(ScheduleConfig(epochs=200, evaluate_every=1)),
-    ),
-}
+PRESETS: dict[PresetName, UncertainLabels] = with_robust(
+    {
+        "quick": UncertainLabels(
+            source=SourceConfig(simulated=SimulatedSurvey(galaxies=3000, class_fractions=THESIS_FRACTIONS)),
+            repeats=6,
+            total=Suggested(400),
+            training=TrainingConfig(ScheduleConfig(epochs=24, evaluate_every=4)),
+        ),
+        "standard": UncertainLabels(
+            source=SourceConfig(simulated=SimulatedSurvey(galaxies=15_000, class_fractions=THESIS_FRACTIONS)),
+            repeats=10,
+            training=TrainingConfig(ScheduleConfig(epochs=60, evaluate_every=2)),
+        ),
+        "thesis": UncertainLabels(
+            validation_fraction=0.0,
+            source=SourceConfig(simulated=SimulatedSurvey(galaxies=15_000, class_fractions=THESIS_FRACTIONS)),
+            training=TrainingConfig(ScheduleConfig(epochs=200, evaluate_every=1)),
+        ),
+    }
+)
 
 if __name__ == "__main__":  # before what computes is imported
     answer_flags(PRESETS, f"python -m experiments.{NAME}", described(QUESTION, __doc__))

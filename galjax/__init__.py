@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from galjax.errors import InputError
 
 if TYPE_CHECKING:
-    from galjax.config.settings import ExecutionConfig, NetworkConfig, OptimiserConfig
+    from galjax.config.settings import AugmentConfig, ExecutionConfig, NetworkConfig, OptimiserConfig
     from galjax.resample import degrade, resize
     from galjax.sample import Exclusion, GalaxySample
     from galjax.sources.files.folder import read_folder
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from galjax.training.train import train
 
 _PLACES = {
-    "config.settings": ("ExecutionConfig", "NetworkConfig", "OptimiserConfig"),
+    "config.settings": ("AugmentConfig", "ExecutionConfig", "NetworkConfig", "OptimiserConfig"),
     "resample": ("degrade", "resize"),
     "sample": ("Exclusion", "GalaxySample"),
     "sources.files.folder": ("read_folder",),
@@ -37,6 +37,7 @@ _PLACES = {
 _MODULES = {name: module for module, names in _PLACES.items() for name in names}
 
 __all__ = [
+    "AugmentConfig",
     "Ensemble",
     "Exclusion",
     "ExecutionConfig",

@@ -14,7 +14,7 @@ from galjax.cli import flags
 from galjax.cli.flags import Flag
 from galjax.cli.screen import is_broken_pipe, surviving_screens
 from galjax.config.markers import DATA, EXPERIMENT, OUTPUT, Flat
-from galjax.config.settings import Draws, ProcessesConfig, TrainingConfig
+from galjax.config.settings import ROBUST_OPTIMISER, ROBUST_RECIPE, Draws, ProcessesConfig, TrainingConfig
 from galjax.errors import InputError, in_short, is_exhaustion, printable
 from galjax.sources import SourceConfig
 from galjax.sources.options import check_exists
@@ -25,7 +25,7 @@ BAD_INPUT = 2
 
 MOST_REPEATS = 1_000_000
 
-PresetName = Literal["quick", "standard", "thesis"]
+PresetName = Literal["quick", "standard", "thesis", "robust"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +73,16 @@ class ExperimentConfig:
                 f"--validation-fraction must be at least 0 and below {1 - self.test_fraction:g} (1 - test fraction), "
                 f"not {self.validation_fraction}."
             )
+
+
+Experimental = TypeVar("Experimental", bound=ExperimentConfig)
+
+
+def with_robust(presets: Mapping[PresetName, Experimental]) -> dict[PresetName, Experimental]:
+    """The presets, and robust: the standard one with training images that change at random, and a learning rate that falls to 0."""
+    standard = presets["standard"]
+    training = dataclasses.replace(standard.training, augment=ROBUST_RECIPE, optimiser=ROBUST_OPTIMISER)
+    return {**presets, "robust": dataclasses.replace(standard, training=training)}
 
 
 @runtime_checkable

@@ -117,6 +117,13 @@ class OptimiserConfig:
             raise InputError(f"--batch-size must be at least 1, not {self.batch_size}.")
 
 
+NEEDED: dict[str, tuple[Recipe, ...]] = {
+    **dict.fromkeys(("augment_factor", "augment_methods"), ("resolution", "all")),
+    **dict.fromkeys(("augment_shift", "augment_rotation", "augment_seeing", "augment_noise"), ("all",)),
+}
+"""The recipes that a strength has an effect on."""
+
+
 @dataclasses.dataclass(frozen=True)
 class AugmentConfig:
     """How training images change at random in every epoch. The strengths are traced: others cost no retrace."""
@@ -154,12 +161,28 @@ class AugmentConfig:
                     f"--{field.name.replace('_', '-')} has no effect on --augment {self.augment} (but on {' and '.join(needed)}). Leave it out."
                 )
 
+    def in_words(self) -> str:
+        """What changes, for reports: "one of the eight orientations; shifted by up to 1 px"; "none"."""
+        if self.augment == "none":
+            return "none"
+        resolution = (
+            f"shrunk by a factor of 1 to {self.augment_factor} and enlarged with {' or '.join(self.augment_methods)}"
+        )
+        words = {
+            "one of the eight orientations": self.augment != "resolution",
+            f"shifted by up to {self.augment_shift:g} px": self.augment == "all" and self.augment_shift,
+            f"rotated by up to {self.augment_rotation:g} degrees": self.augment == "all" and self.augment_rotation,
+            f"blurred by up to {self.augment_seeing:g} px": self.augment == "all" and self.augment_seeing,
+            resolution: self.augment != "dihedral",
+            f"with noise of up to {self.augment_noise:g} times their own added": self.augment == "all"
+            and self.augment_noise,
+        }
+        return "; ".join(text for text, is_there in words.items() if is_there)
 
-NEEDED: dict[str, tuple[Recipe, ...]] = {
-    **dict.fromkeys(("augment_factor", "augment_methods"), ("resolution", "all")),
-    **dict.fromkeys(("augment_shift", "augment_rotation", "augment_seeing", "augment_noise"), ("all",)),
-}
-"""The recipes that a strength has an effect on."""
+
+ROBUST_RECIPE = AugmentConfig("all")
+ROBUST_OPTIMISER = OptimiserConfig(learning_rate=0.01, rate_schedule="cosine")
+"""What networks are trained with that shall hold at coarser images: chosen on validation galaxies, as experiments/README.md says."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -34,11 +34,14 @@ def methods_paragraph(
         if network.network == "thesis"
         else ", as standardised residual blocks with global pooling"
     )
+    falls = ", falling to 0 along half a cosine," if optimiser.rate_schedule == "cosine" else ""
+    changes = training.augment.in_words()
+    changed = "" if changes == "none" else f" Training images changed anew in every epoch: {changes}."
     return (
         f"{about['galaxies']} Images of {height} x {width} px in {bands} band{'s' if bands > 1 else ''} were scaled by {SCALINGS[network.input_scaling]}. "
         f"We trained convolutional networks ({network.network}; {', '.join(map(str, network.filters))} filters{dense}; {network.initialisation} "
         f"initialisation; {count:,} parameters) for {schedule.epochs} epochs by stochastic gradient descent with learning rate "
-        f"{optimiser.learning_rate:g}{momentum} and batches of {optimiser.batch_size}, in {training.execution.precision}. {about['repeats']} "
+        f"{optimiser.learning_rate:g}{falls}{momentum} and batches of {optimiser.batch_size}, in {training.execution.precision}.{changed} {about['repeats']} "
         f"{about['tested']} All was computed with galjax {__version__} (JAX, Flax)."
     )
 

@@ -196,6 +196,7 @@ def _keep_ensemble(
         "selection": selection,
         "convention": config.convention,
         "precision": program.execution.precision,
+        "augmentation": config.augment.in_words(),
     }
     ensemble = Ensemble(describe(galaxies, history, program.task, about), parameters_of(own))
     place = folder.path / IN_RUN

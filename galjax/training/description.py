@@ -75,6 +75,8 @@ class Description:
     """Resize rule of that resampling."""
     precision: Precision = "float32"
     """Precision of the multiplications."""
+    augmentation: str = "none"
+    """How the training images changed at random in every epoch, in words."""
     trained_on: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Where the training galaxies came from, how many each repeat had, and their digest."""
     measured: tuple[MeasuredMetrics, ...] = ()

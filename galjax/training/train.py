@@ -9,6 +9,8 @@ from rich.console import Console
 
 from galjax import draw
 from galjax.config.settings import (
+    ROBUST_OPTIMISER,
+    ROBUST_RECIPE,
     AugmentConfig,
     ExecutionConfig,
     NetworkConfig,
@@ -31,7 +33,7 @@ from galjax.training.sky import chosen_scaling
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainOptions:
-    """What `train` may be told besides its repeats, epochs and seed; the defaults are those of the experiments."""
+    """What `train` may be told besides its repeats, epochs and seed; the defaults are those of the preset robust."""
 
     per_class: int | None = None
     """Galaxies of each class that a repeat draws. None: as many as the smallest class has."""
@@ -42,15 +44,17 @@ class TrainOptions:
     conditions: Sequence[tuple[int, str]] = ()
     """Further (factor, method) to measure the accuracy at; Original always is."""
     network: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
-    optimiser: OptimiserConfig = dataclasses.field(default_factory=OptimiserConfig)
+    optimiser: OptimiserConfig | None = None
+    """None: that of the experiments, or of their preset robust where training images change."""
     execution: ExecutionConfig = dataclasses.field(default_factory=ExecutionConfig)
-    augment: Recipe | AugmentConfig = "none"
-    """How training images change at random: a recipe ("dihedral", "resolution", "all"), or one with its strengths."""
+    augment: Recipe | AugmentConfig = ROBUST_RECIPE
+    """How training images change at random: a recipe ("none", "dihedral", "resolution", "all"), or one with its strengths. That of the
+    preset robust."""
     progress: bool | TrainingProgress = False
     """True shows a progress bar; an object is told how far the training is."""
 
 
-def train(sample: GalaxySample, *, repeats: int = 5, epochs: int = 30, seed: int = 0, **options: Any) -> Ensemble:
+def train(sample: GalaxySample, *, repeats: int = 5, epochs: int = 60, seed: int = 0, **options: Any) -> Ensemble:
     """Train `repeats` networks on a labelled sample, all in one program, each on galaxies of its own.
 
     Every repeat draws `per_class` galaxies of each class, keeps `test_fraction` of them for testing and trains on the rest
@@ -83,8 +87,9 @@ def train(sample: GalaxySample, *, repeats: int = 5, epochs: int = 30, seed: int
     scaling = chosen_scaling(chosen.network.input_scaling, galaxies)
     network = dataclasses.replace(chosen.network, input_scaling=scaling)
     augment = AugmentConfig(chosen.augment) if isinstance(chosen.augment, str) else chosen.augment
+    optimiser = chosen.optimiser or (OptimiserConfig() if augment.augment == "none" else ROBUST_OPTIMISER)
     config = TrainingConfig(
-        ScheduleConfig(epochs=epochs, evaluate_every=epochs), chosen.optimiser, network, chosen.execution, augment
+        ScheduleConfig(epochs=epochs, evaluate_every=epochs), optimiser, network, chosen.execution, augment
     )
     check_image_shape(config.network, *galaxies.images.shape[1:3])
     split, given = draw.Split(chosen.test_fraction), draw.given_split(galaxies)
@@ -119,6 +124,7 @@ def _trained(task: Task, config: TrainingConfig, galaxies: GalaxySample, progres
         "repeats": tuple(range(program.repeats)),
         "epoch": epochs,
         "precision": program.execution.precision,
+        "augmentation": config.augment.in_words(),
     }
     return Ensemble(
         describe(galaxies, history, task, about),

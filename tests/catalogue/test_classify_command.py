@@ -27,7 +27,14 @@ def net(tmp_path_factory):
     sample = galjax.GalaxySample.from_arrays(images, labels, class_names=["empty", "square"], pixel_scale=0.4)
     conditions = [(2, "nearest"), (4, "nearest")]
     trained = galjax.train(
-        sample, repeats=2, epochs=40, seed=1, network=test_train.SMALL, optimiser=LEARNS, conditions=conditions
+        sample,
+        repeats=2,
+        epochs=40,
+        augment="none",
+        seed=1,
+        network=test_train.SMALL,
+        optimiser=LEARNS,
+        conditions=conditions,
     )
     place = tmp_path_factory.mktemp("model") / "net"
     trained.save(place)
@@ -185,7 +192,9 @@ def test_a_saved_sample_of_several_bands_is_classified_with_all_of_them(tmp_path
     sample = galjax.GalaxySample.from_arrays(
         bands, labels, class_names=["empty", "square"], bands=["g", "r"], pixel_scale=0.4
     )
-    trained = galjax.train(sample, repeats=1, epochs=1, network=test_train.SMALL, conditions=[(2, "nearest")])
+    trained = galjax.train(
+        sample, augment="none", repeats=1, epochs=1, network=test_train.SMALL, conditions=[(2, "nearest")]
+    )
     trained.save(tmp_path / "net")
     sample.save(tmp_path / "sample.fits")
     assert classify(tmp_path / "net", tmp_path / "sample.fits", tmp_path / "a.csv", "--no-report") == 0

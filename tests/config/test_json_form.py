@@ -26,7 +26,7 @@ def strictly(text):
 
 @pytest.mark.parametrize(
     ("module", "preset"),
-    [*itertools.product(MODULES, ("quick", "standard", "thesis"))],
+    [*itertools.product(MODULES, ("quick", "standard", "thesis", "robust"))],
     ids=lambda value: getattr(value, "__name__", value),
 )
 def test_the_configuration_of_every_experiment_reads_back_exactly(module, preset):

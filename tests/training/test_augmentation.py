@@ -188,6 +188,16 @@ def parameters(ensemble):
     return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(dict(ensemble.parameters))])
 
 
+def test_what_changes_is_said_and_kept(sample, tmp_path):
+    every = AugmentConfig("all", augment_factor=4, augment_methods=("nearest", "wiener"), augment_noise=0.5)
+    assert every.in_words() == (
+        "one of the eight orientations; shifted by up to 1 px; shrunk by a factor of 1 to 4 and enlarged with nearest or wiener; with noise of "
+        "up to 0.5 times their own added"
+    )
+    trained(sample, "dihedral", epochs=1).save(tmp_path / "net")
+    assert galjax.load(tmp_path / "net").about.augmentation == "one of the eight orientations"
+
+
 def test_networks_learn_from_images_that_change(sample):
     plain, robust = (trained(sample, recipe, epochs=40) for recipe in ("none", "resolution"))
     assert robust.accuracy().mean() > 0.75

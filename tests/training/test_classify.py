@@ -40,7 +40,14 @@ def sample():
 def ensemble(sample):
     conditions = [(2, "nearest"), (4, "nearest")]
     return galjax.train(
-        sample, repeats=3, epochs=40, seed=1, network=test_train.SMALL, optimiser=LEARNS, conditions=conditions
+        sample,
+        repeats=3,
+        epochs=40,
+        augment="none",
+        seed=1,
+        network=test_train.SMALL,
+        optimiser=LEARNS,
+        conditions=conditions,
     )
 
 
@@ -262,7 +269,13 @@ def test_a_coarser_survey_with_units_of_its_own_is_classified_in_its_own_sky():
     sharp = galjax.simulate(survey, seed=1)
     small = galjax.NetworkConfig(filters=(4, 4, 4), dense_units=(8,))
     ensemble = galjax.train(
-        sharp, repeats=2, epochs=2, classes=["spiral", "elliptical"], network=small, conditions=[(2, "nearest")]
+        sharp,
+        repeats=2,
+        epochs=2,
+        augment="none",
+        classes=["spiral", "elliptical"],
+        network=small,
+        conditions=[(2, "nearest")],
     )
     shrunken = galjax.GalaxySample.from_arrays(shrunk(sharp.images, 2), pixel_scale=2 * 0.396)
     ours = ensemble.classify(shrunken, method="nearest")

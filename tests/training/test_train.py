@@ -40,7 +40,14 @@ def sample():
 @pytest.fixture(scope="module")
 def ensemble(sample):
     return galjax.train(
-        sample, repeats=3, epochs=40, seed=1, network=SMALL, optimiser=LEARNS, conditions=[(2, "nearest")]
+        sample,
+        repeats=3,
+        epochs=40,
+        augment="none",
+        seed=1,
+        network=SMALL,
+        optimiser=LEARNS,
+        conditions=[(2, "nearest")],
     )
 
 
@@ -162,7 +169,7 @@ def test_bands_in_another_order_get_a_sentence():
     images, labels = arrays(count=24)
     coloured = np.stack([images, images / 2], axis=-1)
     sample = galjax.GalaxySample.from_arrays(coloured, labels, bands=("g", "r"))
-    ensemble = galjax.train(sample, repeats=1, epochs=1, network=SMALL)
+    ensemble = galjax.train(sample, augment="none", repeats=1, epochs=1, network=SMALL)
     assert np.isnan(ensemble.predict(coloured)["std_class 0"]).all()  # of a single network
     swapped = galjax.GalaxySample.from_arrays(coloured[..., ::-1], bands=("r", "g"))
     with pytest.raises(galjax.InputError, match="The bands are in the order r, g; these networks take g, r"):
@@ -213,6 +220,7 @@ def test_every_option_of_the_call_has_a_meaning(sample):
         "network": SMALL,
         "optimiser": LEARNS,
         "execution": galjax.ExecutionConfig(lowering="xla"),
+        "augment": galjax.AugmentConfig("dihedral"),
         "progress": Heard(),
     }
     assert set(options) == {field.name for field in dataclasses.fields(TrainOptions)}
@@ -325,6 +333,7 @@ def test_a_call_trains_as_a_run_does(tmp_path):
     pool = make_pool(galjax.simulate(galjax.SimulatedSurvey(galaxies=120, image_size=32)), ("spiral", "elliptical"))
     called = galjax.train(
         pool,
+        augment="none",
         repeats=config["repeats"],
         epochs=6,
         per_class=20,
