@@ -57,6 +57,7 @@ class JaxRepeats:
             OptimiserConfig(problem.learning_rate, batch_size=problem.batch_size),
             problem.network_config,
             config,
+            problem.augment,
         )
         self.execution = execution_of(task, settings)
         if devices:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from galjax.config.settings import NetworkConfig
+from galjax.config.settings import AugmentConfig, NetworkConfig
 from galjax.networks.counting import parameter_shapes, step_products
 from galjax.networks.registry import make_network
 from galjax.training.repeats import RepeatKeys, repeat_keys
@@ -49,6 +49,8 @@ class Problem:
     learning_rate: float = 0.003
     network: NetworkConfig = dataclasses.field(default_factory=lambda: NetworkConfig(padding="same"))
     """Padded, so that all frameworks have the same layers."""
+    augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
+    """How images change at random, which galjax alone does."""
 
     @property
     def steps(self) -> int:
