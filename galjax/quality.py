@@ -1,8 +1,8 @@
 """Whether a stamp shows one source in its middle: flags for a catalogue, from its pixels alone."""
 
+import cv2
 import numpy as np
 from jaxtyping import Float, Shaped
-from scipy import ndimage
 
 FRAME = 5
 """Width of the frame along the border, where the sky is measured, px; at most a quarter of the image."""
@@ -31,8 +31,8 @@ def is_saturated(pixels: Shaped[np.ndarray, "height width *band"]) -> bool:
         return True
     if pixels.dtype.kind in "iu" and pixels.dtype.itemsize == 1:
         return False  # few values, of which neighbours share many
-    touching, count = ndimage.label(at_top)
-    return bool(count and ndimage.sum_labels(at_top, touching, range(1, count + 1)).max() >= SATURATED_PIXELS)
+    _, touching = cv2.connectedComponents(at_top.astype(np.uint8), connectivity=4)
+    return bool(np.bincount(touching[at_top]).max() >= SATURATED_PIXELS)
 
 
 def look_at_source(image: Float[np.ndarray, "height width"]) -> tuple[bool, bool, float]:
@@ -44,11 +44,12 @@ def look_at_source(image: Float[np.ndarray, "height width"]) -> tuple[bool, bool
     frame = np.ones(image.shape, bool)
     inside = min(FRAME, min(image.shape) // 4)
     frame[inside : height - inside, inside : width - inside] = False
-    above = image.astype(np.float64) - np.median(image[frame])
-    smooth = ndimage.uniform_filter(above, 3)
+    above = image.astype(np.float64) - _median(image[frame])
+    smooth = cv2.blur(above, (3, 3), borderType=cv2.BORDER_REFLECT)
     around = smooth[frame]
-    noise = NORMAL * float(np.median(np.abs(around - np.median(around)))) or 0.01 * float(smooth.max())
-    sources, count = ndimage.label(smooth > DETECTED * noise)
+    noise = NORMAL * _median(np.abs(around - _median(around))) or 0.01 * float(smooth.max())
+    labels, sources = cv2.connectedComponents((smooth > DETECTED * noise).astype(np.uint8), connectivity=4)
+    count = labels - 1  # without the sky
     rows, columns = (np.abs(np.arange(n) - (n - 1) / 2) <= max(n * NEAR, 1) for n in image.shape)
     near = sources[np.ix_(rows, columns)]
     if not count or not near.any():
@@ -77,7 +78,13 @@ def _has_second_peak(source: Float[np.ndarray, "height width"], apart: int) -> b
     """Whether there are two bright maxima, each of all within `apart` px."""
     if max(source.shape) <= apart:
         return False
-    peaks = (source == ndimage.maximum_filter(source, 2 * apart + 1, mode="constant")) & (
-        source > BRIGHT * source.max()
-    )
-    return int(ndimage.label(peaks)[1]) > 1
+    highest = cv2.dilate(source, np.ones((2 * apart + 1,) * 2, np.uint8))
+    peaks = (source == highest) & (source > BRIGHT * source.max())
+    return int(cv2.connectedComponents(peaks.astype(np.uint8), connectivity=4)[0]) > 2  # the sky among them
+
+
+def _median(values: Shaped[np.ndarray, " pixel"]) -> float:
+    """Several times as fast as NumPy's, of finite values."""
+    middle = len(values) // 2
+    part = np.partition(values, (middle - 1 + len(values) % 2, middle))
+    return float(part[middle - 1 + len(values) % 2] / 2 + part[middle] / 2)
