@@ -15,6 +15,7 @@ from benchmarks.contenders.jax_repeats import JaxRepeats
 from benchmarks.contenders.problem import Problem
 from benchmarks.measure import in_turn, markdown_table, write_results
 from galjax.config.settings import AugmentConfig, ExecutionConfig
+from galjax.errors import InputError
 from galjax.training.execution import use_all_cores
 
 NAME = "augmentation"
@@ -45,6 +46,8 @@ class AugmentationBenchmark:
     """Galaxies of an epoch, which is timed."""
     image_size: int = 64
     """Height and width of the images, px."""
+    recipes: tuple[str, ...] = tuple(RECIPES)
+    """What to time, none among it."""
     rounds: int = 7
     """Times that an epoch of every recipe is timed, in turn."""
     no_write: bool = False
@@ -53,6 +56,8 @@ class AugmentationBenchmark:
     def __post_init__(self) -> None:
         check_at_least(1, repeats=self.repeats, galaxies=self.galaxies, rounds=self.rounds)
         check_at_least(16, image_size=self.image_size)
+        if not {"none", *self.recipes} <= set(RECIPES) or "none" not in self.recipes:
+            raise InputError(f"--recipes takes none and others of {', '.join(RECIPES)}, not {', '.join(self.recipes)}.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,9 +70,9 @@ def run(config: AugmentationBenchmark) -> dict[str, Any]:
     use_all_cores()
     problem = Problem(galaxies=config.galaxies, image_size=config.image_size)
     contenders = {}
-    for name, recipe in RECIPES.items():
+    for name in config.recipes:
         say(f"compiling: {name}")
-        its = dataclasses.replace(problem, augment=recipe)
+        its = dataclasses.replace(problem, augment=RECIPES[name])
         contenders[name] = JaxRepeats(its, config.repeats, ExecutionConfig())
     times = in_turn({name: contender.run for name, contender in contenders.items()}, config.rounds)
     results = {

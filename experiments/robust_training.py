@@ -43,6 +43,10 @@ QUESTION = (
 )
 
 
+def _with(schedule: ScheduleConfig) -> TrainingConfig:
+    return TrainingConfig(schedule, ROBUST_OPTIMISER, augment=ROBUST_RECIPE)
+
+
 @dataclasses.dataclass(frozen=True)
 class RobustTraining(ExperimentConfig):
     """Flags."""
@@ -58,6 +62,7 @@ class RobustTraining(ExperimentConfig):
     ceiling: Literal["nearest", "bilinear", "bicubic", "all", "none"] = "bilinear"
     """Method of the images that networks are trained on at every reduced resolution, to compare with: one, all of --methods, or none."""
     usable: Annotated[UsableConfig, Flat] = dataclasses.field(default_factory=UsableConfig)
+    training: Annotated[TrainingConfig, Flat] = dataclasses.field(default_factory=lambda: _with(ScheduleConfig()))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -89,10 +94,6 @@ class RobustTraining(ExperimentConfig):
     def ceilings(self) -> tuple[str, ...]:
         """The methods whose ceiling is trained."""
         return {"all": tuple(self.methods), "none": ()}.get(self.ceiling, (self.ceiling,))
-
-
-def _with(schedule: ScheduleConfig) -> TrainingConfig:
-    return TrainingConfig(schedule, ROBUST_OPTIMISER, augment=ROBUST_RECIPE)
 
 
 PRESETS: dict[PresetName, RobustTraining] = with_robust(

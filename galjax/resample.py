@@ -27,7 +27,7 @@ _KEYS_A = -0.75
 
 
 WIENER_LENGTH, WIENER_NOISE = 0.25, 1e-3
-"""Of `_wiener_weights`: a galaxy's share of its stamp, and a signal of about 30 standard deviations of the noise."""
+"""What `_wiener_weights` takes: a galaxy's share of its stamp, and a signal of about 30 standard deviations of the noise."""
 
 FWHM_PER_SIGMA = 2 * (2 * np.log(2)) ** 0.5
 """Full width at half maximum of a Gaussian, in its standard deviations."""

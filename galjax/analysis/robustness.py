@@ -17,8 +17,8 @@ CEILING = "trained there"
 BASELINE = "none"
 """The recipe that others are compared with."""
 PARTS = ("gap", "recalibration", "training", "both", "left")
-"""Of the `gap` between networks trained at a resolution and those trained without changes at full resolution: what a new threshold
-closes, what the recipe closes, what both close together, and what is `left` then."""
+"""The `gap` between networks trained at a resolution and those trained without changes at full resolution; what a new threshold
+closes of it, what the recipe closes, what both close together, and what is `left` then."""
 
 
 class Found(NamedTuple):

@@ -100,13 +100,13 @@ class OptimiserConfig:
 
     learning_rate: float = SuggestedRate(LEARNING_RATES["thesis"])
     """Step size of stochastic gradient descent, above 0. Where it is not given, residual takes 0.03."""
-    rate_schedule: RateSchedule = "constant"
-    """How the learning rate goes on: constant, or cosine, from the learning rate down to 0 at the last epoch (a longer training is then
-    another one)."""
     momentum: float = 0.0
     """Heavy-ball momentum, 0 to below 1; 0 also keeps no second copy of the weights."""
     batch_size: int = Suggested(8)
     """Galaxies per step; the last batch of an epoch may be smaller."""
+    rate_schedule: RateSchedule = "constant"
+    """How the learning rate goes on: constant, or cosine, from the learning rate down to 0 at the last epoch (a longer training is then
+    another one)."""
 
     def __post_init__(self) -> None:
         if not 0 < self.learning_rate < float("inf"):

@@ -57,7 +57,7 @@ class ToTrain(NamedTuple):
     """Positions in the pool."""
     sky: Sky | None
     noise: Float[Array, "*repeat band"] | None
-    """Of the galaxies' own pixels, one standard deviation; None where no noise is added to them."""
+    """That of the galaxies' own pixels, one standard deviation; None where no noise is added to them."""
 
 
 class ToEvaluate(NamedTuple):

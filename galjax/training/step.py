@@ -85,9 +85,9 @@ class Galaxies(NamedTuple):
     """Scaled (`scale_images`); where they are augmented not yet."""
     labels: Int[Array, " galaxy"]
     sky: Sky | None = None
-    """Of the view trained at ("band"); for images that are augmented before they are scaled."""
+    """That of the view trained at ("band"); for images that are augmented before they are scaled."""
     noise: Float[Array, " band"] | None = None
-    """Of the images' own pixels, one standard deviation; where noise is added."""
+    """That of the images' own pixels, one standard deviation; where noise is added."""
 
 
 class TrainingState(NamedTuple):

@@ -96,6 +96,7 @@ def test_the_short_help_has_three_groups_and_names_the_others(monkeypatch, capsy
         "--learning-rate",
         "--momentum",
         "--batch-size",
+        "--rate-schedule",
         "--network",
         "--filters",
         "--padding",
@@ -103,16 +104,20 @@ def test_the_short_help_has_three_groups_and_names_the_others(monkeypatch, capsy
         "--dropout",
         "--initialisation",
         "--input-scaling",
+        "--augment",
+        *(f"--augment-{name}" for name in ("factor", "methods", "shift", "rotation", "seeing", "noise")),
     ]
 
 
 def test_the_preset_says_what_it_sets_and_changes_the_defaults(monkeypatch, capsys):
     short = shown("experiments.resolution_sweep", monkeypatch, capsys, 80, "--help")
+    plain = "--learning-rate 0.003, --rate-schedule constant, --augment none"
     assert texts(short)["--preset"] == (
-        "--preset {quick,standard,thesis} Defaults to start from: quick (--repeats 6, --validation-fraction 0.1, --epochs 24, --evaluate-every 8, "
-        "--per-class 300) or standard (--repeats 10, --validation-fraction 0.1, --epochs 60, --evaluate-every 5, --per-class 300 1000) "
-        "or thesis (--repeats 30, --validation-fraction 0.0, --epochs 900, --evaluate-every 10, --per-class 300 500 800 1000). Flags that are given replace "
-        "them. (default: quick)"
+        "--preset {quick,standard,thesis,robust} Defaults to start from: quick (--repeats 6, --validation-fraction 0.1, --epochs 24, "
+        f"--evaluate-every 8, {plain}, --per-class 300) or standard (--repeats 10, --validation-fraction 0.1, --epochs 60, --evaluate-every 5, "
+        f"{plain}, --per-class 300 1000) or thesis (--repeats 30, --validation-fraction 0.0, --epochs 900, --evaluate-every 10, {plain}, "
+        "--per-class 300 500 800 1000) or robust (--repeats 10, --validation-fraction 0.1, --epochs 60, --evaluate-every 5, --learning-rate "
+        "0.01, --rate-schedule cosine, --augment all, --per-class 300 1000). Flags that are given replace them. (default: quick)"
     )
     assert texts(short)["--repeats"].endswith("(default: 6)")
     full = shown("experiments.resolution_sweep", monkeypatch, capsys, 80, "--preset", "thesis", "--help")

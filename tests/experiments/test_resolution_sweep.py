@@ -247,7 +247,7 @@ def test_colour_images_and_three_classes(tmp_path):
         (["--validation-fraction", 0.7], "--validation-fraction must be at least 0 and below 0.7"),
         (["--usable-loss", 0], "--usable-loss must be above 0"),
         (["--simulated.image-size", 7], "--simulated.image-size must be at least 8"),
-        (["--preset", "huge"], "--preset is one of quick, standard, thesis, not 'huge'"),
+        (["--preset", "huge"], "--preset is one of quick, standard, thesis, robust, not 'huge'"),
         (["--out", __file__], "is a file"),
     ],
 )
