@@ -59,7 +59,7 @@ def train(sample: GalaxySample, *, repeats: int = 5, epochs: int = 60, seed: int
 
     Every repeat draws `per_class` galaxies of each class, keeps `test_fraction` of them for testing and trains on the rest
     for `epochs` passes (from the sets of a sample that was read with split="given"); `seed` decides draws, starting weights and the order of galaxies. `options` are the fields of
-    `TrainOptions`. The networks are those of the last epoch. On a CPU every device of JAX trains one repeat at a time:
+    `TrainOptions`; where they say nothing of it, training images change at random, so that the networks hold at coarser images. The networks are those of the last epoch. On a CPU every device of JAX trains one repeat at a time:
     `galjax.use_all_cores()`, before JAX is first used, makes every core one.
 
     Raises InputError for a sample without labels or with too few galaxies, options out of range, images that are too small
