@@ -1,6 +1,6 @@
 """How far does training with images that change at random move the limit, and what does it cost at full resolution?
 
-    python -m experiments.robust_training                      # simulated galaxies; 10 minutes on 2 CPU cores
+    python -m experiments.robust_training                      # simulated galaxies, eight trainings
     python -m experiments.robust_training --preset thesis      # 30 repeats, 300 per class, every factor from 2 to 8
     python -m experiments.robust_training --data FOLDER        # your own catalogue and images
 

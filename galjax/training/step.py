@@ -253,7 +253,7 @@ def train_blocks(
     `key` is that of the epoch. `carry` is the state before, and the measures summed over the epoch so far (with dropout);
     both are returned as they are afterwards.
     """
-    shuffle_key, dropout_key, augment_key = jax.random.split(key, 3)
+    shuffle_key, dropout_key = jax.random.split(key)
     count, size = len(galaxies.labels), trainer.batch_size
     steps = -(-count // size)
     order = jnp.pad(jax.random.permutation(shuffle_key, count), (0, steps * size - count)).reshape(steps, size)
@@ -263,7 +263,7 @@ def train_blocks(
         chosen = order[number]
         images = galaxies.images[chosen]
         if hyperparameters.augmentation is not None:
-            keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(augment_key, chosen)
+            keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(jax.random.fold_in(key, 2), chosen)
             images = augmented(images, keys, hyperparameters.augmentation, galaxies.noise)
             images = scale_images(images, scaling_of(trainer), galaxies.sky)
         batch = Batch(images, galaxies.labels[chosen], mask[number])
