@@ -59,7 +59,7 @@ class RobustTraining(ExperimentConfig):
     """Interpolation methods to enlarge the shrunk test images back with."""
     recipes: tuple[Recipe, ...] = ("none", "dihedral", "resolution", "all")
     """Recipes of --augment to train with, none among them. The strengths are those of the flags --augment-..."""
-    ceiling: Literal["nearest", "bilinear", "bicubic", "all", "none"] = "bilinear"
+    ceiling: Literal["nearest", "bilinear", "bicubic", "lanczos", "wiener", "all", "none"] = "bilinear"
     """Method of the images that networks are trained on at every reduced resolution, to compare with: one, all of --methods, or none."""
     usable: Annotated[UsableConfig, Flat] = dataclasses.field(default_factory=UsableConfig)
     training: Annotated[TrainingConfig, Flat] = dataclasses.field(default_factory=lambda: _with(ScheduleConfig()))
@@ -117,9 +117,9 @@ from rich.table import Table as ScreenTable
 
 from galjax.analysis.cases import Case, values_by
 from galjax.analysis.robustness import BASELINE, CEILING, Found, best_recipe, gap_table, limits_table, losses_table
-from galjax.analysis.tables import history_arrays, results_table, rows_with, summary_table
+from galjax.analysis.tables import history_arrays, interval_in_words, results_table, rows_with, summary_table
 from galjax.analysis.usable import is_usable
-from galjax.analysis.wording import HOLM, NEW_GALAXIES, PAIRED, basis, fixed, interval, listed, plus_minus, signed
+from galjax.analysis.wording import HOLM, NEW_GALAXIES, PAIRED, basis, fixed, listed, plus_minus, signed
 from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.draw import Draw
 from galjax.report.figures.robustness import gap_figure, recipes_figure
@@ -256,7 +256,7 @@ def _down_to(limit: int) -> str:
 
 def _conclusions(limits: Table, losses: Table, gaps: Table, best: str) -> list[str]:
     sentences = [
-        f"At full resolution {row['trained_with']} changes the accuracy by {signed(row['difference'])} ({_interval(row)})."
+        f"At full resolution {row['trained_with']} changes the accuracy by {signed(row['difference'])} ({interval_in_words(row)})."
         for row in losses
     ]
     sentences += [
@@ -271,18 +271,11 @@ def _conclusions(limits: Table, losses: Table, gaps: Table, best: str) -> list[s
             parts = {row["part"]: row for row in rows_with(own, method=method, factor=coarsest)}
             sentences.append(
                 f"At 1/{coarsest} ({method}) networks that were trained there are {signed(parts['gap']['difference'])} above those trained "
-                f"without changes ({_interval(parts['gap'])}). Of that a new threshold closes {signed(parts['recalibration']['difference'])}, "
+                f"without changes ({interval_in_words(parts['gap'])}). Of that a new threshold closes {signed(parts['recalibration']['difference'])}, "
                 f"{recipe} {signed(parts['training']['difference'])}, both {signed(parts['both']['difference'])}; left are "
-                f"{signed(parts['left']['difference'])} ({_interval(parts['left'])})."
+                f"{signed(parts['left']['difference'])} ({interval_in_words(parts['left'])})."
             )
     return sentences
-
-
-def _interval(row: Table.Row) -> str:
-    words = interval(row["low"], row["high"], row["n"])
-    if not np.isfinite(row["p_corrected"]):
-        return words
-    return f"{words}, {'significant' if row['p_corrected'] < 0.05 else 'not significant'}"
 
 
 def _mean(values: np.ndarray) -> float:

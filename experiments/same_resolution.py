@@ -77,9 +77,16 @@ from rich.table import Table as ScreenTable
 
 from galjax.analysis.cases import Case, values_by
 from galjax.analysis.reference import Reference, References, reference_size, reference_table, svm_accuracies
-from galjax.analysis.tables import comparisons_table, history_arrays, results_table, rows_with, summary_table
+from galjax.analysis.tables import (
+    comparisons_table,
+    history_arrays,
+    interval_in_words,
+    results_table,
+    rows_with,
+    summary_table,
+)
 from galjax.analysis.threshold import IN_SHORT_CAPTION, Mismatch, about_threshold, in_short, threshold_table
-from galjax.analysis.wording import HOLM, NEW_GALAXIES, PAIRED, basis, fixed, interval, plus_minus, signed
+from galjax.analysis.wording import HOLM, NEW_GALAXIES, PAIRED, basis, fixed, plus_minus, signed
 from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.draw import Draw
 from galjax.report.figures.resolutions import Accuracies, loss_figure, resolution_matrix, same_resolution_figure
@@ -226,8 +233,8 @@ def _conclusions(losses: Table, compared: Table | None = None) -> list[str]:
         won = "wins this back" if mismatch["difference"] > 0 else "wins nothing back"
         sentence = (
             f"At 1/{factor} the loss of accuracy of a network trained at full resolution is {fixed(total['difference'])} "
-            f"({_interval(total)}): mismatch {signed(mismatch['difference'])} ({_interval(mismatch)}; training at 1/{factor} {won}), and "
-            f"not won back by this network and training {signed(rest['difference'])} ({_interval(rest)})."
+            f"({interval_in_words(total)}): mismatch {signed(mismatch['difference'])} ({interval_in_words(mismatch)}; training at 1/{factor} {won}), and "
+            f"not won back by this network and training {signed(rest['difference'])} ({interval_in_words(rest)})."
         )
         known = [] if compared is None else [_bound(row) for row in rows_with(compared, factor=factor)]
         sentences.append(" ".join([sentence, *known]))
@@ -243,15 +250,8 @@ def _bound(row: Table.Row) -> str:
         verdict = "whether more can be had from these images is not known"
     return (
         f"A support vector machine on the same galaxies, {row['height']}x{row['width']} px each, reaches "
-        f"{plus_minus(row['accuracy'], row['std'])}, {signed(above)} against the network trained at 1/{factor} ({_interval(row)}): {verdict}."
+        f"{plus_minus(row['accuracy'], row['std'])}, {signed(above)} against the network trained at 1/{factor} ({interval_in_words(row)}): {verdict}."
     )
-
-
-def _interval(row: Table.Row) -> str:
-    words = interval(row["low"], row["high"], row["n"])
-    if not np.isfinite(row["p_corrected"]):
-        return words
-    return f"{words}, {'significant' if row['p_corrected'] < 0.05 else 'not significant'}"
 
 
 def _screen(losses: Table, accuracies: Accuracies, compared: Table | None) -> ScreenTable:

@@ -41,6 +41,11 @@ class Found(NamedTuple):
         return [name for name in dict.fromkeys(key[0] for key in self.accuracy) if name != CEILING]
 
     @property
+    def others(self) -> list[str]:
+        """All but `BASELINE`."""
+        return [name for name in self.recipes if name != BASELINE]
+
+    @property
     def conditions(self) -> list[tuple[int, str]]:
         """Factors above 1 and methods that the recipes were tested at."""
         return [(factor, method) for recipe, factor, method in self.accuracy if recipe == BASELINE and factor > 1]
@@ -67,7 +72,7 @@ def losses_table(found: Found) -> Table:
     """For every other recipe its accuracy at full resolution, and how far that is above training without changes."""
     baseline = found.of(BASELINE, *ORIGINAL[:2])
     rows = []
-    for recipe in found.recipes[1:]:
+    for recipe in found.others:
         own = found.of(recipe, *ORIGINAL[:2])
         rows.append((recipe, float(summarise(own).mean), *compare_paired(own, baseline, found.shared)))
     return comparisons_table(rows, ("trained_with", "accuracy", "difference"))
@@ -81,7 +86,7 @@ def gap_table(found: Found) -> Table:
             continue
         ceiling, plain = found.of(CEILING, factor, method), found.of(BASELINE, factor, method)
         again = found.of(BASELINE, factor, method, recalibrated=True)
-        for recipe in found.recipes[1:]:
+        for recipe in found.others:
             own, own_again = (found.of(recipe, factor, method, recalibrated=anew) for anew in (False, True))
             pairs = (ceiling, plain), (again, plain), (own, plain), (own_again, plain), (ceiling, own_again)
             for part, (one, other) in zip(PARTS, pairs, strict=True):

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from astropy.table import Table
+from astropy.table import Row, Table
 
 from galjax.analysis.cases import DISCRIMINATION, Case
+from galjax.analysis.wording import interval
 from galjax.statistics import Comparison, holm, summarise
 from galjax.training.conditions import Condition
 from galjax.training.history import History
@@ -69,6 +70,14 @@ def comparisons_table(
     table = Table(rows=rows or None, names=names, dtype=None if dtype is None else (*dtype, *["f8"] * 4, "i8"))
     table["p_corrected"] = holm(table["p_value"].tolist())
     return table
+
+
+def interval_in_words(row: Row) -> str:
+    """The interval of a row of a `comparisons_table`, and whether the difference is significant at 0.05 after Holm's correction."""
+    words = interval(row["low"], row["high"], row["n"])
+    if not np.isfinite(row["p_corrected"]):
+        return words
+    return f"{words}, {'significant' if row['p_corrected'] < 0.05 else 'not significant'}"
 
 
 def rows_with(table: Table, **wanted: Any) -> Table:

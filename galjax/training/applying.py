@@ -12,13 +12,12 @@ from jaxtyping import Array, Float, Float32, Int
 from galjax.config.settings import OptimiserConfig
 from galjax.networks.scaling import Sky, scale_images
 from galjax.resample import apply_matrices
+from galjax.training.augmentation import ORIENTATIONS, oriented
 from galjax.training.execution import Execution
 from galjax.training.step import Trainer, in_batches, logits_of, scaling_of
 
 GALAXIES_AT_ONCE = 2048
 """Galaxies in one call of the compiled program: bounds memory, and changes nothing else."""
-ORIENTATIONS = 8
-"""Rotations by quarter turns, each also mirrored."""
 
 
 class _Share(NamedTuple):
@@ -94,16 +93,6 @@ def make_applied(
     return Applied(execution, trainer, (parameters, about.sky_array()), all_orientations=all_orientations)
 
 
-def turned(
-    images: Float[Array, "galaxy height width band"], orientation: Int[Array, ""]
-) -> Float[Array, "galaxy height width band"]:
-    """One of the `ORIENTATIONS` of square images; numbers below 4 keep the shape of any."""
-    images = jnp.where(orientation & 1, images[:, ::-1], images)
-    images = jnp.where(orientation & 2, images[:, :, ::-1], images)
-    is_square = images.shape[1] == images.shape[2]
-    return jnp.where(orientation & 4, images.swapaxes(1, 2), images) if is_square else images
-
-
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _probabilities(
     trainer: Trainer,
@@ -122,7 +111,7 @@ def _probabilities(
             def seen(chosen: Int[Array, " some"]) -> Float[Array, "some height width band"]:
                 resampled = apply_matrices(jnp.moveaxis(images[chosen], -1, 1), *matrices)
                 scaled = scale_images(jnp.moveaxis(resampled, 1, -1), scaling_of(trainer), sky)
-                return scaled if orientation is None else turned(scaled, orientation)
+                return scaled if orientation is None else jax.vmap(oriented, in_axes=(0, None))(scaled, orientation)
 
             return jax.nn.softmax(logits_of(trainer, parameters, batches, count, seen))
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.ndimage import map_coordinates
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from galjax.config.settings import AugmentConfig, Convention
 from galjax.resample import apply_matrices, degrade_matrices, resize_matrices
@@ -144,6 +144,13 @@ def _turned(
     whether, which = jax.random.split(key)
     orientation = jax.random.randint(which, (), 0, ORIENTATIONS)
     orientation = jnp.where(jax.random.uniform(whether) < probability, orientation, 0)
+    return oriented(image, orientation)
+
+
+def oriented(
+    image: Float[Array, "height width band"], orientation: Int[Array, ""]
+) -> Float[Array, "height width band"]:
+    """One of the `ORIENTATIONS` of a square image; numbers below 4 keep the shape of any."""
     image = jnp.where(orientation & 1, image[::-1], image)
     image = jnp.where(orientation & 2, image[:, ::-1], image)
     is_square = image.shape[0] == image.shape[1]

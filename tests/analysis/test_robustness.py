@@ -46,6 +46,8 @@ def test_the_cost_at_full_resolution_is_paired_with_training_without_changes(fou
     assert losses["trained_with"].tolist() == ["resolution", "all"]
     np.testing.assert_allclose(losses["difference"], [-0.005, -0.02], atol=0.004)
     assert losses["p_corrected"][1] < 0.05
+    accuracy = dict(reversed(found.accuracy.items()))  # none is not the first
+    assert losses_table(found._replace(accuracy=accuracy))["trained_with"].tolist() == ["all", "resolution"]
 
 
 def test_the_parts_of_a_gap_fit_together(found):

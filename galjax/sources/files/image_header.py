@@ -54,7 +54,12 @@ def understand(header: fits.Header) -> ImageHeader:
             return ImageHeader()
         sides = np.abs(proj_plane_pixel_scales(coordinates)) * 3600
         middle = [(header.get(f"NAXIS{axis}", 1) - 1) / 2 for axis in (1, 2)]
-        ra, dec = _world(coordinates, *middle)
+        try:
+            ra, dec = _world(coordinates, *middle)
+        except (
+            Exception
+        ):  # a frame that astropy does not know, or distortions without an inverse: the scale is known all the same
+            ra = dec = float("nan")
     low, high = sides.min(), sides.max()
     is_one = SCALES[0] <= low <= high <= SCALES[1] and high <= low * (1 + SQUARE)
     return ImageHeader(float(np.sqrt(low * high)) if is_one else float("nan"), ra, dec)
