@@ -32,7 +32,8 @@ from benchmarks.contenders.jax_repeats import SWEEP, JaxRepeats, Workload
 from benchmarks.contenders.keras_fit import KerasFit
 from benchmarks.contenders.problem import Contender, NotHere, Problem
 from benchmarks.contenders.pytorch import CudaGraph, OneAtATime
-from benchmarks.measure import Ceilings, in_turn, machine_name, markdown_table, measure_ceilings, write_results
+from benchmarks.measure import Ceilings, in_turn, machine_name, measure_ceilings, write_results
+from galjax.analysis.tables import markdown_table
 from galjax.config.jax_settings import PRNG
 from galjax.config.settings import KERNEL_SIZES
 from galjax.networks.lowering import LOWERINGS

@@ -36,10 +36,11 @@ from astropy.table import Table
 
 from benchmarks.command import check_at_least, run_benchmark, say
 from benchmarks.contenders.astropy_loop import Wanted, cut_out
-from benchmarks.measure import in_turn, markdown_table, write_results
+from benchmarks.measure import in_turn, write_results
 from benchmarks.stand_in.frames import SHAPE
 from benchmarks.stand_in.process import make_files, serving
 from benchmarks.stand_in.universe import Shares, Universe, make_universe
+from galjax.analysis.tables import markdown_table
 from galjax.config.jax_settings import PRNG
 from galjax.sample import GalaxySample
 from galjax.sources.archives.das import CorrectedFrames

@@ -13,7 +13,8 @@ from typing import Any
 from benchmarks.command import check_at_least, run_benchmark, say
 from benchmarks.contenders.jax_repeats import JaxRepeats
 from benchmarks.contenders.problem import Problem
-from benchmarks.measure import in_turn, markdown_table, write_results
+from benchmarks.measure import in_turn, write_results
+from galjax.analysis.tables import markdown_table
 from galjax.config.settings import AugmentConfig, ExecutionConfig
 from galjax.errors import InputError
 from galjax.training.execution import use_all_cores

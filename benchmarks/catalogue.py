@@ -27,7 +27,8 @@ from astropy.table import Table
 from jaxtyping import Shaped
 
 from benchmarks.command import check_at_least, run_benchmark, say
-from benchmarks.measure import in_turn, markdown_table, write_results
+from benchmarks.measure import in_turn, write_results
+from galjax.analysis.tables import markdown_table
 from galjax.sources.files.folder_rows import read_columns, select_rows
 from galjax.sources.files.image_names import list_images
 from galjax.sources.options import FolderOptions

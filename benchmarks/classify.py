@@ -24,7 +24,8 @@ import numpy as np
 from benchmarks.command import check_at_least, run_benchmark, say
 from benchmarks.contenders.problem import NotHere, Problem, optional
 from benchmarks.contenders.pytorch import make_network as make_pytorch
-from benchmarks.measure import in_turn, markdown_table, measure_ceilings, write_results
+from benchmarks.measure import in_turn, measure_ceilings, write_results
+from galjax.analysis.tables import markdown_table
 from galjax.catalogue import stream
 from galjax.catalogue.parts import Parts, Stretch
 from galjax.catalogue.stamps import Stamper, Survey

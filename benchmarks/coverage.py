@@ -25,7 +25,8 @@ import numpy as np
 from jaxtyping import Float, Float64, Int
 
 from benchmarks.command import check_at_least, run_benchmark, say
-from benchmarks.measure import markdown_table, write_results
+from benchmarks.measure import write_results
+from galjax.analysis.tables import markdown_table
 from galjax.analysis.usable import first_failures, limit_interval
 from galjax.config.settings import UsableConfig
 from galjax.statistics import error_of_mean, summarise

@@ -7,7 +7,7 @@ import re
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -144,12 +144,6 @@ def write_results(name: str, results: Mapping[str, Any]) -> Path:
     path = RESULTS / machine_name() / f"{name}.json"
     write_whole(path, dumps({"environment": describe_machine(), **results}, indent=1).encode())
     return path
-
-
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, for the terminal and the READMEs; all columns but the first are aligned right."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _processor() -> str:

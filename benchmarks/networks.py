@@ -21,8 +21,9 @@ import numpy as np
 from benchmarks.command import check_at_least, run_benchmark, say
 from benchmarks.contenders.jax_repeats import JaxRepeats
 from benchmarks.contenders.problem import Problem
-from benchmarks.measure import in_turn, markdown_table, write_results
+from benchmarks.measure import in_turn, write_results
 from galjax import draw, sources
+from galjax.analysis.tables import markdown_table
 from galjax.analysis.wording import NEW_GALAXIES, interval, minus, plus_minus, signed
 from galjax.config.markers import DATA, Flat
 from galjax.config.settings import (

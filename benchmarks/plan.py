@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.command import check_at_least, run_benchmark, say
-from benchmarks.measure import RESULTS, markdown_table
+from benchmarks.measure import RESULTS
+from galjax.analysis.tables import markdown_table
 from galjax.config.settings import NetworkConfig
 from galjax.errors import InputError
 from galjax.training.memory import GIGABYTE, Sizes, memory_of

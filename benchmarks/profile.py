@@ -24,7 +24,8 @@ import jax
 from benchmarks.command import check_at_least, run_benchmark, say
 from benchmarks.contenders.jax_repeats import JaxRepeats
 from benchmarks.contenders.problem import Problem
-from benchmarks.measure import markdown_table, write_results
+from benchmarks.measure import write_results
+from galjax.analysis.tables import markdown_table
 from galjax.errors import InputError
 from galjax.training.execution import ExecutionConfig, use_all_cores
 

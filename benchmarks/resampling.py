@@ -42,8 +42,9 @@ import numpy as np
 from jaxtyping import Float
 
 from benchmarks.command import check_at_least, run_benchmark, say
-from benchmarks.measure import Times, in_turn, markdown_table, write_results
+from benchmarks.measure import Times, in_turn, write_results
 from galjax.analysis.published import INTERPOLATION_MICROSECONDS
+from galjax.analysis.tables import markdown_table
 from galjax.errors import InputError
 from galjax.resample import degrade, resize
 

@@ -20,7 +20,8 @@ import numpy as np
 from benchmarks.command import check_at_least, run_benchmark, say
 from benchmarks.contenders.jax_repeats import JaxRepeats
 from benchmarks.contenders.problem import Problem
-from benchmarks.measure import in_turn, markdown_table, write_results
+from benchmarks.measure import in_turn, write_results
+from galjax.analysis.tables import markdown_table
 from galjax.training.execution import ExecutionConfig, use_all_cores
 
 NAME = "scaling"

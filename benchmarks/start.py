@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.command import check_at_least, run_benchmark, say
-from benchmarks.measure import in_turn, markdown_table, write_results
+from benchmarks.measure import in_turn, write_results
+from galjax.analysis.tables import markdown_table
 
 NAME = "start"
 ROOT = Path(__file__).resolve().parents[1]

@@ -30,7 +30,8 @@ from benchmarks.contenders.jax_repeats import JaxRepeats
 from benchmarks.contenders.keras_fit import KerasFit
 from benchmarks.contenders.problem import Contender, NotHere, Problem
 from benchmarks.contenders.pytorch import CudaGraph, Ensemble, OneAtATime
-from benchmarks.measure import Ceilings, Times, in_turn, markdown_table, measure_ceilings, write_results
+from benchmarks.measure import Ceilings, Times, in_turn, measure_ceilings, write_results
+from galjax.analysis.tables import markdown_table
 from galjax.training.execution import ExecutionConfig, use_all_cores
 
 NAME = "training"

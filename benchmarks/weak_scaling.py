@@ -23,7 +23,8 @@ from benchmarks.command import check_at_least, run_benchmark, say
 from benchmarks.contenders.apart import start_apart
 from benchmarks.contenders.jax_repeats import JaxRepeats
 from benchmarks.contenders.problem import Problem
-from benchmarks.measure import Times, in_turn, markdown_table, write_results
+from benchmarks.measure import Times, in_turn, write_results
+from galjax.analysis.tables import markdown_table
 from galjax.training.execution import ExecutionConfig, cores
 
 NAME = "weak_scaling"

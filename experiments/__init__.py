@@ -14,8 +14,10 @@ ExperimentName = Literal[
     "same_resolution",
     "cross_survey",
     "robust_training",
+    "label_audit",
+    "robustness_benchmark",
 ]
 EXPERIMENTS: tuple[ExperimentName, ...] = get_args(ExperimentName)
 """The modules here whose `EXPERIMENT` trains, in the order in which `experiments.thesis` runs them."""
-OF_THESIS = EXPERIMENTS[:-1]
+OF_THESIS = EXPERIMENTS[: EXPERIMENTS.index("robust_training")]
 """Those that the thesis made: what `experiments.thesis` runs where it is not told."""

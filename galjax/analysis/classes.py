@@ -8,7 +8,7 @@ from astropy.table import Table
 from jaxtyping import Bool, Float, Int, Shaped
 
 from galjax.analysis.cases import Case
-from galjax.statistics import summarise
+from galjax.statistics import Selection, summarise
 from galjax.training.ensemble import HeldOut
 from galjax.training.history import History
 
@@ -55,11 +55,12 @@ class Said(NamedTuple):
         return np.asarray(self.probabilities.argmax(axis=-1) == self.labels)
 
 
-def said_under(history: History, held_out: HeldOut, condition: int) -> Said | None:
-    """None where the predictions of that epoch were not kept (a chosen epoch that a dropped repeat changed)."""
+def said_under(history: History, held_out: HeldOut, condition: int, selection: Selection | None = None) -> Said | None:
+    """At the epoch of the selection (None: the leading one); None where its predictions were not kept (a chosen epoch that a dropped
+    repeat changed)."""
     if history.predictions is None or history.predicted_epoch is None:
         return None
-    epoch = history.evaluated_epoch[history.evaluation(history.leading)]
+    epoch = history.evaluated_epoch[history.evaluation(selection or history.leading)]
     kept = ~np.isnan(history.train_loss).any(axis=1)
     for which in np.flatnonzero(history.predicted_epoch == epoch)[:1]:
         chosen = held_out.chosen[kept]

@@ -119,3 +119,9 @@ def history_arrays(
             arrays[name] = np.stack([history.arrays()[name] for history in histories.values()])
             arrays[f"{name}_axes"] = np.array([axis, *names.split()])
     return arrays
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, for the terminal, a paper or a README; all columns but the first are aligned right."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -238,8 +238,7 @@ class ExperimentRun:
             every = min(training.schedule.evaluate_every, epochs)
             schedule = dataclasses.replace(training.schedule, epochs=epochs, evaluate_every=every)
             training = dataclasses.replace(training, schedule=schedule)
-        if stage.augment is not None:
-            training = dataclasses.replace(training, augment=stage.augment)
+        training = stage.training(training)
         names = galaxies.class_names
         kept = training.schedule.kept_of(self.config.repeats) if stage.keeps_ensemble else 0
         task = Task(sample, stage.draw, keys or self.keys, len(names), stage.conditions, stage.trained_at, kept)

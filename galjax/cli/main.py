@@ -9,6 +9,7 @@ from galjax.terminal.interrupts import listen
 VERBS = {
     "check": "Say what galaxies a folder or file holds, and how they are understood.",
     "classify": "Classify galaxies that nobody has labelled with trained networks, into a catalogue.",
+    "score": "Score predictions at reduced resolutions, your own or anybody's.",
     "simulate": "Render galaxies as an instrument sees them, and save them as a sample.",
     "resume": "Resume a run with its own configuration, or train it on.",
 }

@@ -100,9 +100,9 @@ class RunFolder:
         return self.write_text(name, dumps(content))
 
     def write_table(self, name: str, table: Table) -> Path:
-        """Write an astropy table as ECSV."""
+        """Write an astropy table, as CSV where the name ends so, else as ECSV."""
         text = io.StringIO()
-        table.write(text, format="ascii.ecsv")
+        table.write(text, format="ascii.csv" if name.endswith(".csv") else "ascii.ecsv")
         return self.write_text(name, text.getvalue())
 
     def write_exclusions(self, excluded: Iterable[Exclusion]) -> Path:

@@ -4,7 +4,8 @@ import jax
 import pytest
 
 from benchmarks import measure, readme
-from benchmarks.measure import Times, in_turn, markdown_table
+from benchmarks.measure import Times, in_turn
+from galjax.analysis.tables import markdown_table
 
 
 def test_contenders_take_turns_and_the_warm_up_is_not_counted():

@@ -22,7 +22,7 @@ def test_version_and_help(capsys):
 
 def test_what_cannot_be_done_gets_a_sentence(tmp_path, capsys):
     assert main(["fly"]) == 2
-    assert "galjax has no verb 'fly'; there is check, classify, simulate, resume" in capsys.readouterr().err
+    assert "galjax has no verb 'fly'; there is check, classify, score, simulate, resume" in capsys.readouterr().err
     assert main(["resume"]) == 2
     assert main(["resume", "--help"]) == 0
     assert "usage: galjax resume RUN" in capsys.readouterr().out

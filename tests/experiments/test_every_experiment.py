@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from experiments import class_balance, cross_survey, phase_shift, robust_training, same_resolution, uncertain_labels
+from experiments import (
+    class_balance,
+    cross_survey,
+    label_audit,
+    phase_shift,
+    robust_training,
+    robustness_benchmark,
+    same_resolution,
+    uncertain_labels,
+)
 from galjax.cli.command import exit_code
 from galjax.sources import SimulatedSurvey, simulate
 
@@ -36,6 +45,8 @@ FLAGS = {
     ],
     same_resolution: ["--per-class", "20", "--factors", "2", "4"],
     robust_training: "--per-class 20 --factors 2 4 --methods nearest bicubic --recipes none all --ceiling nearest".split(),
+    label_audit: "--per-class 15 --planted 0.2 --confidence 0.5 --held-out 0.3".split(),
+    robustness_benchmark: "--per-class 20 --factors 2 4 --methods nearest --networks thesis --recipes none all".split(),
     cross_survey: ["--per-class", "15", "--sharp.simulated.image-size", "75", "--simulated.pixel-scale", "0.396"],
 }
 KEYS = {
@@ -44,6 +55,8 @@ KEYS = {
     phase_shift: ["position", "size", "method"],
     same_resolution: ["trained_at", "factor", "method"],
     robust_training: ["trained_with", "factor", "method"],
+    label_audit: ["labels", "tested_on"],
+    robustness_benchmark: ["network", "recipe", "factor", "method"],
     cross_survey: ["trained_on", "tested_on"],
 }
 FURTHER = {
@@ -52,6 +65,15 @@ FURTHER = {
     phase_shift: {"brightest_pixel.ecsv", "centre_shift.ecsv", "parity.ecsv", "threshold.ecsv"},
     same_resolution: {"losses.ecsv", "reference.ecsv", "threshold.ecsv"},
     robust_training: {"gaps.ecsv", "limits.ecsv", "losses.ecsv"},
+    label_audit: {
+        "agreement.ecsv",
+        "audit.ecsv",
+        "detection_given.ecsv",
+        "detection_planted.ecsv",
+        "gains.ecsv",
+        "verdicts.ecsv",
+    },
+    robustness_benchmark: {"benchmark.csv", "benchmark.md", "task.csv"},
     cross_survey: {"attribution.ecsv", "conditions.ecsv", "steps.ecsv", "threshold.ecsv"},
 }
 
@@ -200,6 +222,14 @@ def test_help_names_every_flag_and_the_question(experiment, capsys):
         (robust_training, ["--factors", "40"], "can be shrunk by factors 1 to 32, not by 40"),
         (same_resolution, ["--factors", "2", "2"], "--factors takes one or more values, each once"),
         (same_resolution, ["--factors", "40"], "can be shrunk by factors 1 to 32, not by 40"),
+        (label_audit, ["--planted", "0.5"], "--planted must be at least 0 and below 0.5, not 0.5"),
+        (label_audit, ["--confidence", "1"], "--confidence must lie between 0 and 1, not 1"),
+        (label_audit, ["--held-out", "0"], "--held-out must lie between 0 and 1, not 0"),
+        (label_audit, ["--fewest-votes", "0"], "--fewest-votes must be at least 1, not 0"),
+        (label_audit, ["--uncertain-class", "spiral"], "--uncertain-class spiral is among --classes"),
+        (robustness_benchmark, ["--networks", "thesis", "thesis"], "--networks takes one or more values, each once"),
+        (robustness_benchmark, ["--augment", "all"], "--augment has no effect here"),
+        (robustness_benchmark, ["--factors", "40"], "can be shrunk by factors 1 to 32, not by 40"),
         (cross_survey, ["--sharp.data", "nowhere"], "the simulated survey and the other is not"),
         (cross_survey, ["--coarse-seeing", "0"], "--coarse-seeing must be above 0 arcsec, not 0"),
         (cross_survey, ["--sharp.simulated.image-size", "32"], "The stamps show different fields: 12.7 and 5.4 arcsec"),

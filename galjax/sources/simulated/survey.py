@@ -17,8 +17,10 @@ from galjax.sources.simulated.rendering import Instrument, add_noise, render_alo
 
 _AT_ONCE = 50
 _FIRST_ID = 1
+SIMULATED = "simulated by galjax"
+"""What the provenance of such galaxies says of their survey."""
 
-__all__ = ["HSC_WIDE", "SimulatedSurvey", "instrument_of", "simulate"]
+__all__ = ["HSC_WIDE", "SimulatedSurvey", "instrument_of", "simulate", "true_labels"]
 
 
 def instrument_of(survey: SimulatedSurvey) -> Instrument:
@@ -58,7 +60,7 @@ def simulate(survey: SimulatedSurvey | None = None, seed: int = 0) -> GalaxySamp
         pixel_scale=survey.pixel_scale,
         bands=("r",),
         provenance={
-            "survey": "simulated by galjax",
+            "survey": SIMULATED,
             "seed": str(seed),
             "units": f"counts per pixel, sky subtracted; zero point {survey.zero_point} mag",
             "cutout": survey.cutout,
@@ -66,6 +68,19 @@ def simulate(survey: SimulatedSurvey | None = None, seed: int = 0) -> GalaxySamp
         },
         columns=_columns(galaxies, instrument_of(survey)) | {"signal_to_noise": ratios},
     )
+
+
+def true_labels(sample: GalaxySample) -> Int32[np.ndarray, " galaxy"] | None:
+    """What galaxies of a simulated survey are, whatever people call them, as positions in `sample.class_names`: spiral where there are arms.
+
+    Differs from the label where that is wrong (`population.LABEL_ERROR`), and says what an uncertain one is. None for other galaxies, and
+    where spiral or elliptical is not among the classes.
+    """
+    names = sample.class_names
+    if sample.provenance.get("survey") != SIMULATED or not {"spiral", "elliptical"} <= set(names):
+        return None
+    spiral, elliptical = names.index("spiral"), names.index("elliptical")
+    return np.where(sample.columns["arm_strength"] > 0, spiral, elliptical).astype(np.int32)
 
 
 def _check_memory(survey: SimulatedSurvey) -> None:
