@@ -41,7 +41,7 @@ NO_EFFECT: dict[NetworkName, dict[str, str]] = {
     },
 }
 """Fields that a network has no use for, and why."""
-LEARNING_RATES: dict[NetworkName, float] = {"thesis": 0.003, "residual": 0.03}
+LEARNING_RATES: dict[NetworkName, float] = {"thesis": 0.003, "residual": 0.01}
 """That of residual was chosen on validation galaxies (`benchmarks.networks`)."""
 
 
@@ -99,7 +99,7 @@ class OptimiserConfig:
     """
 
     learning_rate: float = SuggestedRate(LEARNING_RATES["thesis"])
-    """Step size of stochastic gradient descent, above 0. Where it is not given, residual takes 0.03."""
+    """Step size of stochastic gradient descent, above 0. Where it is not given, residual takes 0.01."""
     momentum: float = 0.0
     """Heavy-ball momentum, 0 to below 1; 0 also keeps no second copy of the weights."""
     batch_size: int = Suggested(8)
