@@ -16,6 +16,7 @@ ExperimentName = Literal[
     "robust_training",
     "label_audit",
     "robustness_benchmark",
+    "ablation",
 ]
 EXPERIMENTS: tuple[ExperimentName, ...] = get_args(ExperimentName)
 """The modules here whose `EXPERIMENT` trains, in the order in which `experiments.thesis` runs them."""

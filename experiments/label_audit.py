@@ -76,7 +76,6 @@ PRESETS: dict[PresetName, LabelAudit] = with_robust(
 if __name__ == "__main__":  # before what computes is imported
     answer_flags(PRESETS, f"python -m experiments.{NAME}", described(QUESTION, __doc__))
 
-import jax.numpy as jnp
 import numpy as np
 from astropy.table import Table
 from jaxtyping import Bool, Float, Int32
@@ -155,7 +154,7 @@ def study(config: LabelAudit, run: ExperimentRun) -> Findings:
         corrected = audit.relabelled(own.galaxies.labels[:count], own.votes, own.likely_wrong)
         for labels, version in ((name, own.galaxies), (AUDITED.format(name), _with_labels(own.galaxies, corrected))):
             drawn = run.draw_balanced(version.take(np.arange(count)), _balanced(run, version, count, config.per_class))
-            case, said = _trained(run, version, _all_to_train(drawn, count, len(version)), labels, ASIDE)
+            case, said = _trained(run, version, draw.tested_on(drawn, np.arange(count, len(version))), labels, ASIDE)
             cases.append(case)
             right[labels] = audit.right_by_galaxy(said)
     verdicts = _verdicts(sample, config, run)
@@ -167,7 +166,7 @@ def _in_parts(pool: GalaxySample, config: LabelAudit) -> tuple[GalaxySample, int
 
     Those set aside have the true class as their label, where it is known: nothing is learned from it.
     """
-    kept, aside = audit.set_aside(pool.labels, config.held_out, np.random.default_rng([config.seed, 1]))
+    kept, aside = draw.set_aside(pool.labels, config.held_out, np.random.default_rng([config.seed, 1]))
     galaxies = pool.take(np.concatenate([kept, aside]))
     truth = true_labels(galaxies)
     if truth is None:
@@ -184,13 +183,6 @@ def _with_labels(galaxies: GalaxySample, first: Int32[np.ndarray, " audited"]) -
 def _balanced(run: ExperimentRun, version: GalaxySample, count: int, per_class: int) -> int:
     """Galaxies of each class to train on: as many as were drawn to vote, or as many as there are."""
     return min(per_class, run.most_per_class(version.take(np.arange(count))))
-
-
-def _all_to_train(drawn: Draw, count: int, total: int) -> Draw:
-    """The draw with its test galaxies trained on too, tested on those that were set aside."""
-    repeats = drawn.train.shape[0]
-    test = jnp.broadcast_to(jnp.arange(count, total, dtype=drawn.test.dtype), (repeats, total - count))
-    return Draw(jnp.concatenate([drawn.train, drawn.test], axis=1), drawn.validation, test)
 
 
 def _trained(run: ExperimentRun, galaxies: GalaxySample, drawn: Draw, labels: str, tested_on: str) -> tuple[Case, Said]:

@@ -191,7 +191,7 @@ GAPS_CAPTION = (
 
 def _cases(config: RobustTraining, run: ExperimentRun, pool: GalaxySample, drawn: Draw) -> list[Case]:
     """Everything that is trained, tested under every condition; the ceilings under their own."""
-    conditions = make_conditions(sorted(config.factors), config.methods)
+    conditions, training = make_conditions(sorted(config.factors), config.methods), run.config.training
     at = [Condition(factor, method) for method in config.ceilings for factor in sorted(config.factors)]
     stages = [
         Stage(
@@ -200,7 +200,7 @@ def _cases(config: RobustTraining, run: ExperimentRun, pool: GalaxySample, drawn
             drawn,
             conditions,
             keeps_ensemble=name == config.recipes[-1],
-            augment=config.recipe(name),
+            training=dataclasses.replace(training, augment=config.recipe(name)),
         )
         for name in config.recipes
     ] + [
@@ -210,7 +210,7 @@ def _cases(config: RobustTraining, run: ExperimentRun, pool: GalaxySample, drawn
             drawn,
             [one],
             one,
-            augment=config.recipe("none"),
+            training=dataclasses.replace(training, augment=config.recipe("none")),
         )
         for one in at
     ]

@@ -24,6 +24,7 @@ from galjax.config.settings import (
     ROBUST_OPTIMISER,
     AugmentConfig,
     EnlargingMethod,
+    NetworkConfig,
     NetworkName,
     Recipe,
     ScheduleConfig,
@@ -130,7 +131,7 @@ def study(config: RobustnessBenchmark, run: ExperimentRun) -> Findings:
         for recipe in config.recipes:
             keeps = (network, recipe) == (config.networks[0], config.recipes[-1])
             stage = Stage(f"{network}_{recipe}", f"{network}, {recipe}", drawn, conditions, keeps_ensemble=keeps)
-            stage = stage._replace(augment=AugmentConfig(recipe), network=network)
+            stage = stage._replace(training=_trained_with(run.config.training, network, recipe))
             history = histories[f"{network}, {recipe}"] = run.train(stage, device_sample, pool)
             keys = {"network": network, "recipe": recipe}
             cases += [
@@ -173,6 +174,14 @@ PROTOCOL = (
     "INTER_CUBIC, INTER_LANCZOS4; wiener inverts the mean). Nothing else changes, and nothing is fitted on test galaxies. The epoch is "
     "chosen on validation galaxies at full resolution, or is the last."
 )
+
+
+def _trained_with(training: TrainingConfig, network: NetworkName, recipe: Recipe) -> TrainingConfig:
+    """The training with a network, which has its own defaults if it is another one, and a recipe."""
+    own = training.network
+    if network != own.network:
+        own = NetworkConfig(network=network, input_scaling=own.input_scaling)
+    return dataclasses.replace(training, network=own, augment=AugmentConfig(recipe))
 
 
 def _answers(

@@ -174,6 +174,23 @@ def _draw_given(
     return jax.vmap(drawn)(repeat_keys)
 
 
+def set_aside(
+    labels: Int32[np.ndarray, " galaxy"], share: float, rng: np.random.Generator
+) -> tuple[Int[np.ndarray, " kept"], Int[np.ndarray, " aside"]]:
+    """Positions of the galaxies that stay and of those set aside, in order: a `share` (0 to 1) of each class, at least one galaxy."""
+    aside = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        aside[rng.choice(members, max(1, round(share * len(members))), replace=False)] = True
+    return np.flatnonzero(~aside), np.flatnonzero(aside)
+
+
+def tested_on(drawn: Draw, positions: Int[np.ndarray, " galaxy"]) -> Draw:
+    """The draw with its test galaxies trained on too, every repeat tested on the galaxies at these positions, of which it has none."""
+    test = jnp.broadcast_to(jnp.asarray(positions, drawn.test.dtype), (len(drawn.test), len(positions)))
+    return Draw(jnp.concatenate([drawn.train, drawn.test], axis=1), drawn.validation, test)
+
+
 def draw_natural(
     labels: Int32[np.ndarray, " galaxy"],
     class_names: Sequence[str],

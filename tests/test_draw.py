@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from galjax import GalaxySample, InputError
-from galjax.draw import Split, draw_balanced, draw_natural, make_pool, most_per_class, shared_share
+from galjax.draw import (
+    Split,
+    draw_balanced,
+    draw_natural,
+    make_pool,
+    most_per_class,
+    set_aside,
+    shared_share,
+    tested_on,
+)
 from galjax.training.repeats import repeat_keys
 
 NAMES = ("spiral", "elliptical")
@@ -180,3 +189,19 @@ def test_a_given_split_is_kept():
     with pytest.raises(InputError):
         draw_balanced(LABELS, NAMES, most + 1, keys, split, given)
     assert most_per_class(sample) == 70
+
+
+def test_every_class_gives_its_share_to_those_set_aside():
+    labels = np.repeat(np.arange(2, dtype=np.int32), [50, 3])
+    kept, aside = set_aside(labels, 0.2, np.random.default_rng(0))
+    assert np.bincount(labels[aside]).tolist() == [10, 1]
+    np.testing.assert_array_equal(np.sort(np.concatenate([kept, aside])), np.arange(53))
+
+
+def test_test_galaxies_may_be_others_and_are_then_trained_on():
+    labels, keys = np.repeat(np.arange(2, dtype=np.int32), 20), repeat_keys(0, range(3)).draw
+    drawn = draw_balanced(labels, ("a", "b"), 10, keys, Split(0.3, 0.1))
+    other = tested_on(drawn, np.arange(40, 45))
+    assert other.train.shape[1] == drawn.train.shape[1] + drawn.test.shape[1]
+    assert np.array_equal(other.test, np.broadcast_to(np.arange(40, 45), (3, 5)))
+    np.testing.assert_array_equal(other.validation, drawn.validation)

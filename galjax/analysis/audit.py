@@ -94,17 +94,6 @@ def with_planted_errors(
     return planted
 
 
-def set_aside(
-    labels: Int32[np.ndarray, " galaxy"], share: float, rng: np.random.Generator
-) -> tuple[Int[np.ndarray, " kept"], Int[np.ndarray, " aside"]]:
-    """Positions of the galaxies that stay and of those set aside, in order: a `share` (0 to 1) of each class, at least one galaxy."""
-    aside = np.zeros(len(labels), bool)
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        aside[rng.choice(members, max(1, round(share * len(members))), replace=False)] = True
-    return np.flatnonzero(~aside), np.flatnonzero(aside)
-
-
 def detection_table(
     votes: Votes,
     labels: Int32[np.ndarray, " galaxy"],

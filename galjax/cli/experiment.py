@@ -233,12 +233,11 @@ class ExperimentRun:
     ) -> History:
         """All repeats of one training on `galaxies`, whose pixels are in `sample` (`galjax.runs.stage.run_stage`), by the configuration;
         `epochs` stops it earlier."""
-        training = self.config.training
+        training = stage.training or self.config.training
         if epochs is not None:
             every = min(training.schedule.evaluate_every, epochs)
             schedule = dataclasses.replace(training.schedule, epochs=epochs, evaluate_every=every)
             training = dataclasses.replace(training, schedule=schedule)
-        training = stage.training(training)
         names = galaxies.class_names
         kept = training.schedule.kept_of(self.config.repeats) if stage.keeps_ensemble else 0
         task = Task(sample, stage.draw, keys or self.keys, len(names), stage.conditions, stage.trained_at, kept)

@@ -1,6 +1,5 @@
 """One training of all repeats inside a run folder: starts or resumes, shows progress, and stops safely when asked."""
 
-import dataclasses
 import functools
 import math
 import time
@@ -9,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from galjax.config.settings import AugmentConfig, NetworkConfig, NetworkName, ScheduleConfig, TrainingConfig
+from galjax.config.settings import ScheduleConfig, TrainingConfig
 from galjax.draw import Draw
 from galjax.metrics import accuracy
 from galjax.runs.checkpoints import Checkpoints
@@ -43,19 +42,8 @@ class Stage(NamedTuple):
     """Whether it is the main training of the run, whose networks are kept (`Task.kept`)."""
     own_sky: bool = False
     """As `Task.own_sky`."""
-    augment: AugmentConfig | None = None
-    """How its training images change at random, instead of as the configuration says."""
-    network: NetworkName | None = None
-    """Which network is trained, with its own defaults, instead of that of the configuration."""
-
-    def training(self, config: TrainingConfig) -> TrainingConfig:
-        """The configuration with what the stage says instead."""
-        if self.augment is not None:
-            config = dataclasses.replace(config, augment=self.augment)
-        if self.network not in (None, config.network.network):
-            network = NetworkConfig(network=self.network, input_scaling=config.network.input_scaling)
-            config = dataclasses.replace(config, network=network)
-        return config
+    training: TrainingConfig | None = None
+    """How it is trained, instead of as the run's configuration says."""
 
 
 class StageOutcome(NamedTuple):

@@ -94,13 +94,6 @@ def test_planted_errors_are_the_share_of_each_class_and_another_class():
     np.testing.assert_array_equal(audit.with_planted_errors(labels, 3, 0.0, np.random.default_rng(0)), labels)
 
 
-def test_every_class_gives_its_share_to_those_set_aside():
-    labels = np.repeat(np.arange(2, dtype=np.int32), [50, 3])
-    kept, aside = audit.set_aside(labels, 0.2, np.random.default_rng(0))
-    assert np.bincount(labels[aside]).tolist() == [10, 1]
-    np.testing.assert_array_equal(np.sort(np.concatenate([kept, aside])), np.arange(53))
-
-
 def test_the_tables_name_every_galaxy_and_every_class():
     votes, labels, truth = made_up(galaxies=40)
     sample = GalaxySample.from_arrays(np.random.default_rng(0).normal(size=(40, 4, 4)), labels, class_names=["s", "e"])

@@ -9,7 +9,7 @@ from galjax.cli import score
 
 TINY = (
     "--simulated.galaxies 90 --simulated.image-size 32 --simulated.class-fractions 0.4 0.4 0.2 --repeats 3 --epochs 2 "
-    "--evaluate-every 1 --per-class 20 --factors 2 4 --methods nearest --recipes none all --networks residual --all-predictions"
+    "--evaluate-every 1 --per-class 20 --factors 2 4 --methods nearest --recipes none all --networks thesis --filters 4 4 4 --dense-units 8 --all-predictions"
 ).split()
 
 
@@ -29,7 +29,7 @@ def test_the_scores_of_our_own_predictions_are_those_of_the_benchmark(benchmark,
         if name != "method":
             np.testing.assert_allclose(found[name], own[name], rtol=1e-5, err_msg=name)
     text = capsys.readouterr().out
-    assert "residual, none | residual, all" in text
+    assert "thesis, none | thesis, all" in text
     compared = text[text.index("accuracy above") :]
     assert (
         compared.count("| 0.000 (no difference in any repeat) |") >= 3

@@ -10,6 +10,7 @@ import pytest
 from astropy.table import Table
 
 from experiments import (
+    ablation,
     class_balance,
     cross_survey,
     label_audit,
@@ -46,6 +47,7 @@ FLAGS = {
     same_resolution: ["--per-class", "20", "--factors", "2", "4"],
     robust_training: "--per-class 20 --factors 2 4 --methods nearest bicubic --recipes none all --ceiling nearest".split(),
     label_audit: "--per-class 15 --planted 0.2 --confidence 0.5 --held-out 0.3".split(),
+    ablation: "--per-class 10 --factors 2 --changes momentum half-epochs one-band --aside 0.3".split(),
     robustness_benchmark: "--per-class 20 --factors 2 4 --methods nearest --networks thesis --recipes none all".split(),
     cross_survey: ["--per-class", "15", "--sharp.simulated.image-size", "75", "--simulated.pixel-scale", "0.396"],
 }
@@ -56,6 +58,7 @@ KEYS = {
     same_resolution: ["trained_at", "factor", "method"],
     robust_training: ["trained_with", "factor", "method"],
     label_audit: ["labels", "tested_on"],
+    ablation: ["change", "factor", "method"],
     robustness_benchmark: ["network", "recipe", "factor", "method"],
     cross_survey: ["trained_on", "tested_on"],
 }
@@ -73,6 +76,7 @@ FURTHER = {
         "gains.ecsv",
         "verdicts.ecsv",
     },
+    ablation: {"ablation.ecsv", "gains.ecsv"},
     robustness_benchmark: {"benchmark.csv", "benchmark.md", "task.csv"},
     cross_survey: {"attribution.ecsv", "conditions.ecsv", "steps.ecsv", "threshold.ecsv"},
 }
@@ -191,7 +195,7 @@ def test_a_stage_that_is_missing_is_trained_again_to_the_same_results(done, tmp_
     experiment, folder = done
     again = tmp_path / "again"
     shutil.copytree(folder, again)
-    stages = sorted(path for path in (again / "checkpoints").glob("*.npz") if path.stem != "reference")
+    stages = sorted(path for path in (again / "checkpoints").glob("*.npz") if path.stem not in ("reference", "seconds"))
     stages[-1].unlink()
     assert run(experiment, "--out", again) == 0
     assert (again / "results.ecsv").read_bytes() == (folder / "results.ecsv").read_bytes()
@@ -227,6 +231,9 @@ def test_help_names_every_flag_and_the_question(experiment, capsys):
         (label_audit, ["--held-out", "0"], "--held-out must lie between 0 and 1, not 0"),
         (label_audit, ["--fewest-votes", "0"], "--fewest-votes must be at least 1, not 0"),
         (label_audit, ["--uncertain-class", "spiral"], "--uncertain-class spiral is among --classes"),
+        (ablation, ["--changes", "momentum", "momentum"], "--changes takes one or more values, each once"),
+        (ablation, ["--aside", "1"], "--aside must lie between 0 and 1, not 1"),
+        (ablation, ["--factors", "1"], "--factors start at 2"),
         (robustness_benchmark, ["--networks", "thesis", "thesis"], "--networks takes one or more values, each once"),
         (robustness_benchmark, ["--augment", "all"], "--augment has no effect here"),
         (robustness_benchmark, ["--factors", "40"], "can be shrunk by factors 1 to 32, not by 40"),
