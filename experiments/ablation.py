@@ -256,7 +256,7 @@ def _seconds(run: ExperimentRun) -> dict[str, float]:
     """How long every training took in the process that ended it; kept, so that a run that is shown again knows."""
     place = "checkpoints/seconds.npz"
     known = run.folder.read_arrays(place) or {}
-    known |= {name: np.float64(done.train_seconds) for name, done in run.outcomes.items() if done.train_seconds}
+    known |= {name: np.asarray(done.train_seconds) for name, done in run.outcomes.items() if done.train_seconds}
     run.folder.write_arrays(place, known)
     return {name: float(known.get(name, np.nan)) for name in run.outcomes}
 
