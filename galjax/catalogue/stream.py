@@ -24,7 +24,8 @@ BATCH_BYTES = 64 * 2**20
 SECONDS_BETWEEN_PARTS = 30.0
 """What a program that is killed loses, at most."""
 MOST_IN_PART = 2**17
-READERS = 4
+READERS = 2
+"""Threads: more of them wait for each other, as most of what is done with a stamp holds the interpreter."""
 CHECKED = 5
 """Stamps, spread over all galaxies, that galaxies are known by."""
 
