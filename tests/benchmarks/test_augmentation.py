@@ -2,11 +2,14 @@
 
 from typing import get_args
 
+import pytest
+
 from benchmarks import augmentation
 from benchmarks.augmentation import RECIPES, AugmentationBenchmark
 from galjax.config.settings import Recipe
 
 
+@pytest.mark.thorough
 def test_recipes_are_timed_against_none():
     assert set(get_args(Recipe)) <= set(RECIPES)
     some = ("none", "all, with every part")

@@ -61,6 +61,7 @@ def test_devices_are_held_against_processes_of_their_own_and_marked_where_they_t
     assert "| 4, oversubscribed | 8 | 1.25 | 2.500 (2.000 - 3.000) | 2.000 (2.000 - 2.500) |" in table
 
 
+@pytest.mark.thorough
 def test_processes_apart_train_when_asked_and_their_loss_is_a_sentence():
     small = Problem(
         galaxies=8, image_size=16, network=NetworkConfig(filters=(4, 4, 4), dense_units=(8,), padding="same")

@@ -34,6 +34,7 @@ def test_what_cannot_be_done_gets_a_sentence(tmp_path, capsys):
         assert f"experiments.{name}" in capsys.readouterr().err
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("command", [["-m", "galjax"]])
 def test_a_run_is_resumed_to_more_epochs_as_if_undisturbed(tmp_path, command):
     assert run("--out", tmp_path / "run", "--epochs", 2) == 0

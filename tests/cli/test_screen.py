@@ -47,6 +47,7 @@ def test_streams_that_take_nothing(arguments, redirection, ended):
     assert shell(["experiments.resolution_sweep", *arguments], redirection) == ended
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("redirection", [">&- 2>&-", pytest.param("> /dev/full", marks=needs_full_device)])
 def test_a_run_whose_screen_takes_nothing_keeps_its_results(redirection, tmp_path):
     out = tmp_path / "run"

@@ -43,6 +43,7 @@ def command(*flags, **told):
     )
 
 
+@pytest.mark.thorough
 def test_no_setting_of_the_environment_changes_a_result(tmp_path):
     done = command("--out", tmp_path / "told", **TOLD)
     assert done.returncode == 0, done.stderr

@@ -2,6 +2,7 @@ import dataclasses
 
 import cv2
 import numpy as np
+import pytest
 from astropy.table import Table
 
 from experiments import cross_survey
@@ -55,6 +56,7 @@ def test_two_saved_samples_are_matched_by_id(tmp_path, capsys):
     assert "sharp + seeing" in Table.read(tmp_path / "two" / "summary.ecsv")["tested_on"]
 
 
+@pytest.mark.thorough
 def test_coarse_images_may_keep_their_own_size(tmp_path, capsys):
     out = tmp_path / "run"
     flags = ["--simulated.galaxies", "70", "--simulated.image-size", "32", "--sharp.simulated.image-size", "75"]

@@ -109,6 +109,7 @@ def test_a_network_that_really_goes_off_is_noticed(tmp_path, capsys):
     assert "--learning-rate" in error
 
 
+@pytest.mark.thorough
 def test_an_experiment_of_two_classes_drops_repeats_too(tmp_path, capsys, diverging):
     diverging(2, [0])
     small = [*SMALL[:4], "--total", "24", *SMALL[6:12], "--filters", "4", "4", "4", "--dense-units", "16"]
@@ -150,6 +151,7 @@ def test_a_folder_left_by_a_process_that_died_before_its_run_began_is_empty(tmp_
     assert run("--out", tmp_path) == 0
 
 
+@pytest.mark.thorough
 def test_where_and_how_safely_may_differ_between_commands(tmp_path, capsys):
     assert run("--out", tmp_path, "--checkpoint-seconds", 5) == 0
     assert run("--out", tmp_path, "--checkpoint-seconds", 7, "--on-divergence", "drop") == 0

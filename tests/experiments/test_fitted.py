@@ -104,6 +104,7 @@ def test_what_was_asked_for_is_an_error(module, flags, sentence, sample, opened,
     assert not opened
 
 
+@pytest.mark.thorough
 def test_a_run_says_what_was_made_to_fit_keeps_it_and_goes_on_with_the_same_command(sample, tmp_path, capsys):
     command = [
         *QUICK,

@@ -129,6 +129,7 @@ def test_the_same_galaxies_elsewhere_are_the_same(work, sample, capsys, tmp_path
     assert "holds a run on other galaxies" in capsys.readouterr().err
 
 
+@pytest.mark.thorough
 def test_a_second_training_that_is_to_stop_earlier_than_before_starts_anew(tmp_path, capsys, monkeypatch):
     """More epochs, another choice of epoch: here the choice of the short run is the last epoch, of the long one the first."""
     command = [*TINY, "--total", "40", "--evaluate-every", "2"]
@@ -150,6 +151,7 @@ def test_a_second_training_that_is_to_stop_earlier_than_before_starts_anew(tmp_p
     assert_same(tmp_path / "run", tmp_path / "whole", ("results.ecsv", "summary.ecsv", "history.npz"))
 
 
+@pytest.mark.thorough
 def test_a_run_of_one_epoch_needs_no_other_flag_and_is_trained_on(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     small = [*SMALL[:8], *SMALL[12:]]  # without --epochs and --evaluate-every

@@ -137,7 +137,11 @@ def test_galaxies_that_only_fill_up_a_batch_change_nothing(config):
     assert max(jax.tree.leaves(moved)) > 1e-4  # what is compared learns from its labels
 
 
-@every_network
+@pytest.mark.parametrize(
+    "config",
+    [pytest.param(config, marks=[pytest.mark.thorough] * (name == "thesis")) for name, config in SMALL.items()],
+    ids=SMALL,
+)
 def test_a_repeat_alone_equals_the_same_repeat_among_others_and_it_learns(config):
     rate = 0.02
     together = train(make_program([0, 1, 2, 3], learning_rate=rate, network=config), 16)

@@ -162,7 +162,7 @@ def test_a_format_of_another_version_is_an_error_and_nothing_is_changed(program,
     assert sorted(path.name for path in folder.iterdir()) == ["2000", "4000"]
 
 
-@pytest.mark.parametrize("devices", [1, 3])
+@pytest.mark.parametrize("devices", [pytest.param(1, marks=pytest.mark.thorough), 3])
 def test_a_checkpoint_of_four_devices_is_gone_on_with_on_other_numbers(tmp_path, devices):
     repeats = range(5)
     assert jax.device_count() == 4

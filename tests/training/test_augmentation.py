@@ -204,7 +204,7 @@ def test_networks_learn_from_images_that_change(sample):
     assert robust.accuracy(4, "nearest").mean() > plain.accuracy(4, "nearest").mean()
 
 
-@pytest.mark.parametrize("scaling", ["asinh", "sky"])
+@pytest.mark.parametrize("scaling", [pytest.param("asinh", marks=pytest.mark.thorough), "sky"])
 def test_every_part_together_trains_under_every_scaling(sample, scaling):
     network = dataclasses.replace(SMALL, input_scaling=scaling)
     every = AugmentConfig("all", augment_rotation=180.0, augment_seeing=1.0, augment_noise=1.0)

@@ -136,6 +136,7 @@ def psf_program(repeats, **execution):
     return assemble(program.task._replace(conditions=conditions), program._config, program.execution)
 
 
+@pytest.mark.thorough
 def test_a_repeat_alone_has_the_noise_that_it_has_among_others_and_noise_changes_nothing_at_original():
     together, alone = (train(psf_program(repeats), 4).history for repeats in ([0, 1, 2], [2]))
     np.testing.assert_allclose(alone.test_loss[0], together.test_loss[2], rtol=1e-4)

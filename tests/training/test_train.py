@@ -289,6 +289,7 @@ def test_a_run_says_what_each_repeat_said_of_its_test_galaxies(folder):
         assert right.mean() == pytest.approx(row["accuracy"])
 
 
+@pytest.mark.thorough
 def test_the_networks_of_a_run_and_what_they_say_are_those_of_an_undisturbed_one_after_more_epochs(tmp_path):
     """Its last epoch, of which a longer training has no evaluation, is the best that it had."""
     few = ["--usable-accuracy", 0, "--usable-loss", 1, *FEW[:4]]

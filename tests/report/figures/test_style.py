@@ -76,6 +76,7 @@ def digest(tmp_path, **environment):
     return done.stdout.split()
 
 
+@pytest.mark.thorough
 def test_settings_that_matplotlib_cannot_start_with(tmp_path):
     """A backend of a notebook, one that there is not, and a matplotlibrc in the working folder that is no text."""
     usual, _ = digest(tmp_path)
