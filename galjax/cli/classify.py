@@ -250,7 +250,12 @@ def _prepare(config: Classify, console: Console) -> tuple["Job", list["Exclusion
     classifier = Classifier(ensemble, seen)
     factors = stamper.factors().tolist() or [stamper.cut(0).factor]
     classifier.check([factor for factor in factors if np.isfinite(factor)])
-    return Job(stamper, classifier, Stretch(0, len(stamper))), list(galaxies.excluded)
+    for name in options.keep_columns:
+        if name not in galaxies.columns:
+            raise InputError(
+                f"--keep-columns {name}: {galaxies.source} has no such column, but {', '.join(galaxies.columns) or 'none'}."
+            )
+    return Job(stamper, classifier, Stretch(0, len(stamper)), options.keep_columns), list(galaxies.excluded)
 
 
 def _of_sample(path: Path) -> Any:

@@ -68,6 +68,8 @@ class FolderOptions:
     missing."""
     redshift_column: str | None = None
     """Catalogue column of redshifts. None: redshift or z, and unknown where there is neither."""
+    keep_columns: tuple[str, ...] = ()
+    """Further columns of the table that are kept with the galaxies; galjax classify copies them into its catalogue."""
     labels_needed: Annotated[bool, Hidden] = True
     """Whether galaxies without one class are left out."""
     pixel_scale: float = float("nan")

@@ -417,3 +417,26 @@ def test_a_fits_header_says_the_scale_of_its_own_galaxy(net, tmp_path):
     np.testing.assert_allclose(table["factor"], [2, 4], rtol=1e-5)
     np.testing.assert_allclose(table["ra"], [150, 151], rtol=1e-12)
     np.testing.assert_allclose(table["dec"], 2, rtol=1e-12)
+
+
+def test_further_columns_of_the_table_are_copied(net, tmp_path, capsys):
+    images, _ = arrays(count=20, seed=5)
+    data = tmp_path / "stamps.npz"
+    further = {"mag_r": np.linspace(15, 18, 20), "plate": np.arange(20) + 300, "field": np.array(["A", "B"] * 10)}
+    np.savez(data, images=images, id=np.arange(20), **further)
+    assert classify(net, data, tmp_path / "c.ecsv", "--no-report", "--keep-columns", *further) == 0
+    table = Table.read(tmp_path / "c.ecsv")
+    for name, values in further.items():
+        assert table[name].tolist() == values.tolist()
+    capsys.readouterr()
+    for names, sentence in (
+        (["nothing"], "has no table column 'nothing'"),
+        (["flags"], "the catalogue has a column flags of its own"),
+    ):
+        np.savez(data, images=images, id=np.arange(20), flags=np.zeros(20))
+        assert classify(net, data, tmp_path / "d.ecsv", "--no-report", "--keep-columns", *names) == 2
+        assert sentence in capsys.readouterr().err
+    images_alone = tmp_path / "alone.npy"
+    np.save(images_alone, images)
+    assert classify(net, images_alone, tmp_path / "e.ecsv", "--no-report", "--keep-columns", "mag_r") == 2
+    assert "has no table column 'mag_r'" in capsys.readouterr().err

@@ -33,8 +33,16 @@ _FORMS = (
 def find_galaxies(path: Path, options: FolderOptions) -> Galaxies | None:
     """What there is, in whatever form; None for a saved sample. No image is read.
 
-    Raises InputError where no form fits, or more than one.
+    Raises InputError where no form fits, or more than one, or there is no table with the columns to keep.
     """
+    found = _find_galaxies(path, options)
+    for name in options.keep_columns:
+        if found is not None and name not in found.columns:
+            raise InputError(f"--keep-columns {name}: {path} has no table beside its images. Leave it out.")
+    return found
+
+
+def _find_galaxies(path: Path, options: FolderOptions) -> Galaxies | None:
     if path.is_dir():
         return _of_folder(path, options)
     if not path.is_file():

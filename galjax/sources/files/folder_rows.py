@@ -40,6 +40,7 @@ MAPPING = "gz2_filename_mapping.csv"
 """Beside the table of Galaxy Zoo 2: which image is whose."""
 SPLITS = {"training": "train", "validation": "val", "valid": "val", "dev": "val", "testing": "test"}
 _Reason: TypeAlias = tuple[Bool[np.ndarray, " row"], str | Callable[[int], str]]
+_WHOLE = re.compile(r"[+-]?\d{1,18}")
 
 
 class Columns(NamedTuple):
@@ -121,6 +122,7 @@ def columns_of_table(table: Table, catalogue: Path, options: FolderOptions) -> C
     if scale is not None and not options.labels_needed and np.isnan(options.pixel_scale):
         values = read_numbers(table, scale, name)[0]
         further["pixel_scale"] = np.where(values > 0, values, np.nan)
+    further |= {wanted: _kept(table, wanted, name) for wanted in options.keep_columns}
     redshift = np.where(absurd, np.nan, redshift)
     return Columns(
         ids,
@@ -134,6 +136,19 @@ def columns_of_table(table: Table, catalogue: Path, options: FolderOptions) -> C
         MappingProxyType(further),
         options.labels_needed,
     )
+
+
+def _kept(table: Table, wanted: str, name: str) -> Shaped[np.ndarray, " row"]:
+    """A column as it is: whole numbers, numbers (NaN where empty), or text in ASCII. Raises InputError where it is missing."""
+    column = find_column(table, wanted, (), "table", "--keep-columns", name)
+    assert column is not None
+    numbers, unreadable = read_numbers(table, column, name)
+    texts = read_texts(table, column, name)
+    if unreadable or not np.isfinite(numbers).any():
+        return np.array([text.encode("ascii", "backslashreplace").decode() for text in texts])
+    if all(_WHOLE.fullmatch(text) for text in texts):
+        return np.array(texts).astype(np.int64)
+    return numbers
 
 
 def _file_names(
