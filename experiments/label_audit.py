@@ -61,13 +61,16 @@ class LabelAudit(ExperimentConfig):
 PRESETS: dict[PresetName, LabelAudit] = with_robust(
     {
         "quick": LabelAudit(
-            source=SourceConfig(simulated=SimulatedSurvey(galaxies=1000)),
-            repeats=12,
+            source=SourceConfig(simulated=SimulatedSurvey(galaxies=800)),
+            repeats=10,
+            per_class=Suggested(240),
             training=TrainingConfig(ScheduleConfig(epochs=16, evaluate_every=4)),
         ),
         "standard": LabelAudit(
-            source=SourceConfig(simulated=SimulatedSurvey(galaxies=3000)),
-            training=TrainingConfig(ScheduleConfig(epochs=30, evaluate_every=5)),
+            source=SourceConfig(simulated=SimulatedSurvey(galaxies=1500)),
+            repeats=20,
+            per_class=Suggested(450),
+            training=TrainingConfig(ScheduleConfig(epochs=24, evaluate_every=4)),
         ),
         "thesis": LabelAudit(training=TrainingConfig(ScheduleConfig(epochs=200, evaluate_every=10))),
     }
