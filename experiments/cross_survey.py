@@ -15,6 +15,9 @@ step costs depends on those before it, and is averaged over all orders (Shapley 
 All networks here see images of 150 px, so that the coarse ones differ from the sharp in nothing but what the instrument does. The thesis
 used 150 px only where HSC images take part, and 64 px for coarse -> coarse: --coarse-size own.
 
+--recipes dihedral resolution all trains on the sharp images with each of these recipes of --augment too, on the same galaxies: does one
+remove the loss, and which step does it help with? A learning rate that falls suits them: --learning-rate 0.01 --rate-schedule cosine.
+
 The thesis finds sharp -> coarse significantly worse than the other two, which do not differ.
 """
 
@@ -27,7 +30,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from galjax.cli.command import ExperimentConfig, PresetName, answer_flags, described, with_robust
 from galjax.config.json_form import Suggested
 from galjax.config.markers import SHARP_IMAGES
-from galjax.config.settings import ScheduleConfig, TrainingConfig
+from galjax.config.settings import AugmentConfig, Recipe, ScheduleConfig, TrainingConfig
 from galjax.errors import InputError
 from galjax.sources import HSC_WIDE, SimulatedSurvey, SourceConfig
 
@@ -54,6 +57,12 @@ class CrossSurvey(ExperimentConfig):
     sharp_seeing: float | None = None
     """Seeing of the sharp images, full width at half maximum in arcsec. None: as of the coarse ones."""
 
+    recipes: tuple[Recipe, ...] = ()
+    """Recipes of --augment to train with on the sharp images too, besides what --augment says."""
+    recipe_seeing: float = 0.0
+    """Largest standard deviation of the blur of the recipe all, px of the sharp images."""
+    recipe_noise: float = 0.0
+    """Largest noise of the recipe all, in units of that of the sharp images' own pixels."""
     noise_unit: Literal["own", "training"] = "own"
     """Whose sky noise is the unit of pixels where the input scaling is sky: own, each instrument's (surveys give pixels in
     different units, and each knows its own noise), or training, that of the images trained on, for all."""
@@ -64,6 +73,21 @@ class CrossSurvey(ExperimentConfig):
             value = getattr(self, flag)
             if value is not None and not 0 < value < float("inf"):
                 raise InputError(f"--{flag.replace('_', '-')} must be above 0 arcsec, not {value}.")
+
+        if len(set(self.recipes)) != len(self.recipes):
+            raise InputError(f"--recipes takes each recipe once, not {self.recipes}.")
+        for flag in ("recipe_seeing", "recipe_noise"):
+            if getattr(self, flag) and "all" not in self.recipes:
+                raise InputError(
+                    f"--{flag.replace('_', '-')} is of the recipe all. Add it to --recipes, or leave the flag out."
+                )
+            self.recipe("all")  # are its strengths possible?
+
+    def recipe(self, name: Recipe) -> AugmentConfig:
+        """The recipe, with the strengths of the flags."""
+        if name != "all":
+            return AugmentConfig(name)
+        return AugmentConfig(name, augment_seeing=self.recipe_seeing, augment_noise=self.recipe_noise)
 
     def simulated_together(self) -> bool:
         """Whether both instruments see the simulated survey."""
@@ -116,7 +140,14 @@ from galjax.analysis.instruments import (
     view_name,
 )
 from galjax.analysis.statements import Statement, is_better, no_difference
-from galjax.analysis.tables import comparisons_table, history_arrays, results_table, rows_with, summary_table
+from galjax.analysis.tables import (
+    comparisons_table,
+    history_arrays,
+    interval_in_words,
+    results_table,
+    rows_with,
+    summary_table,
+)
 from galjax.analysis.threshold import IN_SHORT_CAPTION, Mismatch, about_threshold, in_short, threshold_table
 from galjax.analysis.wording import (
     HOLM,
@@ -194,6 +225,14 @@ def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
     to_coarse = rows_with(threshold, trained_on=SHARP, tested_on=COARSE)
     conclusions.append(about_threshold(to_coarse, lambda row: "between sharp images and the coarse ones"))
     single = steps_table(accuracies, steps.path, shared)
+    trained = {name: _train(SHARP, seen[SHARP], drawn, run, own_sky=own_sky, recipe=name) for name in config.recipes}
+    recipes = Recipes({name: _values(history, seen[SHARP]) for name, history in trained.items()}, values, shared)
+    conclusions += recipes.sentences()
+    cases += [
+        Case({"trained_on": f"{SHARP}, {name}", "tested_on": tested_on}, history, number)
+        for name, history in trained.items()
+        for number, tested_on in enumerate(seen[SHARP].views)
+    ]
     summary = summary_table(cases)
     return Findings(
         headline=f"{headline} {stands_on}",
@@ -222,10 +261,15 @@ def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
                     "Summary over repeats": summary,
                 },
             ),
+            *recipes.sections(steps.names),
         ),
         results=results_table(cases),
         summary=summary,
-        history=_history(histories, seen, matched.coarse.class_names),
+        history=_history(
+            histories | {f"{SHARP}_{name}": history for name, history in trained.items()},
+            seen | {f"{SHARP}_{name}": seen[SHARP] for name in trained},
+            matched.coarse.class_names,
+        ),
         screen=(_screen(accuracies, steps.path), _costs_screen(costs)),
         thesis_figures={"6.1": "conditions"},
         statements=_statements(values_by(cases, "trained_on", "tested_on", selection=THESIS_SELECTION), shared),
@@ -234,6 +278,7 @@ def study(config: CrossSurvey, run: ExperimentRun) -> Findings:
             "attribution.ecsv": costs,
             "steps.ecsv": single,
             "threshold.ecsv": threshold,
+            **recipes.tables(steps.names),
         },
     )
 
@@ -270,6 +315,92 @@ class Seen(NamedTuple):
         return [Condition(view=view) for view in range(len(self.views))]
 
 
+def _values(history: History, seen: Seen) -> dict[str, Accuracies]:
+    """What networks that were trained on sharp images reach on every view, by metric."""
+    cases = [Case({"tested_on": view}, history, number) for number, view in enumerate(seen.views)]
+    found = {metric: values_by(cases, "tested_on", metric=metric) for metric in ATTRIBUTED}
+    return {metric: {(SHARP, *key): one for key, one in by_view.items()} for metric, by_view in found.items()}
+
+
+class Recipes(NamedTuple):
+    """Trainings on sharp images that change at random, compared with the others; empty where none was asked for."""
+
+    reached: Mapping[str, Mapping[str, Accuracies]]
+    """By recipe and metric."""
+    values: Mapping[str, Accuracies]
+    """Those of the other trainings, by metric."""
+    shared: float
+
+    def table(self) -> Table:
+        """How far each recipe is above training without it, and what is left to networks of the coarse images."""
+        plain, rows = self.values["accuracy"], []
+        for name, found in self.reached.items():
+            own, anew = found["accuracy"], found["recalibrated_accuracy"]
+            pairs = {
+                "sharp → sharp": (own[SHARP, SHARP], plain[SHARP, SHARP]),
+                "sharp → coarse": (own[SHARP, COARSE], plain[SHARP, COARSE]),
+                "sharp → coarse, new threshold": (anew[SHARP, COARSE], plain[SHARP, COARSE]),
+                LEFT: (plain[COARSE, COARSE], own[SHARP, COARSE]),
+            }
+            for part, (one, other) in pairs.items():
+                rows.append((name, part, float(summarise(one).mean), *compare_paired(one, other, self.shared)))
+        return comparisons_table(rows, ("recipe", "part", "accuracy", "difference"))
+
+    def costs(self, steps: Sequence[str]) -> Table:
+        """What every step still costs with each recipe (`costs_table`)."""
+        blocks = []
+        for name, found in self.reached.items():
+            block = costs_table(found, steps, self.shared)
+            block.add_column([name] * len(block), name="recipe", index=0)
+            blocks.append(block)
+        return vstack(blocks)
+
+    def tables(self, steps: Sequence[str]) -> dict[str, Table]:
+        """Both tables by file name."""
+        return {"recipes.ecsv": self.table(), "recipes_attribution.ecsv": self.costs(steps)} if self.reached else {}
+
+    def sentences(self) -> list[str]:
+        """What each recipe changes."""
+        said = []
+        for name in self.reached:
+            own = {row["part"]: row for row in rows_with(self.table(), recipe=name)}
+            parts = [
+                f"{part} {signed(row['difference'])} ({interval_in_words(row)})"
+                for part, row in own.items()
+                if part != LEFT
+            ]
+            left = own[LEFT]
+            said.append(
+                f"Trained on sharp images with {name}, against without: {listed(parts)}. Networks of the coarse images are {signed(left['difference'])} "
+                f"above it there ({interval_in_words(left)})."
+            )
+        return said
+
+    def sections(self, steps: Sequence[str]) -> tuple[Section, ...]:
+        """A section of the report, where there is something to tell."""
+        if not self.reached:
+            return ()
+        plain = self.values["accuracy"]
+        panels = {
+            tested: {
+                "as above": plain[SHARP, view],
+                **{name: found["accuracy"][SHARP, view] for name, found in self.reached.items()},
+            }
+            for tested, view in {"sharp → sharp": SHARP, "sharp → coarse": COARSE}.items()
+        }
+        panels["sharp → coarse"]["trained on coarse"] = plain[COARSE, COARSE]
+        figure = points_with_bars(panels, ["std"], "recipes", "Trained on sharp images as above, and with each recipe.")
+        captions = {
+            f"What each recipe changes ({PAIRED}, {HOLM}, {NEW_GALAXIES})": self.table(),
+            f"{COSTS_CAPTION}; with each recipe": self.costs(steps),
+        }
+        return (Section("Training images that change at random", figures=(figure,), tables=captions),)
+
+
+LEFT = "left to coarse → coarse"
+"""How far networks that were trained on the coarse images are above a recipe's there."""
+
+
 def _seen(config: CrossSurvey, matched: MatchedSamples, steps: Steps) -> dict[str, Seen]:
     first, *further = steps.views.values()
     pixels = to_device(dataclasses.replace(matched.sharp, images=first), *further)
@@ -279,16 +410,22 @@ def _seen(config: CrossSurvey, matched: MatchedSamples, steps: Steps) -> dict[st
     return {SHARP: everything, COARSE: Seen(matched.coarse, to_device(matched.coarse), (COARSE,))}
 
 
-def _train(trained_on: str, seen: Seen, drawn: Draw, run: ExperimentRun, *, own_sky: bool) -> History:
+def _train(
+    trained_on: str, seen: Seen, drawn: Draw, run: ExperimentRun, *, own_sky: bool, recipe: Recipe | None = None
+) -> History:
+    config = run.config
+    assert isinstance(config, CrossSurvey)
+    changed = None if recipe is None else dataclasses.replace(config.training, augment=config.recipe(recipe))
     return run.train(
         Stage(
-            f"trained_on_{trained_on}",
-            f"trained on {trained_on}",
+            f"trained_on_{trained_on}" + (f"_{recipe}" if recipe else ""),
+            f"trained on {trained_on}" + (f" with {recipe}" if recipe else ""),
             drawn,
             seen.conditions,
             Condition(view=seen.views.index(trained_on)),
-            keeps_ensemble=trained_on == SHARP,
+            keeps_ensemble=trained_on == SHARP and recipe is None,
             own_sky=own_sky,
+            training=changed,
         ),
         seen.pixels,
         seen.galaxies,

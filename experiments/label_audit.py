@@ -331,7 +331,9 @@ def _of_detection(name: str, found: Table, config: LabelAudit) -> str:
     nearest = rows[min(rows, key=lambda one: abs(one - config.confidence))]
     parts = [_found(nearest, f"from a probability of {nearest['confidence']:g} on")]
     parts += [_found(row, f"by {row['rule']}") for row in found if row["rule"] != "probability"]
-    return f"With {name}, {nearest['wrong']} of {nearest['judged']} are wrong; {'; '.join(parts)}."
+    return (
+        f"{name.capitalize()}: {nearest['wrong']} of {nearest['judged']} that are judged are wrong; {'; '.join(parts)}."
+    )
 
 
 def _found(row: Table.Row, how: str) -> str:

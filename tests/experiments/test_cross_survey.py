@@ -56,6 +56,44 @@ def test_two_saved_samples_are_matched_by_id(tmp_path, capsys):
     assert "sharp + seeing" in Table.read(tmp_path / "two" / "summary.ecsv")["tested_on"]
 
 
+def test_recipes_are_trained_on_the_sharp_images_too_and_compared(tmp_path, capsys):
+    sizes = "--simulated.galaxies 70 --simulated.class-fractions 0.5 0.5 0 --simulated.pixel-scale 0.396 --simulated.image-size 32".split()
+    recipes = [
+        "--sharp.simulated.image-size",
+        "75",
+        "--recipes",
+        "dihedral",
+        "all",
+        "--recipe-seeing",
+        "2",
+        "--recipe-noise",
+        "1",
+    ]
+    out = tmp_path / "run"
+    assert cross_survey.main([*TINY, *sizes, *recipes, "--out", str(out)]) == 0
+    table = Table.read(out / "recipes.ecsv")
+    assert table["recipe"].tolist() == ["dihedral"] * 4 + ["all"] * 4
+    results = Table.read(out / "results.ecsv")
+    last = results[results["selection"] == "last"]
+
+    def reached(trained_on, tested_on):
+        own = last[(last["trained_on"] == trained_on) & (last["tested_on"] == tested_on)]
+        return np.mean(own["accuracy"])
+
+    for row in table[table["recipe"] == "all"]:  # one epoch: the leading one is the last
+        if row["part"] == "sharp → coarse":
+            assert row["accuracy"] == pytest.approx(reached("sharp, all", "coarse"))
+            assert row["difference"] == pytest.approx(reached("sharp, all", "coarse") - reached("sharp", "coarse"))
+        if row["part"].startswith("left"):
+            assert row["difference"] == pytest.approx(reached("coarse", "coarse") - reached("sharp, all", "coarse"))
+    assert set(Table.read(out / "recipes_attribution.ecsv")["recipe"]) == {"dihedral", "all"}
+    assert "Trained on sharp images with all, against without: sharp → sharp" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    assert cross_survey.main(["--recipes", "dihedral", "--recipe-noise", "1"]) == 2
+    assert "--recipe-noise is of the recipe all" in capsys.readouterr().err
+
+
 @pytest.mark.thorough
 def test_coarse_images_may_keep_their_own_size(tmp_path, capsys):
     out = tmp_path / "run"
