@@ -450,7 +450,10 @@ def _matched(config: CrossSurvey, run: ExperimentRun) -> MatchedSamples:
     if config.simulated_together():
         ours = config.source.simulated
         theirs = dataclasses.replace(
-            sharp_source.simulated, galaxies=ours.galaxies, class_fractions=ours.class_fractions
+            sharp_source.simulated,
+            galaxies=ours.galaxies,
+            class_fractions=ours.class_fractions,
+            label_error=ours.label_error,
         )
         sharp_source = dataclasses.replace(sharp_source, simulated=theirs)
     elif "simulated" in (config.source.data, sharp_source.data):

@@ -19,6 +19,7 @@ THESIS_FRACTIONS = (0.271, 0.104, 0.625)
 RANGES = {
     "galaxies": (1, 1e9),
     "image_size": (8, 4096),
+    "label_error": (0, 0.5),
     "pixel_scale": (1e-3, 1e3),
     "seeing": (1e-3, 1e3),
     "moffat_beta": (1, 100),
@@ -109,6 +110,9 @@ class SimulatedSurvey:
     """Shares of spiral, elliptical and uncertain galaxies. Of Galaxy Zoo 1 they are about 0.271 0.104 0.625."""
     image_size: int = 64
     """Height and width of the images, px."""
+    label_error: float = 0.025
+    """Share of the spiral and elliptical labels that are wrong, as about 2.5 % of the clear ones of Galaxy Zoo 1 are (Cheng et al. 2020, MNRAS
+    493, 4209)."""
     pixel_scale: float = 0.396
     """Arcsec per pixel (SDSS: York et al. 2000, AJ 120, 1579)."""
     seeing: float = 1.32

@@ -1,5 +1,7 @@
 """Which labels are likely wrong: votes, rules and how well they find errors, on made-up votes."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -113,6 +115,10 @@ def test_simulated_galaxies_are_what_they_were_rendered_as():
     survey = SimulatedSurvey(galaxies=400, image_size=16)
     sample = simulate(survey, seed=3).with_classes(("spiral", "elliptical"))
     truth = true_labels(sample)
-    assert 0 < (truth != sample.labels).mean() < 0.06  # LABEL_ERROR is 0.025
+    assert 0 < (truth != sample.labels).mean() < 0.06  # `label_error` is 0.025
+    right = simulate(dataclasses.replace(survey, label_error=0.0), seed=3).with_classes(("spiral", "elliptical"))
+    np.testing.assert_array_equal(true_labels(right), right.labels)
+    same = truth == sample.labels
+    np.testing.assert_array_equal(right.images[same], sample.images[same])
     assert (sample.columns["arm_strength"][truth == 0] > 0).all()
     assert true_labels(GalaxySample.from_arrays(np.zeros((2, 4, 4)) + np.eye(4), ["spiral", "elliptical"])) is None

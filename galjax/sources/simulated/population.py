@@ -13,6 +13,8 @@ import numpy as np
 from astropy.cosmology import FlatLambdaCDM
 from jaxtyping import Array, Bool, Float, Float32, Int, Int32, Key
 
+from galjax.sources.options import SimulatedSurvey
+
 COSMOLOGY = FlatLambdaCDM(H0=70, Om0=0.3)
 """Cosmology of Shen et al. (2003), whose sizes are used."""
 
@@ -38,8 +40,6 @@ CLEAR_ARMS = (1.0, 2.5)
 """Range of the concentration of light around the arms (`arm_strength`) where people are sure of a spiral."""
 FAINT_ARMS = (0.3, 1.3)
 """The same where they are not."""
-LABEL_ERROR = 0.025
-"""Share of clear Galaxy Zoo 1 labels that are wrong (Cheng et al. 2020, MNRAS 493, 4209, found about 2.5 %)."""
 SCHECHTER = (-21.2, -1.05)
 """Characteristic magnitude (h = 0.7) and faint-end slope of the r-band luminosity function (Blanton et al. 2003, ApJ
 592, 819), shifted from z = 0.1 to 0 by eye; evolution and k-corrections are neglected throughout."""
@@ -91,15 +91,23 @@ def assign_classes(count: int, fractions: tuple[float, ...]) -> Int32[np.ndarray
     return classes
 
 
-@jax.jit
+@functools.partial(jax.jit, static_argnames="label_error")
 def draw_galaxies(
-    key: Key[Array, ""], numbers: Int[Array, " galaxy"], classes: Int[Array, " galaxy"]
+    key: Key[Array, ""],
+    numbers: Int[Array, " galaxy"],
+    classes: Int[Array, " galaxy"],
+    label_error: float = SimulatedSurvey.label_error,
 ) -> GalaxyParameters:
-    """Parameters of the galaxies with these numbers, given their classes (positions in `CLASS_NAMES`)."""
-    return jax.vmap(lambda number, label: _one_galaxy(jax.random.fold_in(key, number), label))(numbers, classes)
+    """Parameters of the galaxies with these numbers, given their classes (positions in `CLASS_NAMES`).
+
+    `label_error` is the share of clear galaxies, 0 to 0.5, that are of the other class than people say.
+    """
+    return jax.vmap(lambda number, label: _one_galaxy(jax.random.fold_in(key, number), label, label_error))(
+        numbers, classes
+    )
 
 
-def _one_galaxy(key: Key[Array, ""], label: Int[Array, ""]) -> GalaxyParameters:
+def _one_galaxy(key: Key[Array, ""], label: Int[Array, ""], label_error: float) -> GalaxyParameters:
     keys = iter(jax.random.split(key, 40))
 
     def uniform(low: float, high: float) -> Float[Array, ""]:
@@ -111,7 +119,7 @@ def _one_galaxy(key: Key[Array, ""], label: Int[Array, ""]) -> GalaxyParameters:
     # What people are unsure of: spirals whose arms are faint, smooth galaxies, and lenticulars between the two. What
     # they call elliptical is smooth: spheroids, and lenticulars that are not seen from the side.
     uncertain, kind = label == 2, uniform(0.0, 1.0)
-    mislabelled = uniform(0.0, 1.0) < LABEL_ERROR
+    mislabelled = uniform(0.0, 1.0) < label_error
     smooth = jnp.where(uncertain, kind >= UNCERTAIN_SPIRALS, (label == 1) ^ mislabelled)
     lenticular = smooth & (uniform(0.0, 1.0) < jnp.where(uncertain, UNCERTAIN_LENTICULARS, CLEAR_LENTICULARS))
     elliptical = smooth & ~lenticular

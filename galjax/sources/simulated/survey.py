@@ -50,7 +50,7 @@ def simulate(survey: SimulatedSurvey | None = None, seed: int = 0) -> GalaxySamp
     _check_memory(survey)
     population_key, noise_key = jax.random.split(jax.random.key(seed, impl=PRNG))
     classes = assign_classes(survey.galaxies, survey.class_fractions)
-    galaxies, ratios, images = _see_all(population_key, noise_key, classes, instrument_of(survey))
+    galaxies, ratios, images = _see_all(population_key, noise_key, classes, instrument_of(survey), survey.label_error)
     return GalaxySample(
         images=images,
         labels=classes,
@@ -73,7 +73,7 @@ def simulate(survey: SimulatedSurvey | None = None, seed: int = 0) -> GalaxySamp
 def true_labels(sample: GalaxySample) -> Int32[np.ndarray, " galaxy"] | None:
     """What galaxies of a simulated survey are, whatever people call them, as positions in `sample.class_names`: spiral where there are arms.
 
-    Differs from the label where that is wrong (`population.LABEL_ERROR`), and says what an uncertain one is. None for other galaxies, and
+    Differs from the label where that is wrong (`SimulatedSurvey.label_error`), and says what an uncertain one is. None for other galaxies, and
     where spiral or elliptical is not among the classes.
     """
     names = sample.class_names
@@ -99,27 +99,31 @@ def _see_all(
     noise_key: Key[Array, ""],
     classes: Int32[np.ndarray, " galaxy"],
     instrument: Instrument,
+    label_error: float,
 ) -> tuple[GalaxyParameters, Float32[np.ndarray, " galaxy"], Float32[np.ndarray, "galaxy height width"]]:
     """All galaxies and their images, so many at a time: one program, whatever their number."""
     count = len(classes)
     numbers = np.arange(-(-count // _AT_ONCE) * _AT_ONCE)  # the last part is filled up, and cut off again
     padded = np.resize(classes, len(numbers))
     parts = [
-        _see(population_key, noise_key, jnp.asarray(some, jnp.int32), jnp.asarray(padded[some]), instrument)
+        _see(
+            population_key, noise_key, jnp.asarray(some, jnp.int32), jnp.asarray(padded[some]), instrument, label_error
+        )
         for some in numbers.reshape(-1, _AT_ONCE)
     ]
     return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *parts)
 
 
-@functools.partial(jax.jit, static_argnums=4)
+@functools.partial(jax.jit, static_argnums=(4, 5))
 def _see(
     population_key: Key[Array, ""],
     noise_key: Key[Array, ""],
     numbers: Int[Array, " galaxy"],
     classes: Int[Array, " galaxy"],
     instrument: Instrument,
+    label_error: float,
 ) -> tuple[GalaxyParameters, Float[Array, " galaxy"], Float[Array, "galaxy height width"]]:
-    galaxies = draw_galaxies(population_key, numbers, classes)
+    galaxies = draw_galaxies(population_key, numbers, classes, label_error=label_error)
 
     def one(number: Int[Array, ""], galaxy: GalaxyParameters) -> tuple[Float[Array, ""], Float[Array, "height width"]]:
         alone = render_alone(galaxy, instrument)
