@@ -165,12 +165,15 @@ def study(config: Ablation, run: ExperimentRun) -> Findings:
     config = run.fitted(config, per_class=run.most_per_class(first), factors=min(pool.images.shape[1:3]))
     pool = pool.take(np.concatenate([kept, aside]))
     drawn = draw.tested_on(run.draw_balanced(first, config.per_class), np.arange(len(kept), len(pool)))
+    changes = _effective(config, run, pool)
     run.open(sample, draws=[drawn])
+    baseline = run.config.training
+    trainings = {BASELINE: baseline} | {name: CHANGED[name](baseline) for name in changes}
     seen = [(1, "none"), *((factor, config.method) for factor in sorted(config.factors))]
     conditions = [Condition(factor, method, view=view) for factor, method in seen for view in range(ORIENTATIONS)]
     labels = pool.labels[len(kept) :]
     cases, told, histories = [], {}, {}
-    for name, training in _trainings(config, run, pool).items():
+    for name, training in trainings.items():
         galaxies = _one_band(pool) if name == "one-band" else pool
         stage = Stage(name, name, drawn, conditions, keeps_ensemble=name == BASELINE, training=training)
         history = histories[name] = run.train(stage, to_device(galaxies, *_orientations(galaxies)), galaxies)
@@ -205,28 +208,25 @@ def study(config: Ablation, run: ExperimentRun) -> Findings:
 
 TABLE_CAPTION = (
     "Accuracy of single networks (mean and standard deviation over repeats), of mean probabilities over all repeats (together), over the eight "
-    "orientations of each image (oriented) and over both, and the seconds that training took (in the process that ended it)"
+    "orientations of each image (oriented) and over both, and the seconds that training took (in the process that ended it, without compiling)"
 )
 GAINS_CAPTION = f"Accuracy of single networks above the baseline's (paired t-test over galaxies, {HOLM}, 95 % intervals {NEW_GALAXIES})"
 
 
-def _trainings(config: Ablation, run: ExperimentRun, pool: GalaxySample) -> dict[str, TrainingConfig]:
-    """The baseline and its changes, without those of no effect, which the screen names."""
-    baseline = run.config.training
-    without = {
-        **({"one-band": "the images have one band"} if pool.images.ndim == 3 else {}),
-        **(
-            dict.fromkeys(("less-dropout", "no-dropout", "residual"), "the network is residual")
-            if baseline.network.network == "residual"
-            else {}
-        ),
-    }
+def _effective(config: Ablation, run: ExperimentRun, pool: GalaxySample) -> list[Change]:
+    """The changes that have an effect; the screen names the others. Raises InputError where none has."""
+    without: dict[str, str] = {}
+    if pool.images.ndim == 3:
+        without["one-band"] = "the images have one band"
+    if config.training.network.network == "residual":
+        without |= dict.fromkeys(("less-dropout", "no-dropout", "residual"), "the network is residual")
     left_out = [name for name in config.changes if name in without]
+    if len(left_out) == len(config.changes):
+        raise InputError(f"None of --changes {' '.join(left_out)} has an effect here. Choose others.")
     if left_out:
         reasons = listed(list(dict.fromkeys(without[name] for name in left_out)))
         run.progress.note(f"Left out, of no effect where {reasons}: {listed(left_out)}.")
-    changes = [name for name in config.changes if name not in without]
-    return {BASELINE: baseline} | {name: CHANGED[name](baseline) for name in changes}
+    return [name for name in config.changes if name not in without]
 
 
 def _one_band(sample: GalaxySample) -> GalaxySample:
@@ -253,10 +253,14 @@ def _told(history: History, number: int, labels: np.ndarray) -> Told:
 
 
 def _seconds(run: ExperimentRun) -> dict[str, float]:
-    """How long every training took in the process that ended it; kept, so that a run that is shown again knows."""
+    """How long every training took in the process that ended it, without compiling; kept, so that a run that is shown again knows."""
     place = "checkpoints/seconds.npz"
     known = run.folder.read_arrays(place) or {}
-    known |= {name: np.asarray(done.train_seconds) for name, done in run.outcomes.items() if done.train_seconds}
+    known |= {
+        name: np.asarray(done.train_seconds - done.compile_seconds)
+        for name, done in run.outcomes.items()
+        if done.train_seconds
+    }
     run.folder.write_arrays(place, known)
     return {name: float(known.get(name, np.nan)) for name in run.outcomes}
 
@@ -271,13 +275,13 @@ def _headline(table: Table, gains: Table, config: Ablation) -> str:
     if not len(gains):
         return sentence
     best = {factor: _best(gains, factor) for factor in (1, coarsest)}
-    named = listed(
-        [
-            f"{row['change']} at {_at(factor)} ({signed(row['difference'])}, {interval_in_words(row)})"
-            for factor, row in best.items()
-        ]
-    )
-    return f"{sentence} Of the changes the best are {named}."
+    parts = [
+        f"at {_at(factor)} {row['change']} gains most ({signed(row['difference'])}, {interval_in_words(row)})"
+        if row["difference"] > 0
+        else f"at {_at(factor)} no change gains anything"
+        for factor, row in best.items()
+    ]
+    return f"{sentence} Of the changes, {'; '.join(parts)}. Significance with {HOLM}."
 
 
 def _at(factor: int) -> str:

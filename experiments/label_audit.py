@@ -88,7 +88,14 @@ from galjax import draw
 from galjax.analysis import audit
 from galjax.analysis.cases import Case
 from galjax.analysis.classes import Said, said_under
-from galjax.analysis.tables import comparisons_table, history_arrays, interval_in_words, results_table, summary_table
+from galjax.analysis.tables import (
+    comparisons_table,
+    history_arrays,
+    interval_in_words,
+    results_table,
+    rows_with,
+    summary_table,
+)
 from galjax.analysis.wording import EPOCH, fixed, listed, minus, signed
 from galjax.cli.experiment import Experiment, ExperimentRun, Findings, screen_table
 from galjax.draw import Draw
@@ -172,7 +179,7 @@ def _in_parts(pool: GalaxySample, config: LabelAudit) -> tuple[GalaxySample, int
     kept, aside = draw.set_aside(pool.labels, config.held_out, np.random.default_rng([config.seed, 1]))
     galaxies = pool.take(np.concatenate([kept, aside]))
     truth = true_labels(galaxies)
-    if truth is None:
+    if truth is None or set(galaxies.class_names) != {"spiral", "elliptical"}:  # uncertain is no truth
         return galaxies, len(kept), None
     labels = np.where(np.arange(len(galaxies)) < len(kept), galaxies.labels, truth).astype(np.int32)
     return dataclasses.replace(galaxies, labels=labels), len(kept), truth
@@ -211,9 +218,11 @@ class Verdicts(NamedTuple):
 def _verdicts(sample: GalaxySample, config: LabelAudit, run: ExperimentRun) -> Verdicts | str:
     """By the networks that were trained on labels as given; in words why there are none."""
     name = config.uncertain_class
+    if run.config.training.schedule.kept_of(config.repeats) == 0:
+        return f"Galaxies of the class {name} have no verdict, as no networks were kept (--keep-ensemble none)."
     unsure = sample.take(sample.labels == sample.class_names.index(name)) if name in sample.class_names else None
     if unsure is None or not len(unsure):
-        return f"There are no galaxies of a class {name} to give verdicts on."
+        return f"There are no galaxies of a class called {name} to give verdicts on (--uncertain-class)."
     try:
         table = load(run.folder.path / IN_RUN).classify(unsure, factor=1.0, sky="training")
     except InputError as error:
@@ -237,10 +246,14 @@ def _findings(
     given = audited[GIVEN]
     known = None if truth is None else truth[: given.audited_count]
     table = audit.audit_table(given.audited, given.votes, given.likely_wrong, known)
-    agreement = audit.agreement_table(given.audited, given.votes, given.likely_wrong)
+    agreement = audit.agreement_table(given.audited, given.votes, given.likely_wrong, config.fewest_votes)
     detection = {
         f"labels {name}": audit.detection_table(
-            own.votes, own.audited.labels, _is_wrong(own, given, known), audit.CONFIDENCES, config.fewest_votes
+            own.votes,
+            own.audited.labels,
+            _is_wrong(own, given, known),
+            sorted({*audit.CONFIDENCES, config.confidence}),
+            config.fewest_votes,
         )
         for name, own in audited.items()
         if known is not None or name == PLANTED
@@ -322,23 +335,20 @@ def _headline(given: Labels, table: Table, agreement: Table, config: LabelAudit)
     votes = float(np.median(given.votes.networks))
     return (
         f"{wrong} of {judged} labels{share} are likely wrong: networks that did not train on the galaxy give another class a mean probability "
-        f"of at least {config.confidence:g}. A galaxy has {votes:g} votes (median), and their consensus is the label for {agree}."
+        f"of at least {config.confidence:g}. A galaxy has {votes:g} vote{'s' if votes != 1 else ''} (median), and the consensus is the label for {agree}."
     )
 
 
 def _of_detection(name: str, found: Table, config: LabelAudit) -> str:
-    rows = {row["confidence"]: row for row in found if row["rule"] == "probability"}
-    nearest = rows[min(rows, key=lambda one: abs(one - config.confidence))]
-    parts = [_found(nearest, f"from a probability of {nearest['confidence']:g} on")]
+    ours = rows_with(found, rule="probability", confidence=config.confidence)[0]
+    parts = [_found(ours, f"from a probability of {config.confidence:g} on")]
     parts += [_found(row, f"by {row['rule']}") for row in found if row["rule"] != "probability"]
-    return (
-        f"{name.capitalize()}: {nearest['wrong']} of {nearest['judged']} that are judged are wrong; {'; '.join(parts)}."
-    )
+    return f"{name.capitalize()}: {ours['wrong']} of {ours['judged']} that are judged are wrong; {'; '.join(parts)}."
 
 
 def _found(row: Table.Row, how: str) -> str:
     return (
-        f"{how} {row['found']} of them are found among {row['flagged']} that are flagged (precision {_bounds(row, 'precision')}, recall "
+        f"{how} {row['flagged']} are flagged, {row['found']} of these wrong (precision {_bounds(row, 'precision')}, recall "
         f"{_bounds(row, 'recall')})"
     )
 
@@ -389,7 +399,7 @@ def _figures(
     shown = [int(n) for n in order if given.likely_wrong[n]][:SHOWN]
     titles = [
         f"label {sample.class_names[sample.labels[n]]}\n{sample.class_names[given.votes.consensus[n]]} {against[n]:.2f}\n"
-        f"{given.votes.networks[n]} votes\n{sample.ids[n]}"
+        f"votes: {given.votes.networks[n]}\n{sample.ids[n]}"
         for n in shown
     ]
     if shown:

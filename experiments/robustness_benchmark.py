@@ -231,13 +231,17 @@ def _headline(table: Table, config: RobustnessBenchmark) -> str:
         for network in config.networks
         for recipe in config.recipes
     }
-    first = max(means, key=lambda key: means[key])
-    each = listed([f"{network} with {recipe} {mean:.3f}" for (network, recipe), mean in means.items()])
+    each = listed([f"{network}, {recipe} {mean:.3f}" for (network, recipe), mean in means.items()])
     return (
-        f"At 1/{coarsest}, the mean over methods, {first[0]} trained with {first[1]} is the most accurate: {each}. The best single result there is "
-        f"{best['accuracy']:.3f} ({best['network']}, {best['recipe']}, {best['method']}; 95 % interval {best['accuracy_low']:.3f} to "
-        f"{best['accuracy_high']:.3f})."
+        f"At 1/{coarsest} the accuracies are, by network and recipe, the mean over methods: {each}. The highest there is {best['accuracy']:.3f} "
+        f"({best['network']}, {best['recipe']}, {best['method']}; {_interval(best)})."
     )
+
+
+def _interval(row: Table.Row) -> str:
+    if not np.isfinite(row["accuracy_low"]):
+        return "the same in every repeat"
+    return f"95 % interval {row['accuracy_low']:.3f} to {row['accuracy_high']:.3f}"
 
 
 def _document(table: Table, config: RobustnessBenchmark, pool: GalaxySample) -> str:

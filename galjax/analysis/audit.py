@@ -177,12 +177,12 @@ def audit_table(
     return table[order]
 
 
-def agreement_table(sample: GalaxySample, votes: Votes, wrong: Bool[np.ndarray, " galaxy"]) -> Table:
-    """One row a class: galaxies with a label of it, how many are judged (have a vote), the share whose consensus is the label, how many
-    labels are likely wrong and their share of the judged."""
+def agreement_table(sample: GalaxySample, votes: Votes, wrong: Bool[np.ndarray, " galaxy"], fewest_votes: int) -> Table:
+    """One row a class: galaxies with a label of it, how many are judged (have enough votes), the share of these whose consensus is the
+    label, how many labels are likely wrong and their share of the judged."""
     rows = []
     for number, name in enumerate(sample.class_names):
-        own = (sample.labels == number) & (votes.networks > 0)
+        own = (sample.labels == number) & (votes.networks >= fewest_votes)
         judged, flagged = int(own.sum()), int((own & wrong).sum())
         agree = float((votes.consensus[own] == number).mean()) if judged else float("nan")
         share = flagged / judged if judged else float("nan")

@@ -20,18 +20,21 @@ from galjax.analysis.wording import fixed
 from galjax.calibration import brier_score, expected_calibration_error
 from galjax.errors import InputError
 from galjax.metrics import auc
+from galjax.sources.files.columns import read_ids
 from galjax.statistics import error_of_mean, summarise
 
 METRICS = ("accuracy", "auc", "ece", "brier")
 """Share named right; area under the ROC curve (`galjax.metrics.auc`); expected calibration error and Brier score
 (`galjax.calibration`)."""
+HIGHEST = (1.0, 1.0, 1.0, 2.0)
+"""The largest value that each may have; the least is 0."""
 RESAMPLES = 200
 """How often galaxies are drawn anew, where repeats do not show how results vary with them."""
 ALL_SHARED = 0.99
 """Share of common test galaxies from which on repeats have the same."""
 BASIS = (
     "Mean over repeats and 95 % interval for new galaxies of the same kind (Student's t, with the share of test galaxies that two repeats have "
-    "in common allowed for); of one repeat, or where all test the same galaxies, from 200 resamples of these."
+    "in common allowed for, cut off at the ends of the scale; none where all repeats give the same); of one repeat, or where all test the same galaxies, from 200 resamples of these."
 )
 
 
@@ -98,7 +101,7 @@ def _bounds(own: Sequence[Answers], values: Float64[np.ndarray, "repeat metric"]
 
     mean, std, _, n = summarise(values)
     reach = stdtrit(n - 1, 0.975) * np.where(std > 0, error_of_mean(std, n, shared), np.nan)
-    return np.stack([mean - reach, mean + reach])
+    return np.clip([mean - reach, mean + reach], 0, HIGHEST)
 
 
 def _resampled(own: Sequence[Answers]) -> Float64[np.ndarray, "2 metric"]:
@@ -126,10 +129,10 @@ def answers_of(
     probability outside 0 to 1, or that do not sum to 1, a galaxy twice, an id that is not to be tested or is missing.
     """
     count = len(table)
-    ids = np.array([str(value).strip() for value in table["id"]])
-    repeats, factors = (_whole(table, name, default) for name, default in (("repeat", 0), ("factor", 1)))
+    ids = np.array([str(value) for value in read_ids(table, "id", "the table")[0].tolist()])
+    repeats, factors = _whole(table, "repeat", 0), _factors(table)
     methods = (
-        np.array([str(value).strip() for value in table["method"]])
+        np.array([str(value).strip().lower() for value in table["method"]])
         if "method" in table.colnames
         else np.full(count, "")
     )
@@ -140,7 +143,7 @@ def answers_of(
             f"Row {bad.argmax() + 1} has factor {factors[bad.argmax()]} and no method. Add a column method: nearest, bilinear, bicubic ..."
         )
     probabilities = np.stack([_numbers(table, f"p_{name}") for name in class_names], axis=1)
-    _check_probabilities(probabilities)
+    _check_probabilities(probabilities, class_names)
     labels = _labels(table, class_names, truth, list(zip(repeats.tolist(), ids.tolist(), strict=True)))
     groups: dict[tuple[int, Condition], list[int]] = {}
     for row, key in enumerate(zip(repeats.tolist(), factors.tolist(), methods.tolist(), strict=True)):
@@ -152,7 +155,8 @@ def answers_of(
         if (times > 1).any():
             twice = unique[times.argmax()]
             raise InputError(
-                f"Galaxy {twice} is predicted {times.max()} times in repeat {repeat} at {label_of(condition)}; keep one row."
+                f"Galaxy {twice} is predicted {times.max()} times in repeat {repeat} at {label_of(condition)}; keep one row"
+                + ("." if "repeat" in table.colnames else ", or add the column repeat.")
             )
         if truth is not None:
             _check_complete(unique, {str(i) for r, i in truth if r == repeat}, repeat, condition)
@@ -190,19 +194,33 @@ def _labels(
     keys: Sequence[tuple[int, str]],
 ) -> Int[np.ndarray, " row"]:
     if truth is None:
-        names = [str(value).strip() for value in table["true"]]
+        names = [str(value).strip().lower() for value in table["true"]]
     else:
         for row, key in enumerate(keys):
             if key not in truth:
                 raise InputError(f"Row {row + 1}: galaxy {key[1]} is not among the test galaxies of repeat {key[0]}.")
         names = [truth[key] for key in keys]
-    known = {name: number for number, name in enumerate(class_names)}
+        for row, said in enumerate(table["true"] if "true" in table.colnames else ()):
+            if str(said).strip().lower() != names[row]:
+                raise InputError(
+                    f"Row {row + 1}: true is {str(said)!r}, and galaxy {keys[row][1]} is {names[row]} in the task."
+                )
+    known = {name.lower(): number for number, name in enumerate(class_names)}
     for row, name in enumerate(names):
-        if name not in known:
+        if name.lower() not in known:
             raise InputError(
                 f"Row {row + 1}: the class is {name!r}, and there are probabilities of {', '.join(class_names)} only."
             )
-    return np.array([known[name] for name in names], np.int32)
+    return np.array([known[name.lower()] for name in names], np.int32)
+
+
+def _factors(table: Table) -> Int[np.ndarray, " row"]:
+    """The column factor; 4 may be written 1/4, and 1 Original."""
+    if "factor" not in table.colnames:
+        return np.ones(len(table), int)
+    texts = [str(value).strip().lower() for value in table["factor"]]
+    plain = ["1" if text == "original" else text.removeprefix("1/") for text in texts]
+    return _whole(Table({"factor": plain}), "factor", 1)
 
 
 def _whole(table: Table, name: str, default: int) -> Int[np.ndarray, " row"]:
@@ -227,7 +245,7 @@ def _numbers(table: Table, name: str) -> Float64[np.ndarray, " row"]:
     return values
 
 
-def _check_probabilities(probabilities: Float64[np.ndarray, "row class"]) -> None:
+def _check_probabilities(probabilities: Float64[np.ndarray, "row class"], class_names: Sequence[str]) -> None:
     bad = ~((probabilities >= 0) & (probabilities <= 1)).all(axis=1)
     if bad.any():
         raise InputError(
@@ -236,7 +254,7 @@ def _check_probabilities(probabilities: Float64[np.ndarray, "row class"]) -> Non
     off = np.abs(probabilities.sum(axis=1) - 1) > 0.01
     if off.any():
         raise InputError(
-            f"Row {off.argmax() + 1}: the probabilities sum to {probabilities[off.argmax()].sum():.3f}, not to 1."
+            f"Row {off.argmax() + 1}: the probabilities of {', '.join(class_names)} sum to {probabilities[off.argmax()].sum():.3f}, not to 1."
         )
 
 

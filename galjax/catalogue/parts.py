@@ -25,6 +25,9 @@ DESCRIPTION = "_catalogue.json"
 ENDINGS = (".csv", ".ecsv", ".fits", ".vot", ".parquet", ".hdf5")
 HDF5_ENDINGS = (".hdf5", ".h5")
 HDF5_TABLE = "catalogue"
+MEASURED = ("entropy", "mutual_information", "factor", "expected_accuracy")
+MEASURED_PREFIXES = ("p_", "std_", "uncalibrated_", "shares_")
+"""Numbers that are worked out here, by name and by how their names begin."""
 _NAME = re.compile(r"rows-(\d{12})-(\d{12})\.parquet")
 
 
@@ -136,6 +139,12 @@ class Parts:
         return vstack([from_arrow(part) for part in self.tables()], metadata_conflicts="silent")
 
 
+def is_own_column(name: str) -> bool:
+    """Whether every catalogue has a column of this name, or one of such names."""
+    own = (*MEASURED, "id", "ra", "dec", "label", "class", "flags", "reason")
+    return name in own or name.startswith(MEASURED_PREFIXES)
+
+
 def check_ending(path: Path) -> None:
     """Raise InputError for a file in which no catalogue is written."""
     name = path.name.lower()
@@ -166,6 +175,8 @@ def write_catalogue(parts: Parts, path: Path) -> None:
                 table.write(partial, format="hdf5", path=HDF5_TABLE, serialize_meta=True)
             else:
                 whole = parts.table()
+                if kind == "fits":
+                    _in_ascii(whole)
                 written = {"ecsv": "ascii.ecsv"}.get(str(kind), str(kind))
                 if kind == "fits":
                     whole.meta = {_card(name, number): value for number, (name, value) in enumerate(whole.meta.items())}
@@ -175,6 +186,15 @@ def write_catalogue(parts: Parts, path: Path) -> None:
             f"Cannot write {path} ({error.strerror or error}). What was classified is kept in {parts.folder}; make room, and give the same "
             f"command again."
         ) from error
+
+
+def _in_ascii(table: Table) -> None:
+    """Replace other characters in the texts of a table, as FITS holds none, by what Python writes for them."""
+    for name in table.colnames:
+        column = table[name]
+        if column.dtype.kind == "U" and not all(map(str.isascii, column.tolist())):
+            ascii_only = [text.encode("ascii", "backslashreplace").decode() for text in column.tolist()]
+            table[name] = Column(ascii_only, description=column.description)
 
 
 def _card(name: str, number: int) -> str:
@@ -204,10 +224,10 @@ def _write_csv(parts: Parts, path: Path) -> None:
 
 
 def _written(values: list[Any], name: str) -> list[Any]:
-    """Cells of CSV: numbers of measured columns with six digits, positions with all; empty for NaN."""
+    """Cells of CSV: numbers of measured columns with six digits, those that were given with all; empty for NaN."""
     if not values or not isinstance(values[0], float):
         return values
-    digits = ".15g" if name in ("ra", "dec") else ".6g"
+    digits = ".6g" if name in MEASURED or name.startswith(MEASURED_PREFIXES) else ".17g"
     return ["" if value != value else format(value, digits) for value in values]
 
 

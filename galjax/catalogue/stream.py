@@ -15,7 +15,6 @@ from jaxtyping import Shaped
 
 from galjax.catalogue.parts import Parts, Stretch
 from galjax.catalogue.stamps import Cut, Stamper, stack
-from galjax.errors import InputError
 from galjax.sample import UNLABELLED
 from galjax.training.applying import GALAXIES_AT_ONCE
 from galjax.training.classify import Classifier, Stamps, meta_of
@@ -126,15 +125,10 @@ def _table(job: Job, stretch: Stretch, cuts: list[Cut]) -> Table:
         table["label"] = Column(
             names[np.where(galaxies.labels[rows] == UNLABELLED, -1, galaxies.labels[rows])], description=text
         )
-    found = classifier.columns(stamps)
     for name in job.keep_columns:
-        if name in table.colnames or name in [column.name for column in found]:
-            raise InputError(
-                f"--keep-columns {name}: the catalogue has a column {name} of its own. Rename yours, or leave it out."
-            )
         text = "as the table of the galaxies has it"
         table[name] = Column(galaxies.columns[name][rows], description=text)
-    table.add_columns(found)
+    table.add_columns(classifier.columns(stamps))
     table["reason"] = Column([one.reason for one in cuts], dtype=np.str_, description="why it is not classified")
     return table
 

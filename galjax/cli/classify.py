@@ -208,6 +208,7 @@ def _prepare(config: Classify, console: Console) -> tuple["Job", list["Exclusion
     """The networks and the galaxies, ready; and what was left out before any image was read."""
     import numpy as np
 
+    from galjax.catalogue.parts import is_own_column
     from galjax.catalogue.stamps import Stamper, Survey
     from galjax.catalogue.stream import Job, Stretch
     from galjax.sources.files.detection import find_galaxies
@@ -251,6 +252,10 @@ def _prepare(config: Classify, console: Console) -> tuple["Job", list["Exclusion
     factors = stamper.factors().tolist() or [stamper.cut(0).factor]
     classifier.check([factor for factor in factors if np.isfinite(factor)])
     for name in options.keep_columns:
+        if is_own_column(name):
+            raise InputError(
+                f"--keep-columns {name}: the catalogue has, or copies by itself, a column of that name. Rename yours, or leave it out."
+            )
         if name not in galaxies.columns:
             raise InputError(
                 f"--keep-columns {name}: {galaxies.source} has no such column, but {', '.join(galaxies.columns) or 'none'}."

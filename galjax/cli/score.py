@@ -38,7 +38,7 @@ class Score:
     against: Path | None = None
     """Run folder of experiments.robustness_benchmark: its task.csv says what is to be predicted, and its networks are compared with."""
     out: Annotated[Path | None, OUTPUT] = None
-    """Table to write beside what is printed: a .csv, .ecsv or .md file."""
+    """File to write beside what is printed: the table of scores (.csv, .ecsv), or all of it (.md)."""
 
     def __post_init__(self) -> None:
         if self.out is not None and self.out.suffix not in (".csv", ".ecsv", ".md"):
@@ -67,16 +67,26 @@ def scored(path: Path, config: Score) -> list[str]:
     table = _read(path, needs_truth=config.against is None)
     names = scores.classes_in(table.colnames)
     truth = None if config.against is None else _task(config.against.expanduser())
+    if truth is not None:
+        classes = {name.lower() for name in truth.values()}
+        names = [name for name in names if name.lower() in classes]
+        if len(names) < len(classes):
+            raise InputError(
+                f"{path.name} needs the columns {', '.join(f'p_{name}' for name in sorted(classes))}: the classes of the task."
+            )
     try:
         answers = scores.answers_of(table, names, truth)
     except InputError as error:
         raise InputError(f"{path.name}: {error}") from error
     found, values = scores.score(answers)
-    lines = [scores.markdown(found), scores.BASIS]
+    lines = [scores.markdown(found), "", scores.BASIS]
+    counts = [len(one.ids) for one in answers.values()]
+    if len(set(counts)) > 1:
+        lines.append(f"Repeats and conditions have from {min(counts)} to {max(counts)} galaxies: are some missing?")
     if config.against is not None:
         lines += ["", *_compared(values, answers, config.against.expanduser())]
     if config.out is not None:
-        _write(found, config.out.expanduser())
+        _write(found, config.out.expanduser(), lines)
     return lines
 
 
@@ -85,7 +95,7 @@ def _read(path: Path, *, needs_truth: bool) -> "Table":
     from galjax.io.table_files import read_catalogue
 
     if not path.is_file():
-        raise InputError(f"There is no file {path}.")
+        raise InputError(f"{path} is a folder, not a table." if path.is_dir() else f"There is no file {path}.")
     table = read_catalogue(path)
     missing = [name for name in ("id", *(["true"] if needs_truth else [])) if name not in table.colnames]
     if missing:
@@ -129,6 +139,18 @@ def _compared(values: Mapping[tuple[int, str], "np.ndarray"], answers: Mapping[A
 
     theirs = read_catalogue(run / RESULTS_FILE)
     theirs = theirs[np.asarray(theirs["selection"]) == leading(theirs["selection"])]
+    tested = {
+        (int(factor), "" if factor == 1 else str(method)) for factor, method in theirs["factor", "method"].iterrows()
+    }
+    unknown = [condition for condition in values if condition not in tested]
+    if unknown:
+        there = ", ".join(map(label_of, sorted(tested)))
+        raise InputError(
+            f"The networks of {run} were not tested at {label_of(unknown[0])}, but at {there}. Leave those rows out."
+        )
+    repeats_there = set(theirs["repeat"].tolist())
+    missing = [label_of(condition) for condition in sorted(tested) if condition not in values]
+    missing += [f"repeat {repeat}" for repeat in sorted(repeats_there - {repeat for repeat, _ in answers})]
     entries = list(dict.fromkeys(zip(map(str, theirs["network"]), map(str, theirs["recipe"]), strict=True)))
     rows = []
     for condition, ours in values.items():
@@ -145,18 +167,19 @@ def _compared(values: Mapping[tuple[int, str], "np.ndarray"], answers: Mapping[A
             cells.append(f"{signed(found.difference)} ({interval(found.low, found.high, found.n)})" if found.n else "-")
         rows.append([label_of(condition), *cells])
     header = ["accuracy above", *(f"{network}, {recipe}" for network, recipe in entries)]
-    return [markdown_table(header, rows), f"Differences: {PAIRED}, 95 % intervals {NEW_GALAXIES}."]
+    lines = [markdown_table(header, rows), "", f"Differences: {PAIRED}, 95 % intervals {NEW_GALAXIES}."]
+    return [*lines, f"Not predicted: {', '.join(missing)}."] if missing else lines
 
 
-def _write(found: "Table", out: Path) -> None:
-    from galjax.analysis.scores import markdown
+def _write(found: "Table", out: Path, lines: Sequence[str]) -> None:
+    """The table of scores, in Markdown with all that is printed."""
     from galjax.io.whole_files import replacing
 
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with replacing(out) as partial:
             if out.suffix == ".md":
-                partial.write_text(markdown(found) + "\n")
+                partial.write_text("\n".join(lines) + "\n")
             else:
                 found.write(partial, format="ascii.ecsv" if out.suffix == ".ecsv" else "ascii.csv", overwrite=True)
     except OSError as error:

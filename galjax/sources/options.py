@@ -85,6 +85,8 @@ class FolderOptions:
             raise InputError(f"--channel counts bands from 0, not {self.channel}.")
         if min(self.bands, default=0) < 0 or len(set(self.bands)) < len(self.bands):
             raise InputError(f"--bands takes numbers from 0, each once, not {' '.join(map(str, self.bands))}.")
+        if len(set(self.keep_columns)) < len(self.keep_columns):
+            raise InputError(f"--keep-columns takes each column once, not {' '.join(self.keep_columns)}.")
         ways = [name for name in ("label_column", "vote") if getattr(self, name)]
         if len(ways) == 2:
             raise InputError("--label-column and --vote both say the class of a galaxy; leave one out.")

@@ -105,7 +105,7 @@ def test_the_tables_name_every_galaxy_and_every_class():
     assert table["likely_wrong"][:8].all()
     assert (table["label"] == table["truth"])[8:].all()
     assert "truth" not in audit.audit_table(sample, votes, wrong, None).colnames
-    by_class = audit.agreement_table(sample, votes, wrong)
+    by_class = audit.agreement_table(sample, votes, wrong, 2)
     assert by_class["galaxies"].tolist() == by_class["judged"].tolist() == [20, 20]
     np.testing.assert_allclose(by_class["agreement"], 16 / 20)
     assert by_class["likely_wrong"].tolist() == [4, 4]

@@ -19,8 +19,8 @@ def predictions(repeats=3, tested=20, conditions=((1, ""), (4, "nearest"), (4, "
         ids = rng.permutation(pool)[:tested]
         for factor, method in conditions:
             for galaxy in ids:
-                p = rng.uniform(0.05, 0.95)
-                true = CLASSES[int(rng.uniform() < (1 - p) * 0.8 + 0.1)]
+                true = CLASSES[int(galaxy) % 2]
+                p = float(np.clip(rng.normal(0.6 if true == "spiral" else 0.4, 0.2), 0.05, 0.95))
                 rows.append((repeat, galaxy, factor, method, true, p, 1 - p))
     return Table(rows=rows, names=("repeat", "id", "factor", "method", "true", "p_spiral", "p_elliptical"))
 
@@ -42,7 +42,7 @@ def test_metrics_are_those_of_scikit_learn():
     own = [one for (_, where), one in scores.answers_of(table, CLASSES, None).items() if where == (4, "nearest")]
     shared = scores.shared_by_ids(own)
     assert 0 < shared < 1
-    half = (row["accuracy_high"] - row["accuracy_low"]) / 2
+    half = row["accuracy"] - row["accuracy_low"]
     assert half == pytest.approx(
         4.302653 * error_of_mean(each.std(ddof=1), 3, shared), rel=1e-5
     )  # t of 2 degrees of freedom
@@ -68,6 +68,15 @@ def test_repeats_that_agree_have_no_interval():
     assert "| 1.000 |" in scores.markdown(found)
 
 
+def test_factors_methods_and_classes_may_be_written_as_they_are_shown():
+    table = predictions(repeats=2)
+    expected = list(scores.score(scores.answers_of(table, CLASSES, None))[0][1])
+    table["factor"] = ["Original" if factor == 1 else f"1/{factor}" for factor in table["factor"]]
+    table["method"] = np.char.upper(table["method"])
+    table["true"] = np.char.capitalize(table["true"])
+    assert list(scores.score(scores.answers_of(table, CLASSES, None))[0][1]) == expected
+
+
 def spoiled(change):
     table = predictions(repeats=2)
     change(table)
@@ -82,7 +91,11 @@ TRUTH = {(int(row["repeat"]), str(row["id"])): str(row["true"]) for row in predi
     [
         (lambda t: t["p_spiral"].__setitem__(3, 1.4), None, r"Row 4: a probability lies outside 0 to 1"),
         (lambda t: t["p_spiral"].__setitem__(3, np.nan), None, r"Row 4: a probability lies outside 0 to 1"),
-        (lambda t: t["p_spiral"].__setitem__(2, 0.0), None, r"Row 3: the probabilities sum to 0\.\d+, not to 1"),
+        (
+            lambda t: t["p_spiral"].__setitem__(2, 0.0),
+            None,
+            r"Row 3: the probabilities of spiral, elliptical sum to 0\.\d+, not to 1",
+        ),
         (
             lambda t: t["id"].__setitem__(1, t["id"][0]),
             None,
@@ -94,6 +107,12 @@ TRUTH = {(int(row["repeat"]), str(row["id"])): str(row["true"]) for row in predi
             r"Row 1: the class is 'bar', and there are probabilities of spiral, el",
         ),
         (lambda t: t["method"].__setitem__(30, ""), None, r"Row 31 has factor 4 and no method"),
+        (
+            lambda t: t["true"].__setitem__(slice(None), "spiral"),
+            TRUTH,
+            r"true is 'spiral', and galaxy \d+ is elliptical in the task",
+        ),
+        (lambda t: t.remove_column("repeat"), None, r"; keep one row, or add the column repeat"),
         (lambda t: t["factor"].__setitem__(30, 0), None, r"Row 31: factor is 0, not a whole number from 1 on"),
         (lambda t: t["id"].__setitem__(0, 999), TRUTH, r"Row 1: galaxy 999 is not among the test galaxies of repeat 0"),
         (lambda t: t.remove_row(5), TRUTH, r"1 of 20 test galaxies of repeat 0 have no prediction at Original"),

@@ -422,16 +422,31 @@ def test_a_fits_header_says_the_scale_of_its_own_galaxy(net, tmp_path):
 def test_further_columns_of_the_table_are_copied(net, tmp_path, capsys):
     images, _ = arrays(count=20, seed=5)
     data = tmp_path / "stamps.npz"
-    further = {"mag_r": np.linspace(15, 18, 20), "plate": np.arange(20) + 300, "field": np.array(["A", "B"] * 10)}
+    further = {
+        "mag_r": np.linspace(15, 18, 20) + 1e-9,
+        "objid": np.arange(20) + 1237648720693755918,
+        "field": np.array(["007", "Straße"] * 10),
+    }
     np.savez(data, images=images, id=np.arange(20), **further)
-    assert classify(net, data, tmp_path / "c.ecsv", "--no-report", "--keep-columns", *further) == 0
-    table = Table.read(tmp_path / "c.ecsv")
-    for name, values in further.items():
-        assert table[name].tolist() == values.tolist()
+    for ending in ("ecsv", "csv", "parquet", "fits"):
+        out = tmp_path / f"c.{ending}"
+        assert classify(net, data, out, "--no-report", "--keep-columns", *further) == 0
+        if ending == "parquet":
+            table = from_arrow(pyarrow.parquet.read_table(out))
+        else:
+            table = Table.read(out, **({"converters": {"field": str}} if ending == "csv" else {}))
+        for name, values in further.items():
+            expected = (
+                [text.replace("ß", r"\xdf") for text in values]
+                if (ending, name) == ("fits", "field")
+                else values.tolist()
+            )
+            assert table[name].tolist() == expected, (ending, name)
     capsys.readouterr()
     for names, sentence in (
         (["nothing"], "has no table column 'nothing'"),
-        (["flags"], "the catalogue has a column flags of its own"),
+        (["flags"], "--keep-columns flags: the catalogue has, or copies by itself, a column of that name"),
+        (["flags", "flags"], "--keep-columns takes each column once"),
     ):
         np.savez(data, images=images, id=np.arange(20), flags=np.zeros(20))
         assert classify(net, data, tmp_path / "d.ecsv", "--no-report", "--keep-columns", *names) == 2

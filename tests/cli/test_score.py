@@ -36,6 +36,19 @@ def test_the_scores_of_our_own_predictions_are_those_of_the_benchmark(benchmark,
     )  # from the column of these networks themselves
 
 
+def test_what_the_task_has_not_is_refused_and_what_is_missing_said(benchmark, tmp_path, capsys):
+    table = Table.read(benchmark / "test_predictions.ecsv")
+    table = table[(table["selection"] == "validation") & (table["repeat"] > 0) & (table["factor"] < 4)]
+    table.write(tmp_path / "some.csv", format="ascii.csv")
+    assert score.main([str(tmp_path / "some.csv"), "--against", str(benchmark), "--out", str(tmp_path / "all.md")]) == 0
+    assert "Not predicted: 1/4 nearest, repeat 0." in capsys.readouterr().out
+    assert "| accuracy above |" in (tmp_path / "all.md").read_text()
+    table["method"][:] = "cubic"
+    table.write(tmp_path / "other.csv", format="ascii.csv")
+    assert score.main([str(tmp_path / "other.csv"), "--against", str(benchmark)]) == 2
+    assert "were not tested at 1/2 cubic, but at Original, 1/2 nearest, 1/4 nearest" in capsys.readouterr().err
+
+
 def test_the_task_says_who_is_trained_on_and_tested(benchmark):
     task = Table.read(benchmark / "task.csv")
     for repeat in range(3):

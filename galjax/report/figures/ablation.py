@@ -4,7 +4,7 @@ import numpy as np
 from astropy.table import Table
 
 from galjax.analysis.wording import NEW_GALAXIES
-from galjax.report.figures.style import COLOURS, MARKERS, NamedFigure, drawn, light_grid, make_panels
+from galjax.report.figures.style import COLOURS, MARKERS, NamedFigure, drawn, legend_above, light_grid, make_panels
 
 
 @drawn
@@ -32,7 +32,7 @@ def gains_figure(gains: Table, baseline: str) -> NamedFigure:
     panel.set_yticks(range(len(changes)), changes)
     panel.invert_yaxis()
     panel.set_xlabel(f"accuracy above {baseline}")
-    panel.legend(frameon=False, fontsize=8)
+    legend_above(panel)
     light_grid(panel)
     return NamedFigure(
         "gains",

@@ -5,14 +5,25 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from astropy.table import Table
 from jaxtyping import Float
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from galjax.analysis.audit import CONFIDENT_LEARNING
 from galjax.analysis.tables import rows_with
 from galjax.report.figures.galleries import brightness_range
-from galjax.report.figures.style import COLOURS, MARKERS, NamedFigure, drawn, grey, light_grid, make_panels, show_image
+from galjax.report.figures.style import (
+    COLOURS,
+    MARKERS,
+    NamedFigure,
+    drawn,
+    grey,
+    legend_above,
+    light_grid,
+    make_panels,
+    show_image,
+)
 from galjax.sample import GalaxySample
 
-BINS = 25
+BINS = 20
 
 
 @drawn
@@ -24,11 +35,12 @@ def disagreement_figure(
     panel = panels[0]
     values = [one[np.isfinite(one)] for one in against.values()]
     panel.hist(
-        values, bins=BINS, range=(0, 1), stacked=True, color=COLOURS[: len(values)], label=list(against), log=True
+        values, bins=BINS, range=(0, 1), histtype="step", color=COLOURS[: len(values)], label=list(against), log=True
     )
     panel.axvline(confidence, color="0.3", linestyle="--", linewidth=1, label=f"likely wrong from {confidence:g} on")
     panel.set(xlabel="mean probability of another class than the label", ylabel="galaxies")
-    panel.legend(frameon=False, fontsize=8)
+    panel.set_ylim(bottom=0.7)
+    legend_above(panel)
     light_grid(panel)
     return NamedFigure(
         name,
@@ -67,8 +79,9 @@ def detection_figure(detection: Mapping[str, Table]) -> NamedFigure:
                 capsize=2,
                 label=CONFIDENT_LEARNING,
             )
-            panel.legend(frameon=False, fontsize=8, loc="lower left")
-        panel.set(xlabel="recall: of the wrong labels, found", title=kind, xlim=(0, 1.02), ylim=(0, 1.05))
+            legend_above(panel)
+        panel.set(xlabel="recall: of the wrong labels, found", xlim=(0, 1.02), ylim=(0, 1.05))
+        panel.set_title(kind, loc="right", fontsize=9)
         light_grid(panel)
     panels[0].set_ylabel("precision: of those found, wrong")
     return NamedFigure(
@@ -89,7 +102,11 @@ def galaxies_figure(
     figure, panels = make_panels(columns, -(-max(len(galaxies), 1) // columns), width=1.05, height=1.4)
     for panel in panels:
         panel.set_axis_off()
+    layout = figure.get_layout_engine()
+    assert isinstance(layout, ConstrainedLayoutEngine)
+    layout.set(rect=(0, 0, 1, 0.96))  # type: ignore[arg-type]  # titles of images reach above what it allows for
     for panel, galaxy, title in zip(panels, galaxies, titles, strict=False):
+        panel.set_axis_on()
         image = grey(sample.images[galaxy])
         show_image(panel, image, *brightness_range(image))
         panel.set_title(title, fontsize=5)

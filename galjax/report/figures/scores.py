@@ -45,7 +45,9 @@ def scores_figure(table: Table, methods: Sequence[str]) -> NamedFigure:
         if number % len(methods) == 0:
             panel.set_ylabel(IN_WORDS[metric], fontsize=8)
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=min(4, 2 * len(methods)), frameon=False, fontsize=8
+    )
     return NamedFigure(
         "scores",
         figure,

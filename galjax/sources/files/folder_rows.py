@@ -1,5 +1,6 @@
 """Which rows of a folder's catalogue become galaxies: those with an id, one class and one image file; and why the others do not."""
 
+import contextlib
 import itertools
 import re
 from collections.abc import Callable, Mapping
@@ -40,7 +41,6 @@ MAPPING = "gz2_filename_mapping.csv"
 """Beside the table of Galaxy Zoo 2: which image is whose."""
 SPLITS = {"training": "train", "validation": "val", "valid": "val", "dev": "val", "testing": "test"}
 _Reason: TypeAlias = tuple[Bool[np.ndarray, " row"], str | Callable[[int], str]]
-_WHOLE = re.compile(r"[+-]?\d{1,18}")
 
 
 class Columns(NamedTuple):
@@ -139,16 +139,19 @@ def columns_of_table(table: Table, catalogue: Path, options: FolderOptions) -> C
 
 
 def _kept(table: Table, wanted: str, name: str) -> Shaped[np.ndarray, " row"]:
-    """A column as it is: whole numbers, numbers (NaN where empty), or text in ASCII. Raises InputError where it is missing."""
+    """A column as it is: int64, numbers with all their digits (NaN where empty), or else text. Raises InputError where it is missing."""
     column = find_column(table, wanted, (), "table", "--keep-columns", name)
     assert column is not None
+    texts = np.array(read_texts(table, column, name))
+    filled = texts[texts != ""]
+    with contextlib.suppress(ValueError, OverflowError):
+        whole = filled.astype(np.int64)
+        if (whole.astype(texts.dtype) == filled).all():  # written as numbers are: no 007
+            exact = np.abs(whole.astype(np.float64)).max(initial=0) < 2**53
+            return whole if len(filled) == len(texts) else read_numbers(table, column, name)[0] if exact else texts
+        return texts
     numbers, unreadable = read_numbers(table, column, name)
-    texts = read_texts(table, column, name)
-    if unreadable or not np.isfinite(numbers).any():
-        return np.array([text.encode("ascii", "backslashreplace").decode() for text in texts])
-    if all(_WHOLE.fullmatch(text) for text in texts):
-        return np.array(texts).astype(np.int64)
-    return numbers
+    return texts if unreadable or not len(filled) else numbers
 
 
 def _file_names(

@@ -55,7 +55,9 @@ def read_classes(table: Table, file: str, options: FolderOptions) -> Classes:
         return _by_labels(table, column, file)
     lowered = {name.lower() for name in table.colnames}
     chosen = tuple(name.lower() for name in options.class_columns)
-    if chosen != _USUAL or lowered & set(_USUAL[:2]):
+    both = set(_USUAL[:2])
+    # One of them alone, where no label is needed, may be anything.
+    if chosen != _USUAL or lowered >= both or (options.labels_needed and lowered & both):
         return _by_flags(table, options.class_columns, file)
     recipe = find_recipe(table)
     if recipe is not None:
