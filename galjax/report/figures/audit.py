@@ -104,7 +104,7 @@ def galaxies_figure(
         panel.set_axis_off()
     layout = figure.get_layout_engine()
     assert isinstance(layout, ConstrainedLayoutEngine)
-    layout.set(rect=(0, 0, 1, 0.96))  # type: ignore[arg-type]  # titles of images reach above what it allows for
+    layout.set(rect=(0, 0, 1, 0.96))  # titles of images reach above what it allows for
     for panel, galaxy, title in zip(panels, galaxies, titles, strict=False):
         panel.set_axis_on()
         image = grey(sample.images[galaxy])
