@@ -164,7 +164,7 @@ def study(config: Ablation, run: ExperimentRun) -> Findings:
     first = pool.take(kept)
     config = run.fitted(config, per_class=run.most_per_class(first), factors=min(pool.images.shape[1:3]))
     pool = pool.take(np.concatenate([kept, aside]))
-    drawn = draw.tested_on(run.draw_balanced(first, config.per_class), np.arange(len(kept), len(pool)))
+    drawn = draw.with_test_galaxies(run.draw_balanced(first, config.per_class), np.arange(len(kept), len(pool)))
     changes = _effective(config, run, pool)
     run.open(sample, draws=[drawn])
     baseline = run.config.training

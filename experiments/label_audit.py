@@ -164,7 +164,9 @@ def study(config: LabelAudit, run: ExperimentRun) -> Findings:
         corrected = audit.relabelled(own.galaxies.labels[:count], own.votes, own.likely_wrong)
         for labels, version in ((name, own.galaxies), (AUDITED.format(name), _with_labels(own.galaxies, corrected))):
             drawn = run.draw_balanced(version.take(np.arange(count)), _balanced(run, version, count, config.per_class))
-            case, said = _trained(run, version, draw.tested_on(drawn, np.arange(count, len(version))), labels, ASIDE)
+            case, said = _trained(
+                run, version, draw.with_test_galaxies(drawn, np.arange(count, len(version))), labels, ASIDE
+            )
             cases.append(case)
             right[labels] = audit.right_by_galaxy(said)
     verdicts = _verdicts(sample, config, run)

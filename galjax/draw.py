@@ -185,7 +185,7 @@ def set_aside(
     return np.flatnonzero(~aside), np.flatnonzero(aside)
 
 
-def tested_on(drawn: Draw, positions: Int[np.ndarray, " galaxy"]) -> Draw:
+def with_test_galaxies(drawn: Draw, positions: Int[np.ndarray, " galaxy"]) -> Draw:
     """The draw with its test galaxies trained on too, every repeat tested on the galaxies at these positions, of which it has none."""
     test = jnp.broadcast_to(jnp.asarray(positions, drawn.test.dtype), (len(drawn.test), len(positions)))
     return Draw(jnp.concatenate([drawn.train, drawn.test], axis=1), drawn.validation, test)

@@ -12,7 +12,7 @@ from galjax.draw import (
     most_per_class,
     set_aside,
     shared_share,
-    tested_on,
+    with_test_galaxies,
 )
 from galjax.training.repeats import repeat_keys
 
@@ -201,7 +201,7 @@ def test_every_class_gives_its_share_to_those_set_aside():
 def test_test_galaxies_may_be_others_and_are_then_trained_on():
     labels, keys = np.repeat(np.arange(2, dtype=np.int32), 20), repeat_keys(0, range(3)).draw
     drawn = draw_balanced(labels, ("a", "b"), 10, keys, Split(0.3, 0.1))
-    other = tested_on(drawn, np.arange(40, 45))
+    other = with_test_galaxies(drawn, np.arange(40, 45))
     assert other.train.shape[1] == drawn.train.shape[1] + drawn.test.shape[1]
     assert np.array_equal(other.test, np.broadcast_to(np.arange(40, 45), (3, 5)))
     np.testing.assert_array_equal(other.validation, drawn.validation)
