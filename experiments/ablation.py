@@ -177,11 +177,12 @@ def study(config: Ablation, run: ExperimentRun) -> Findings:
         galaxies = _one_band(pool) if name == "one-band" else pool
         stage = Stage(name, name, drawn, conditions, keeps_ensemble=name == BASELINE, training=training)
         history = histories[name] = run.train(stage, to_device(galaxies, *_orientations(galaxies)), galaxies)
+        seconds = _seconds(run)
         for number, (factor, method) in enumerate(seen):
             keys = {"change": name, "factor": factor, "method": method}
             cases.append(Case(keys, history, number * ORIENTATIONS))
             told[name, factor, method] = _told(history, number, labels)
-    table, gains = ablation_table(told, _seconds(run)), gains_table(told, BASELINE)
+    table, gains = ablation_table(told, seconds), gains_table(told, BASELINE)
     summary = summary_table(cases)
     return Findings(
         headline=_headline(table, gains, config),
@@ -315,7 +316,7 @@ def _screen(table: Table) -> ScreenTable:
             "Original" if row["factor"] == 1 else f"1/{row['factor']}",
             fixed(row["accuracy"]),
             *(fixed(row[name]) for name in AVERAGES),
-            f"{row['seconds']:.0f}",
+            fixed(row["seconds"], 0),
         ]
         for row in table
     ]
