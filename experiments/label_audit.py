@@ -264,7 +264,7 @@ def _findings(
     summary = summary_table(cases)
     conclusions = [
         *(_of_detection(name, one, config) for name, one in detection.items()),
-        *(_of_gain(row, right) for row in gains),
+        *map(_of_gain, gains),
         _of_set_aside(right, truth),
         verdicts if isinstance(verdicts, str) else _of_verdicts(verdicts, config),
     ]
@@ -361,7 +361,7 @@ def _bounds(row: Table.Row, name: str) -> str:
     return f"{row[name]:.2f}, 95 % interval {row[f'{name}_low']:.2f} to {row[f'{name}_high']:.2f}"
 
 
-def _of_gain(row: Table.Row, right: Mapping[str, Float[np.ndarray, " galaxy"]]) -> str:
+def _of_gain(row: Table.Row) -> str:
     return f"Accuracy on the galaxies {ASIDE}, {row['labels']}: {signed(row['difference'])} ({interval_in_words(row)})."
 
 

@@ -30,8 +30,6 @@ HIGHEST = (1.0, 1.0, 1.0, 2.0)
 """The largest value that each may have; the least is 0."""
 RESAMPLES = 200
 """How often galaxies are drawn anew, where repeats do not show how results vary with them."""
-ALL_SHARED = 0.99
-"""Share of common test galaxies from which on repeats have the same."""
 BASIS = (
     "Mean over repeats and 95 % interval for new galaxies of the same kind (Student's t, with the share of test galaxies that two repeats have "
     "in common allowed for, cut off at the ends of the scale; none where all repeats give the same); of one repeat, or where all test the same galaxies, from 200 resamples of these."
@@ -88,14 +86,14 @@ def score(answers: Mapping[tuple[int, Condition], Answers]) -> tuple[Table, dict
 
 
 def shared_by_ids(own: Sequence[Answers]) -> float:
-    """Share of a repeat's test galaxies that another one tests too, the mean over pairs; 0 of a single repeat."""
+    """Share of a repeat's test galaxies that another one tests too, the mean over pairs; 0 of a single repeat, 1 where all have the same."""
     pairs = [len(np.intersect1d(one.ids, other.ids)) / len(one.ids) for one, other in itertools.combinations(own, 2)]
     return float(np.mean(pairs)) if pairs else 0.0
 
 
 def _bounds(own: Sequence[Answers], values: Float64[np.ndarray, "repeat metric"]) -> Float64[np.ndarray, "2 metric"]:
     shared = shared_by_ids(own)
-    if len(own) == 1 or shared > ALL_SHARED:
+    if len(own) == 1 or shared == 1:
         return _resampled(own)
     from scipy.special import stdtrit
 
@@ -129,7 +127,10 @@ def answers_of(
     probability outside 0 to 1, or that do not sum to 1, a galaxy twice, an id that is not to be tested or is missing.
     """
     count = len(table)
-    ids = np.array([str(value) for value in read_ids(table, "id", "the table")[0].tolist()])
+    read, present = read_ids(table, "id", "the table")
+    if not present.all():
+        raise InputError(f"Row {(~present).argmax() + 1} has no id.")
+    ids = np.array([str(value) for value in read.tolist()])
     repeats, factors = _whole(table, "repeat", 0), _factors(table)
     methods = (
         np.array([str(value).strip().lower() for value in table["method"]])
@@ -137,7 +138,7 @@ def answers_of(
         else np.full(count, "")
     )
     methods = np.where(factors == 1, "", methods).astype(object)
-    bad = (factors > 1) & np.isin(methods, ["", "--", "nan", "None"])
+    bad = (factors > 1) & np.isin(methods, ["", "--", "nan", "none"])
     if bad.any():
         raise InputError(
             f"Row {bad.argmax() + 1} has factor {factors[bad.argmax()]} and no method. Add a column method: nearest, bilinear, bicubic ..."
@@ -201,7 +202,7 @@ def _labels(
                 raise InputError(f"Row {row + 1}: galaxy {key[1]} is not among the test galaxies of repeat {key[0]}.")
         names = [truth[key] for key in keys]
         for row, said in enumerate(table["true"] if "true" in table.colnames else ()):
-            if str(said).strip().lower() != names[row]:
+            if str(said).strip().lower() != names[row].lower():
                 raise InputError(
                     f"Row {row + 1}: true is {str(said)!r}, and galaxy {keys[row][1]} is {names[row]} in the task."
                 )

@@ -227,8 +227,8 @@ def _written(values: list[Any], name: str) -> list[Any]:
     """Cells of CSV: numbers of measured columns with six digits, those that were given with all; empty for NaN."""
     if not values or not isinstance(values[0], float):
         return values
-    digits = ".6g" if name in MEASURED or name.startswith(MEASURED_PREFIXES) else ".17g"
-    return ["" if value != value else format(value, digits) for value in values]
+    is_measured = name in MEASURED or name.startswith(MEASURED_PREFIXES)
+    return ["" if value != value else f"{value:.6g}" if is_measured else repr(value) for value in values]
 
 
 def to_arrow(table: Table) -> pa.Table:

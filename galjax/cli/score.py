@@ -163,8 +163,10 @@ def _compared(values: Mapping[tuple[int, str], "np.ndarray"], answers: Mapping[A
             own = own if factor == 1 else rows_with(own, method=method)
             known = dict(zip(own["repeat"].tolist(), own["accuracy"].tolist(), strict=True))
             pairs = np.array([known.get(repeat, np.nan) for repeat in repeats])
-            found = compare_paired(ours[:, 0], pairs, min(shared, 0.99))
-            cells.append(f"{signed(found.difference)} ({interval(found.low, found.high, found.n)})" if found.n else "-")
+            found = compare_paired(ours[:, 0], pairs, shared if shared < 1 else 0.0)
+            # Repeats on the same galaxies do not show how the difference varies with these.
+            words = "no interval: the same galaxies" if shared == 1 else interval(found.low, found.high, found.n)
+            cells.append(f"{signed(found.difference)} ({words})" if found.n else "-")
         rows.append([label_of(condition), *cells])
     header = ["accuracy above", *(f"{network}, {recipe}" for network, recipe in entries)]
     lines = [markdown_table(header, rows), "", f"Differences: {PAIRED}, 95 % intervals {NEW_GALAXIES}."]

@@ -5,6 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from experiments.label_audit import LabelAudit
+from experiments.label_audit import _in_parts as parts_of
 from galjax.analysis import audit
 from galjax.analysis.classes import Said
 from galjax.sample import GalaxySample
@@ -122,3 +124,17 @@ def test_simulated_galaxies_are_what_they_were_rendered_as():
     np.testing.assert_array_equal(right.images[same], sample.images[same])
     assert (sample.columns["arm_strength"][truth == 0] > 0).all()
     assert true_labels(GalaxySample.from_arrays(np.zeros((2, 4, 4)) + np.eye(4), ["spiral", "elliptical"])) is None
+
+
+def test_true_classes_are_known_only_where_people_were_sure():
+    sample = simulate(SimulatedSurvey(galaxies=90, image_size=16), seed=3)
+    for classes, known in ((("spiral", "elliptical"), True), (("spiral", "elliptical", "uncertain"), False)):
+        config = LabelAudit(classes=classes, uncertain_class="none")
+        pool = sample.with_classes(classes)
+        galaxies, count, truth = parts_of(pool, config)
+        assert (truth is not None) == known
+        assert set(galaxies.ids) == set(pool.ids)
+        same = dict(zip(pool.ids.tolist(), pool.labels.tolist(), strict=True))
+        assert [same[i] for i in galaxies.ids[:count].tolist()] == galaxies.labels[:count].tolist()
+        if known:
+            np.testing.assert_array_equal(galaxies.labels[count:], truth[count:])

@@ -59,6 +59,16 @@ def test_one_repeat_has_the_interval_of_its_galaxies():
     assert list(again) == list(row)
 
 
+def test_repeats_that_share_nearly_all_galaxies_are_told_from_those_that_share_all():
+    table = predictions(repeats=2, tested=60, conditions=((2, "bicubic"),))
+    same = scores.score(scores.answers_of(table, CLASSES, None))[0][0]
+    assert same["accuracy_high"] - same["accuracy_low"] < 0.5  # by resamples of the galaxies
+    other = table.copy()
+    other["id"][np.flatnonzero(other["repeat"] == 1)[0]] = 1000
+    found = scores.score(scores.answers_of(other, CLASSES, None))[0][0]
+    assert (found["accuracy_low"], found["accuracy_high"]) != (same["accuracy_low"], same["accuracy_high"])
+
+
 def test_repeats_that_agree_have_no_interval():
     table = predictions(repeats=2)
     table["p_spiral"] = np.where(table["true"] == "spiral", 0.9, 0.1)
@@ -106,6 +116,8 @@ TRUTH = {(int(row["repeat"]), str(row["id"])): str(row["true"]) for row in predi
             None,
             r"Row 1: the class is 'bar', and there are probabilities of spiral, el",
         ),
+        (lambda t: t["method"].__setitem__(30, "None"), None, r"Row 31 has factor 4 and no method"),
+        (lambda t: t.replace_column("id", ["", *map(str, t["id"][1:])]), None, r"Row 1 has no id"),
         (lambda t: t["method"].__setitem__(30, ""), None, r"Row 31 has factor 4 and no method"),
         (
             lambda t: t["true"].__setitem__(slice(None), "spiral"),
